@@ -1,0 +1,165 @@
+/**
+ * Frames carry requests between proxy and shard and channels between clusters:
+ * `length u32 | tag u32 | slot u16 | kind u8 | flags u8 | payload`, little-endian; `length` counts everything behind itself.
+ * The tag names a request (a reply carries it back), a session or a channel, by kind. Its length lets a proxy pass a
+ * reply on without parsing it. The first frame each way is HELLO, whose payload starts with `frameVersion`.
+ */
+import { allocate } from '#runtime/bytes/bytes.ts'
+
+export const frameVersion = 1
+export const frameHeaderBytes = 12
+/** Larger than any request or reply (512 MiB) with its envelope. */
+export const frameBytesMax = 1 << 30
+
+export const FrameKind = {
+  /** Both ways, first: version u8, then JSON (see `hello.ts`). */
+  hello: 1,
+  /** Proxy to shard: one raw RESP command. Answered by one `reply` with the same tag. */
+  request: 2,
+  /** Proxy to shard: session u32, then raw RESP commands to run as one transaction. */
+  transaction: 3,
+  /** Shard to proxy: raw RESP. */
+  reply: 4,
+  /** Proxy to shard: session u32, then a raw WATCH command. Answered by `reply`. */
+  watch: 5,
+  /** Proxy to shard: tag is the session, whose watches end. Not answered. */
+  unwatch: 6,
+  /** Whoever wants something of the other's inside: JSON; answered by `adminReply` (JSON) with the same tag. */
+  admin: 7,
+  adminReply: 8,
+  /** Opens sync channel `tag`: JSON (see `hello.ts`). Answered by `channelOpened` or `channelClosed`. */
+  channelOpen: 9,
+  channelOpened: 10,
+  /** One message of `protocol/sync` on channel `tag`. */
+  channelData: 11,
+  /** JSON {reason}; ends channel `tag`, both ways. */
+  channelClosed: 12,
+  /** Clock probe between clusters: payload t1 f64. */
+  ping: 13,
+  /** Answer: t1, t2, t3 f64 (milliseconds of wall clock; received, sent). */
+  pong: 14,
+} as const
+
+export const FrameFlag = {
+  /** The client speaks RESP3. */
+  resp3: 1,
+} as const
+
+/** One frame inside `bytes`: the payload is [payloadStart, payloadEnd). Valid until the next `feed`. */
+export interface Frame {
+  kind: number
+  flags: number
+  tag: number
+  slot: number
+  bytes: Uint8Array
+  payloadStart: number
+  payloadEnd: number
+}
+
+/** Cuts a byte stream into frames without copying those that lie whole in one chunk. */
+export class FrameReader {
+  readonly #lengthMax: number
+  readonly #frame: Frame = {
+    kind: 0,
+    flags: 0,
+    tag: 0,
+    slot: 0,
+    bytes: new Uint8Array(0),
+    payloadStart: 0,
+    payloadEnd: 0,
+  }
+  #rest: Uint8Array = new Uint8Array(0)
+  #restLength = 0
+
+  constructor(lengthMax = frameBytesMax) {
+    this.#lengthMax = lengthMax
+  }
+
+  /** Calls `take` for every whole frame; returns an error text when the stream can't be one of frames (close it then). */
+  feed(chunk: Uint8Array, take: (frame: Frame) => void): string | null {
+    let bytes = chunk
+    let end = chunk.length
+    let at = 0
+    if (this.#restLength > 0) {
+      this.#keep(chunk, 0)
+      bytes = this.#rest
+      end = this.#restLength
+    }
+    while (end - at >= 4) {
+      const length = readU32(bytes, at)
+      if (length < frameHeaderBytes - 4 || length > this.#lengthMax) return `frame of ${length} bytes`
+      if (end - at - 4 < length) break
+      this.#emit(bytes, at, length, take)
+      at += 4 + length
+    }
+    if (this.#restLength > 0) {
+      // The payloads just given away may be kept by nobody, so the buffer is ours to move.
+      this.#rest.copyWithin(0, at, end)
+      this.#restLength = end - at
+    } else if (at < end) this.#keep(chunk, at)
+    return null
+  }
+
+  #emit(bytes: Uint8Array, at: number, length: number, take: (frame: Frame) => void): void {
+    const frame = this.#frame
+    frame.tag = readU32(bytes, at + 4)
+    frame.slot = (bytes[at + 8] as number) | ((bytes[at + 9] as number) << 8)
+    frame.kind = bytes[at + 10] as number
+    frame.flags = bytes[at + 11] as number
+    frame.bytes = bytes
+    frame.payloadStart = at + frameHeaderBytes
+    frame.payloadEnd = at + 4 + length
+    take(frame)
+  }
+
+  #keep(chunk: Uint8Array, from: number): void {
+    const needed = this.#restLength + chunk.length - from
+    let room = this.#rest.length
+    if (room < needed) {
+      // Grow to the announced frame at once, but never on the announcement alone: doubling follows what has arrived.
+      room = Math.max(1024, room)
+      while (room < needed) room *= 2
+      const grown = allocate(room)
+      grown.set(this.#rest.subarray(0, this.#restLength))
+      this.#rest = grown
+    }
+    this.#rest.set(from === 0 ? chunk : chunk.subarray(from), this.#restLength)
+    this.#restLength = needed
+  }
+}
+
+export function readU32(bytes: Uint8Array, at: number): number {
+  return (
+    ((bytes[at] as number) |
+      ((bytes[at + 1] as number) << 8) |
+      ((bytes[at + 2] as number) << 16) |
+      ((bytes[at + 3] as number) << 24)) >>>
+    0
+  )
+}
+
+export function writeU32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value
+  bytes[at + 1] = value >>> 8
+  bytes[at + 2] = value >>> 16
+  bytes[at + 3] = value >>> 24
+}
+
+/** Writes a frame header for a payload of `payloadBytes` at `at`; returns the offset of the payload. */
+export function writeFrameHeader(
+  bytes: Uint8Array,
+  at: number,
+  kind: number,
+  tag: number,
+  slot: number,
+  flags: number,
+  payloadBytes: number,
+): number {
+  writeU32(bytes, at, frameHeaderBytes - 4 + payloadBytes)
+  writeU32(bytes, at + 4, tag)
+  bytes[at + 8] = slot
+  bytes[at + 9] = slot >>> 8
+  bytes[at + 10] = kind
+  bytes[at + 11] = flags
+  return at + frameHeaderBytes
+}

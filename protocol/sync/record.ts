@@ -1,0 +1,206 @@
+/**
+ * Log records: the unit that is logged, replicated and applied whole. The same bytes serve the disk, replicas and peers,
+ * so a record is self-contained: nothing in it is coded relative to another record.
+ *
+ *     record    := length u32 | kind u8 | body                      (length counts kind and body)
+ *     kind 1    := part+                                            operations, one part a hash slot
+ *     part      := slot u16 | first f64 | span varint | previous varint | mask u8 | context varint* | size varint | effects
+ *     kind 2    := slot u16 | mask u8 | stamp f64* | slot state     a slot state that was merged (never sent to peers)
+ *
+ * A part's stamps run from `first` to `last = first + span * 8`; they all carry the origin. `previous` is the origin's
+ * previous stamp in the slot, coded as (first - previous) / 8, 0 for none. Bit o of `mask` says that origin o has a context
+ * entry c, coded as first - c: what the origin had applied in the slot when it prepared the effects. The origin's own
+ * entry is `previous`. Effects are opaque here (`server/crdt/effect.ts`).
+ *
+ * Deliver a part iff last > VV[origin], previous <= VV[origin] and context <= VV; a record iff each of its parts may be
+ * delivered or has been. Chains per (origin, slot) make duplicates, reconnects and several paths harmless.
+ */
+import { ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
+import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
+import { invariant } from '#runtime/invariant.ts'
+import { type Origin, originOf, originsMax, type Stamp, stampStep } from './stamp.ts'
+import { emptyVector, type VersionVector } from './versionVector.ts'
+
+export const recordVersion = 1
+export const recordHeaderBytes = 5
+export const slotsMax = 16384
+
+export const RecordKind = { operations: 1, slotState: 2 } as const
+
+export interface RecordPart {
+  slot: number
+  origin: Origin
+  first: Stamp
+  last: Stamp
+  previous: Stamp
+  /** Own entry: `previous`. */
+  context: VersionVector
+  /** The effects are [effectsStart, effectsEnd) of the bytes that were read. */
+  effectsStart: number
+  effectsEnd: number
+}
+
+const newPart = (): RecordPart => ({
+  slot: 0,
+  origin: 0,
+  first: 0,
+  last: 0,
+  previous: 0,
+  context: emptyVector(),
+  effectsStart: 0,
+  effectsEnd: 0,
+})
+
+/** Starts a record; give its result to `endRecord`. */
+export function beginRecord(writer: ByteWriter, kind: number): number {
+  const start = writer.length
+  writer.u32(0)
+  writer.u8(kind)
+  return start
+}
+
+export function endRecord(writer: ByteWriter, start: number): void {
+  writer.setU32(start, writer.length - start - 4)
+}
+
+/** Writes one part; `effects` are the bytes [0, effectsLength) of `effects`. */
+export function writePart(
+  writer: ByteWriter,
+  slot: number,
+  first: Stamp,
+  last: Stamp,
+  previous: Stamp,
+  context: VersionVector,
+  effects: Uint8Array,
+  effectsLength: number,
+): void {
+  const origin = originOf(first)
+  invariant(previous < first && first <= last, 'stamps of a part rise', { slot, first, last, previous })
+  writer.u16(slot)
+  writer.f64(first)
+  writer.varint((last - first) / stampStep)
+  writer.varint(previous === 0 ? 0 : (first - previous) / stampStep)
+  let mask = 0
+  for (let o = 0; o < originsMax; o++) if (o !== origin && (context[o] as number) > 0) mask |= 1 << o
+  writer.u8(mask)
+  for (let o = 0; o < originsMax; o++) if (mask & (1 << o)) writer.varint(first - (context[o] as number))
+  writer.varint(effectsLength)
+  writer.raw(effects, 0, effectsLength)
+}
+
+/** Reads records in place. One reader serves many records; what it shows is valid until its next `read`. */
+export class RecordReader {
+  kind = 0
+  /** Valid entries are [0, partCount). */
+  readonly parts: RecordPart[] = []
+  partCount = 0
+  /** Of a slot state: slot, label and the offsets of the state. */
+  slot = 0
+  readonly label: VersionVector = emptyVector()
+  stateStart = 0
+  stateEnd = 0
+  readonly #reader = new ByteReader(new Uint8Array(0))
+
+  /**
+   * Reads the record at `at`; returns the offset behind it. Throws `FormatError` when the bytes are no record; a caller
+   * who has only a prefix of the stream checks with `recordLength` first.
+   */
+  read(bytes: Uint8Array, at: number, end: number): number {
+    const length = recordLength(bytes, at, end)
+    if (length > end - at) throw new FormatError(`record of ${length} bytes, ${end - at} are left`)
+    this.kind = bytes[at + 4] as number
+    this.#reader.reset(bytes, at + recordHeaderBytes, at + length)
+    if (this.kind === RecordKind.operations) this.#readParts()
+    else if (this.kind === RecordKind.slotState) this.#readSlotState()
+    else throw new FormatError(`record kind ${this.kind}`)
+    return at + length
+  }
+
+  #readParts(): void {
+    const reader = this.#reader
+    this.partCount = 0
+    while (!reader.atEnd) {
+      const part = this.parts[this.partCount] ?? newPart()
+      this.parts[this.partCount++] = part
+      part.slot = readSlot(reader)
+      part.first = readStamp(reader)
+      part.origin = originOf(part.first)
+      part.last = part.first + reader.varint() * stampStep
+      const chain = reader.varint()
+      part.previous = chain === 0 ? 0 : part.first - chain * stampStep
+      if (part.previous < 0 || part.last > Number.MAX_SAFE_INTEGER)
+        throw new FormatError('stamp out of range')
+      this.#readContext(part)
+      const size = reader.varint()
+      part.effectsStart = reader.at
+      reader.raw(size)
+      part.effectsEnd = reader.at
+    }
+    if (this.partCount === 0) throw new FormatError('record without a part')
+  }
+
+  #readContext(part: RecordPart): void {
+    const reader = this.#reader
+    const mask = reader.u8()
+    for (let o = 0; o < originsMax; o++) part.context[o] = 0
+    for (let o = 0; o < originsMax; o++) {
+      if ((mask & (1 << o)) === 0) continue
+      const stamp = part.first - reader.varint()
+      if (stamp <= 0 || originOf(stamp) !== o) throw new FormatError('context entry of another origin')
+      part.context[o] = stamp
+    }
+    part.context[part.origin] = part.previous
+  }
+
+  #readSlotState(): void {
+    const reader = this.#reader
+    this.slot = readSlot(reader)
+    readVector(reader, this.label)
+    this.stateStart = reader.at
+    this.stateEnd = reader.end
+  }
+}
+
+/** Whole length of the record at `at`, from its first four bytes, which must be there. */
+export function recordLength(bytes: Uint8Array, at: number, end: number): number {
+  if (end - at < recordHeaderBytes) throw new FormatError(`record header wanted, ${end - at} bytes are left`)
+  const length =
+    ((bytes[at] as number) |
+      ((bytes[at + 1] as number) << 8) |
+      ((bytes[at + 2] as number) << 16) |
+      ((bytes[at + 3] as number) << 24)) >>>
+    0
+  if (length < 1) throw new FormatError('empty record')
+  return length + 4
+}
+
+export function readSlot(reader: ByteReader): number {
+  const slot = reader.u16()
+  if (slot >= slotsMax) throw new FormatError(`hash slot ${slot}`)
+  return slot
+}
+
+export function readStamp(reader: ByteReader): Stamp {
+  const stamp = reader.f64()
+  if (!(Number.isSafeInteger(stamp) && stamp > 0)) throw new FormatError(`stamp ${stamp}`)
+  return stamp
+}
+
+/** Mask of the origins present, then their stamps. */
+export function writeVector(writer: ByteWriter, vector: VersionVector): void {
+  let mask = 0
+  for (let o = 0; o < originsMax; o++) if ((vector[o] as number) > 0) mask |= 1 << o
+  writer.u8(mask)
+  for (let o = 0; o < originsMax; o++) if (mask & (1 << o)) writer.f64(vector[o] as number)
+}
+
+export function readVector(reader: ByteReader, into: VersionVector): void {
+  const mask = reader.u8()
+  for (let o = 0; o < originsMax; o++) {
+    into[o] = 0
+    if ((mask & (1 << o)) === 0) continue
+    const stamp = readStamp(reader)
+    if (originOf(stamp) !== o) throw new FormatError('vector entry of another origin')
+    into[o] = stamp
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * A version vector holds, per origin, the greatest stamp applied. Delivery is chained per (origin, slot), so everything at
+ * or below the entry has been applied: `covers` answers for every operation that ever was (Parker et al. 1983).
+ */
+import { type Origin, originOf, originsMax, type Stamp } from './stamp.ts'
+
+/** Length `originsMax`, indexed by origin. */
+export type VersionVector = Float64Array
+
+export const emptyVector = (): VersionVector => new Float64Array(originsMax)
+
+export const covers = (vector: VersionVector, stamp: Stamp): boolean =>
+  stamp <= (vector[originOf(stamp)] as number)
+
+/** Whether `a` has everything that `b` has. */
+export function includes(a: VersionVector, b: VersionVector): boolean {
+  for (let o = 0; o < originsMax; o++) if ((a[o] as number) < (b[o] as number)) return false
+  return true
+}
+
+export function raiseTo(target: VersionVector, source: VersionVector): void {
+  for (let o = 0; o < originsMax; o++) {
+    if ((source[o] as number) > (target[o] as number)) target[o] = source[o] as number
+  }
+}
+
+/** The version vectors of all hash slots of one shard, in one block of memory. */
+export class SlotVectors {
+  readonly #stamps: Float64Array
+
+  constructor(slotCount: number) {
+    this.#stamps = new Float64Array(slotCount * originsMax)
+  }
+
+  get(slot: number, origin: Origin): Stamp {
+    return this.#stamps[slot * originsMax + origin] as number
+  }
+
+  set(slot: number, origin: Origin, stamp: Stamp): void {
+    this.#stamps[slot * originsMax + origin] = stamp
+  }
+
+  covers(slot: number, stamp: Stamp): boolean {
+    return stamp <= (this.#stamps[slot * originsMax + originOf(stamp)] as number)
+  }
+
+  /** A live view: it changes with the slot, and writing to it writes the slot. */
+  of(slot: number): VersionVector {
+    return this.#stamps.subarray(slot * originsMax, (slot + 1) * originsMax)
+  }
+
+  /** The greatest stamp applied in the slot, of any origin. */
+  greatest(slot: number): Stamp {
+    let greatest = 0
+    for (let at = slot * originsMax, end = at + originsMax; at < end; at++) {
+      const stamp = this.#stamps[at] as number
+      if (stamp > greatest) greatest = stamp
+    }
+    return greatest
+  }
+}

@@ -1,0 +1,98 @@
+/** Growing buffer for the binary formats: little-endian, varints of up to 53 bits. */
+import { allocate, writeLatin1 } from './bytes.ts'
+
+const doubles = new Float64Array(1)
+const doubleBytes = new Uint8Array(doubles.buffer)
+
+export class ByteWriter {
+  /** The written bytes are [0, length); replaced when it grows. */
+  bytes: Uint8Array
+  length = 0
+
+  constructor(capacityBytes = 256) {
+    this.bytes = allocate(capacityBytes)
+  }
+
+  clear(): void {
+    this.length = 0
+  }
+
+  /** Makes room for `count` more bytes. */
+  reserve(count: number): void {
+    const needed = this.length + count
+    if (needed <= this.bytes.length) return
+    let capacity = Math.max(64, this.bytes.length)
+    while (capacity < needed) capacity *= 2
+    const grown = allocate(capacity)
+    grown.set(this.bytes.subarray(0, this.length))
+    this.bytes = grown
+  }
+
+  u8(value: number): void {
+    this.reserve(1)
+    this.bytes[this.length++] = value
+  }
+
+  u16(value: number): void {
+    this.reserve(2)
+    this.bytes[this.length++] = value
+    this.bytes[this.length++] = value >>> 8
+  }
+
+  u32(value: number): void {
+    this.reserve(4)
+    this.setU32(this.length, value)
+    this.length += 4
+  }
+
+  /** Overwrites four bytes already written. */
+  setU32(at: number, value: number): void {
+    this.bytes[at] = value
+    this.bytes[at + 1] = value >>> 8
+    this.bytes[at + 2] = value >>> 16
+    this.bytes[at + 3] = value >>> 24
+  }
+
+  f64(value: number): void {
+    this.reserve(8)
+    doubles[0] = value
+    this.bytes.set(doubleBytes, this.length)
+    this.length += 8
+  }
+
+  /** A non-negative integer below 2^53, seven bits a byte, least significant first. */
+  varint(value: number): void {
+    this.reserve(8)
+    let rest = value
+    while (rest >= 0x80) {
+      this.bytes[this.length++] = (rest % 0x80) | 0x80
+      rest = rest < 0x80000000 ? rest >>> 7 : Math.floor(rest / 0x80)
+    }
+    this.bytes[this.length++] = rest
+  }
+
+  /** Length as varint, then the characters 0..255. */
+  text(value: string): void {
+    this.varint(value.length)
+    this.reserve(value.length)
+    this.length = writeLatin1(this.bytes, this.length, value)
+  }
+
+  raw(source: Uint8Array, start = 0, end = source.length): void {
+    this.reserve(end - start)
+    this.bytes.set(start === 0 && end === source.length ? source : source.subarray(start, end), this.length)
+    this.length += end - start
+  }
+
+  /** A copy of what was written. */
+  take(): Uint8Array {
+    const copy = allocate(this.length)
+    copy.set(this.bytes.subarray(0, this.length))
+    return copy
+  }
+
+  /** A view of what was written, valid until the next write. */
+  view(): Uint8Array {
+    return this.bytes.subarray(0, this.length)
+  }
+}
