@@ -69,6 +69,11 @@ export interface ConnectionHandler {
   onData(chunk: Uint8Array): void
   /** All that was written has left this process, after `bufferedBytes` had been above zero. */
   onDrain(): void
+  /**
+   * The other side sends nothing more but still reads (`nc` at the end of its input): answer what has come, then `close`.
+   * Without this method the connection is closed.
+   */
+  onEnd?(): void
   /** Once, whoever closed; null for an orderly end. Nothing comes after it. */
   onClose(error: Error | null): void
 }

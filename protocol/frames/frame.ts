@@ -43,6 +43,8 @@ export const FrameKind = {
 export const FrameFlag = {
   /** The client speaks RESP3. */
   resp3: 1,
+  /** CLIENT NO-TOUCH: what is read does not count as used. */
+  noTouch: 2,
 } as const
 
 /** One frame inside `bytes`: the payload is [payloadStart, payloadEnd). Valid until the next `feed`. */

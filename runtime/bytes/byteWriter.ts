@@ -4,6 +4,9 @@ import { allocate, writeLatin1 } from './bytes.ts'
 const doubles = new Float64Array(1)
 const doubleBytes = new Uint8Array(doubles.buffer)
 
+/** Up to here a loop is faster than a view and a native copy. */
+const shortCopyBytes = 128
+
 export class ByteWriter {
   /** The written bytes are [0, length); replaced when it grows. */
   bytes: Uint8Array
@@ -56,8 +59,9 @@ export class ByteWriter {
   f64(value: number): void {
     this.reserve(8)
     doubles[0] = value
-    this.bytes.set(doubleBytes, this.length)
-    this.length += 8
+    const { bytes, length } = this
+    for (let i = 0; i < 8; i++) bytes[length + i] = doubleBytes[i] as number
+    this.length = length + 8
   }
 
   /** A non-negative integer below 2^53, seven bits a byte, least significant first. */
@@ -80,6 +84,10 @@ export class ByteWriter {
 
   raw(source: Uint8Array, start = 0, end = source.length): void {
     this.reserve(end - start)
+    if (end - start <= shortCopyBytes) {
+      for (let at = start; at < end; at++) this.bytes[this.length++] = source[at] as number
+      return
+    }
     this.bytes.set(start === 0 && end === source.length ? source : source.subarray(start, end), this.length)
     this.length += end - start
   }

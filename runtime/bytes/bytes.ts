@@ -5,7 +5,8 @@
 import { Buffer } from 'node:buffer'
 import { crc32 as zlibCrc32 } from 'node:zlib'
 
-const { latin1Slice, latin1Write } = Buffer.prototype as unknown as {
+const { copy, latin1Slice, latin1Write } = Buffer.prototype as unknown as {
+  copy(this: Uint8Array, target: Uint8Array, at: number, start: number, end: number): number
   latin1Slice(this: Uint8Array, start: number, end: number): string
   latin1Write(this: Uint8Array, text: string, offset: number, length: number): number
 }
@@ -41,6 +42,25 @@ export function bytesOf(text: string): Uint8Array {
 /** Uninitialised memory of its own (never a slice of a shared pool, so keeping it pins nothing else). */
 export function allocate(lengthBytes: number): Uint8Array {
   return Buffer.allocUnsafeSlow(lengthBytes)
+}
+
+/** Copies [start, end) of `source` to `at`, where there must be room. */
+export function copyBytes(
+  target: Uint8Array,
+  at: number,
+  source: Uint8Array,
+  start: number,
+  end: number,
+): void {
+  if (end - start > shortTextBytes) copy.call(source, target, at, start, end)
+  else for (let from = start, to = at; from < end; from++, to++) target[to] = source[from] as number
+}
+
+/** A copy of [start, end). `slice` makes none when the bytes happen to be a Buffer. */
+export function copyOf(bytes: Uint8Array, start = 0, end = bytes.length): Uint8Array {
+  const copied = allocate(end - start)
+  copyBytes(copied, 0, bytes, start, end)
+  return copied
 }
 
 export function concatenate(parts: readonly Uint8Array[]): Uint8Array {

@@ -1,0 +1,151 @@
+/**
+ * What may be asked of a shard beside commands, and its answers: the JSON of `admin` and `adminReply` frames. Both ends are
+ * of one cluster and one release.
+ */
+
+export type AdminQuestion =
+  /** Everything INFO and a status page want to know of a shard. */
+  | { what: 'info' }
+  /** A digest of every slot that holds anything. */
+  | { what: 'digest' }
+  /** The version vectors of all slots in which anything ever happened. */
+  | { what: 'vectors' }
+  /** Changes limits until the next start. */
+  | { what: 'configure'; limits: Readonly<Partial<ShardLimitValues>> }
+  /** Gives up data that was lost and has not come back: writes are taken again. */
+  | { what: 'forceRecovered' }
+
+export interface ShardLimitValues {
+  watchedKeysMax: number
+  transactionCommandsMax: number
+}
+
+/** Why a question has no answer. */
+export interface AdminRefusal {
+  error: string
+}
+
+export interface CommandFigures {
+  calls: number
+  microseconds: number
+  /** Not executed: writes were refused. */
+  rejectedCalls: number
+  /** Executed, and answered with an error. */
+  failedCalls: number
+}
+
+export interface FeedFigures {
+  /** Cluster id of who reads. */
+  peer: number
+  caughtUp: boolean
+  /** Log that was not looked at for this peer yet. */
+  behindBytes: number
+  /** Sent, and not acknowledged yet. */
+  inflightBytes: number
+  slotStatesOwed: number
+}
+
+export interface IntakeFigures {
+  /** Cluster id and shard of who is read. */
+  peer: number
+  sourceShard: number
+  caughtUp: boolean
+  /** The peer's shard lost its data and is getting it back. */
+  stale: boolean
+  heardAgoMs: number
+  slotStatesPlanned: number
+  slotStatesTaken: number
+  /** Records that wait for others. */
+  heldCount: number
+}
+
+export interface MemberFigures {
+  clusterId: number
+  name: string
+  /** The member's shards that are read cover all slots of this one. */
+  connected: boolean
+  /** And all that they had when they were asked is applied. */
+  caughtUp: boolean
+  /** The clock of the last operation of each origin that the member is known to have, milliseconds since 1970, by cluster id; 0: none. */
+  acknowledgedMs: Readonly<Record<number, number>>
+}
+
+export interface ClockFigures {
+  state: 'ok' | 'degraded' | 'gated'
+  offsetMs: number
+  source: string
+  degradedMs: number
+  gateMs: number
+  /** How far the stamps of this shard are ahead of its wall clock. */
+  aheadMs: number
+  leaseLeftMs: number
+}
+
+export interface LogFigures {
+  persistence: string
+  startPosition: number
+  endPosition: number
+  writtenPosition: number
+  syncedPosition: number
+  backlogBytes: number
+  backlogBytesMax: number
+  /** Why it can't be written now; null: it can. */
+  failure: string | null
+}
+
+export interface ShardInfo {
+  index: number
+  runId: string
+  uptimeMs: number
+  /** Null, or the error that every write gets. */
+  writesRefused: string | null
+  stale: boolean
+  keys: number
+  expiringKeys: number
+  /** Of those that expire; 0 when none does. */
+  averageTtlMs: number
+  expiredKeys: number
+  residues: number
+  watchedKeys: number
+  commandsProcessed: number
+  commandsPerSecond: number
+  links: number
+  memoryUsedBytes: number
+  memoryRssBytes: number
+  cpuUserMs: number
+  cpuSystemMs: number
+  /** The latest turn of the event loop in the last seconds was so much too late. */
+  loopLateMs: number
+  log: LogFigures
+  clock: ClockFigures
+  sync: {
+    appliedRecords: number
+    duplicateRecords: number
+    heldRecords: number
+    heldBytes: number
+    holdOverflows: number
+    members: MemberFigures[]
+    feeds: FeedFigures[]
+    intakes: IntakeFigures[]
+  }
+  /** By lower-case name, subcommands as `object|encoding`; those that were called. */
+  commands: Readonly<Record<string, CommandFigures>>
+}
+
+export interface ShardDigest {
+  /** By slot. */
+  slots: Readonly<Record<number, string>>
+}
+
+export interface ShardVectors {
+  /** By slot: the stamp of each cluster, by cluster id. */
+  slots: Readonly<Record<number, Readonly<Record<number, number>>>>
+}
+
+export type AdminAnswer<Question extends AdminQuestion['what']> = {
+  info: ShardInfo
+  digest: ShardDigest
+  vectors: ShardVectors
+  configure: Readonly<Record<string, never>>
+  forceRecovered: Readonly<Record<string, never>>
+}[Question]

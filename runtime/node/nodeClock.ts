@@ -1,0 +1,7 @@
+import type { Clock } from '../ports.ts'
+
+export const nodeClock: Clock = {
+  wallMs: () => Date.now(),
+  // Does not follow a step of the wall clock, unlike what its name's origin suggests.
+  monotonicMs: () => performance.now(),
+}
