@@ -1,0 +1,148 @@
+/** The pages about commands, written from the table: one for each group, and one that lists all. */
+import { type CommandSpec, commandGroups, commands } from '#protocol/commands/index.ts'
+import type { CommandGroup, GeoPolicy, RequestPolicy } from '#protocol/commands/table.ts'
+import { syntaxOf } from './syntax.ts'
+
+interface GroupPage {
+  readonly file: string
+  readonly title: string
+  readonly lead: string
+}
+
+const groupPages: Readonly<Record<CommandGroup, GroupPage>> = {
+  string: {
+    file: 'string.md',
+    title: 'Strings and counters',
+    lead: 'A string is a register: of concurrent writes the later one stays. Its increments are a counter on top of it: those of all clusters add up.',
+  },
+  generic: {
+    file: 'key.md',
+    title: 'Keys',
+    lead: 'Deleting takes away what the deleting cluster had seen, and nothing else. The longest of concurrent times to live wins.',
+  },
+  hash: {
+    file: 'hash.md',
+    title: 'Hashes',
+    lead: 'Fields merge one by one. Each value behaves as a string does: a register with a counter on top.',
+  },
+  set: {
+    file: 'set.md',
+    title: 'Sets',
+    lead: 'Members merge one by one; an add wins over a removal that had not seen it.',
+  },
+  transactions: {
+    file: 'transaction.md',
+    title: 'Transactions',
+    lead: 'A transaction runs whole in one cluster, and its effects arrive whole at the others.',
+  },
+  connection: { file: 'connection.md', title: 'Connection', lead: 'What belongs to one client.' },
+  server: { file: 'server.md', title: 'Server', lead: 'What belongs to the database or to this cluster.' },
+  crdt: {
+    file: 'crdt.md',
+    title: 'Replicated state',
+    lead: 'A look at what the clusters exchange. Redis has nothing like it.',
+  },
+}
+
+const generated = 'Written from the command table (`protocol/commands`) by `npm run docs`: changes go there.'
+
+const geoWords: Readonly<Record<GeoPolicy, string>> = {
+  effect: 'sent to every cluster',
+  local: 'this cluster only',
+  refused: 'refused when there are several clusters',
+}
+
+const requestWords: Readonly<Record<RequestPolicy, string>> = {
+  proxy: 'Answered by the proxy.',
+  transaction: 'Kept by the proxy until EXEC; then all of it runs on one shard.',
+  slot: 'Runs on the shard that owns the slot of its keys; keys in several slots are an error (`CROSSSLOT`).',
+  perKey: 'Its keys may lie in several slots.',
+  allShards: 'Runs on every shard.',
+  cursor: 'Goes through the shards one after the other.',
+  gathered: 'Answered by the proxy, after asking every shard.',
+}
+
+/** Content by path, from the root of the project. */
+export function commandPages(): Map<string, string> {
+  const pages = new Map([['docs/commands/README.md', listPage()]])
+  for (const { group } of commandGroups) {
+    pages.set(`docs/commands/${groupPages[group].file}`, groupPage(group))
+  }
+  return pages
+}
+
+function inGroup(group: CommandGroup): CommandSpec[] {
+  return [...commands.values()].filter((spec) => spec.group === group)
+}
+
+function listPage(): string {
+  const lines = [
+    '# Commands',
+    '',
+    'Facts of a command (arguments, flags, key positions, ACL categories) are those of Redis 7.2; `COMMAND INFO` and `COMMAND DOCS` tell them to clients.',
+    'The pages say what a command means across clusters, and where it is different from Redis.',
+    '',
+    generated,
+  ]
+  for (const { group } of commandGroups) {
+    const { file, title, lead } = groupPages[group]
+    lines.push(
+      '',
+      `## [${title}](${file})`,
+      '',
+      lead,
+      '',
+      '| command | across clusters | |',
+      '| --- | --- | --- |',
+    )
+    for (const spec of inGroup(group).flatMap(described)) {
+      const name = displayName(spec)
+      lines.push(
+        `| [${name}](${file}#${anchorOf(spec)}) | ${geoWords[spec.geo]} | ${cell(spec.row.summary)} |`,
+      )
+    }
+  }
+  return `${lines.join('\n')}\n`
+}
+
+function groupPage(group: CommandGroup): string {
+  const { title, lead } = groupPages[group]
+  const lines = [`# ${title}`, '', lead, '', generated]
+  for (const spec of inGroup(group).flatMap(described)) lines.push('', ...commandLines(spec))
+  return `${lines.join('\n')}\n`
+}
+
+/** A container shows its subcommands instead of itself, unless it does something on its own. */
+function described(spec: CommandSpec): CommandSpec[] {
+  if (!spec.isContainer) return [spec]
+  return spec.arity === -1 ? [spec, ...spec.subcommands] : [...spec.subcommands]
+}
+
+function commandLines(spec: CommandSpec): string[] {
+  const { summary, since, complexity, deprecated, geoNote, difference, history } = spec.row
+  const source = spec.group === 'crdt' ? 'Antipode' : 'Redis'
+  const lines = [`## ${displayName(spec)}`, '', '```', syntaxOf(spec), '```', '', summary, '']
+  lines.push(`- Across clusters (${geoWords[spec.geo]}): ${geoNote}`)
+  if (difference !== undefined) lines.push(`- Different from Redis: ${difference}`)
+  lines.push(`- ${requestWords[spec.request]}`)
+  lines.push(`- Since ${source} ${since}. ${complexity.replace(/\.$/, '')}.`)
+  if (deprecated !== undefined) {
+    lines.push(
+      `- Deprecated since ${source} ${deprecated.since}: use ${deprecated.replacedBy.replaceAll('!', '')}.`,
+    )
+  }
+  for (const [version, change] of history ?? []) lines.push(`- ${source} ${version}: ${change}`)
+  return lines
+}
+
+function displayName(spec: CommandSpec): string {
+  return spec.name.replace('|', ' ')
+}
+
+function anchorOf(spec: CommandSpec): string {
+  return displayName(spec).toLowerCase().replaceAll(' ', '-')
+}
+
+function cell(text: string): string {
+  return text.replaceAll('|', '\\|')
+}

@@ -1,0 +1,78 @@
+import { key, keyAt } from './grammar.ts'
+import type { CommandTable } from './table.ts'
+
+/** What Redis doesn't have: a look at the replicated state itself. */
+export const crdtCommands = {
+  CRDT: {
+    arity: -2,
+    flags: [],
+    categories: ['slow'],
+    keys: [],
+    request: 'proxy',
+    reply: 'single',
+    geo: 'local',
+    geoNote: 'Changes nothing that is replicated.',
+    difference: 'Not in Redis.',
+    since: '0.1.0',
+    complexity: 'Depends on subcommand.',
+    summary: 'A container for commands that look into the replicated state.',
+    args: [],
+    subcommands: {
+      DIGEST: {
+        arity: 2,
+        flags: ['readonly', 'loading', 'stale'],
+        categories: ['keyspace', 'read', 'slow', 'dangerous'],
+        keys: [],
+        request: 'gathered',
+        reply: 'single',
+        geo: 'local',
+        geoNote:
+          'Two clusters that have applied the same operations give the same digest, whatever their number of shards.',
+        difference: 'Not in Redis.',
+        since: '0.1.0',
+        complexity: 'O(N) where N is the number of keys and elements in the database.',
+        summary: 'Returns a digest of the whole replicated state, including what is not visible to clients.',
+        args: [],
+      },
+      HELP: {
+        arity: 2,
+        flags: ['loading', 'stale'],
+        categories: ['slow'],
+        keys: [],
+        request: 'proxy',
+        reply: 'single',
+        geo: 'local',
+        geoNote: 'Changes nothing that is replicated.',
+        difference: 'Not in Redis.',
+        since: '0.1.0',
+        complexity: 'O(1)',
+        summary: 'Returns helpful text about the different subcommands.',
+        args: [],
+      },
+      SLOT: {
+        arity: 3,
+        flags: ['readonly'],
+        categories: ['keyspace', 'read', 'slow'],
+        keys: [keyAt(2, 'RO')],
+        request: 'slot',
+        reply: 'single',
+        geo: 'local',
+        geoNote:
+          'The version vector tells, for each cluster, the last of its operations on this slot that has been applied here.',
+        difference: 'Not in Redis.',
+        since: '0.1.0',
+        complexity: 'O(N) where N is the number of keys and elements in the slot.',
+        summary: 'Returns the hash slot of a key with its version vector and a digest of its state.',
+        args: [key()],
+      },
+    },
+    help: [
+      'DIGEST',
+      '    Return a digest of the replicated state of the whole database. Clusters that',
+      '    have applied the same operations return the same digest.',
+      'SLOT <key>',
+      '    Return the hash slot of the key, the version vector of the slot and a digest',
+      '    of its state.',
+    ],
+  },
+} satisfies CommandTable

@@ -1,0 +1,80 @@
+/** The words in which the rows of the table write key positions and argument grammars. */
+import type { ArgumentFlag, ArgumentSpec, ArgumentType, KeyFlag, KeySpec } from './table.ts'
+
+/** One key, the argument at `index`. */
+export function keyAt(index: number, ...flags: KeyFlag[]): KeySpec {
+  return { flags, begin: index, find: { kind: 'range', last: 0, step: 1 } }
+}
+
+/** Keys from the argument at `index` to the last one, `step` apart. */
+export function keysFrom(index: number, step: number, ...flags: KeyFlag[]): KeySpec {
+  return { flags, begin: index, find: { kind: 'range', last: -1, step } }
+}
+
+/** Two neighbouring keys. */
+export function keyPairAt(index: number, ...flags: KeyFlag[]): KeySpec {
+  return { flags, begin: index, find: { kind: 'range', last: 1, step: 1 } }
+}
+
+/** The argument at `index` says how many keys follow. */
+export function countedKeys(index: number, ...flags: KeyFlag[]): KeySpec {
+  return { flags, begin: index, find: { kind: 'counted' } }
+}
+
+export function noted(notes: string, spec: KeySpec): KeySpec {
+  return { ...spec, notes }
+}
+
+export function value(name: string, type: ArgumentType): ArgumentSpec {
+  return { name, type }
+}
+
+export function text(name: string): ArgumentSpec {
+  return { name, type: 'string' }
+}
+
+export function integer(name: string): ArgumentSpec {
+  return { name, type: 'integer' }
+}
+
+export function key(name = 'key', keySpecIndex = 0): ArgumentSpec {
+  return { name, type: 'key', keySpecIndex }
+}
+
+/** A word that stands for itself. */
+export function word(token: string, name = token.toLowerCase()): ArgumentSpec {
+  return { name, type: 'pure-token', token }
+}
+
+/** A word before an argument. */
+export function behind(token: string, argument: ArgumentSpec): ArgumentSpec {
+  return { ...argument, token }
+}
+
+export function oneOf(name: string, ...choices: ArgumentSpec[]): ArgumentSpec {
+  return { name, type: 'oneof', arguments: choices }
+}
+
+export function block(name: string, ...parts: ArgumentSpec[]): ArgumentSpec {
+  return { name, type: 'block', arguments: parts }
+}
+
+export function optional(argument: ArgumentSpec): ArgumentSpec {
+  return withFlag(argument, 'optional')
+}
+
+export function multiple(argument: ArgumentSpec): ArgumentSpec {
+  return withFlag(argument, 'multiple')
+}
+
+export function since(version: string, argument: ArgumentSpec): ArgumentSpec {
+  return { ...argument, since: version }
+}
+
+export function deprecatedSince(version: string, argument: ArgumentSpec): ArgumentSpec {
+  return { ...argument, deprecatedSince: version }
+}
+
+function withFlag(argument: ArgumentSpec, flag: ArgumentFlag): ArgumentSpec {
+  return { ...argument, flags: [...(argument.flags ?? []), flag] }
+}

@@ -1,0 +1,63 @@
+/** Where the keys of a request are. */
+import type { CommandSpec } from './index.ts'
+import type { KeySpec } from './table.ts'
+
+export interface KeyPlaces {
+  readonly spec: KeySpec
+  readonly positions: number[]
+}
+
+/** Text of the argument at `index`; asked only for those that count keys. */
+type ArgumentAt = (index: number) => string
+
+/**
+ * Indices of the key arguments, in order. Empty when the command has none or when the request doesn't say (a bad number
+ * of keys): whoever runs the command finds the words for that. For the common case of one key look at `spec.onlyKey`.
+ */
+export function keyPositions(spec: CommandSpec, argumentCount: number, argumentAt: ArgumentAt): number[] {
+  if (spec.onlyKey > 0) return spec.onlyKey < argumentCount ? [spec.onlyKey] : []
+  const positions: number[] = []
+  for (const keySpec of spec.keys) {
+    const found = placesOf(keySpec, argumentCount, argumentAt)
+    if (found === null) return []
+    for (const position of found) positions.push(position)
+  }
+  return positions
+}
+
+/** The same, apart by key specification; null when the request doesn't say where its keys are. */
+export function keyPlaces(
+  spec: CommandSpec,
+  argumentCount: number,
+  argumentAt: ArgumentAt,
+): KeyPlaces[] | null {
+  const places: KeyPlaces[] = []
+  for (const keySpec of spec.keys) {
+    const positions = placesOf(keySpec, argumentCount, argumentAt)
+    if (positions === null) return null
+    places.push({ spec: keySpec, positions })
+  }
+  return places
+}
+
+const keyCountPattern = /^[1-9][0-9]{0,8}$/
+
+function placesOf({ begin, find }: KeySpec, argumentCount: number, argumentAt: ArgumentAt): number[] | null {
+  let first = begin
+  let last: number
+  let step = 1
+  if (find.kind === 'range') {
+    last = find.last < 0 ? argumentCount + find.last : begin + find.last
+    step = find.step
+  } else {
+    if (begin >= argumentCount) return null
+    const text = argumentAt(begin)
+    if (!keyCountPattern.test(text)) return null
+    first = begin + 1
+    last = begin + Number(text)
+  }
+  if (last >= argumentCount || last < first) return null
+  const positions: number[] = []
+  for (let position = first; position <= last; position += step) positions.push(position)
+  return positions
+}

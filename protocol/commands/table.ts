@@ -1,0 +1,182 @@
+/**
+ * The command table: every fact about a command in one row. From it come the arity check, routing and merging in the
+ * proxy, COMMAND and its subcommands, the pages in docs/commands, and (through `HandledName`) the proof by the compiler
+ * that each row has a handler. One file per group holds the rows; `index.ts` joins them.
+ */
+
+export type CommandFlag =
+  | 'admin'
+  | 'allow_busy'
+  | 'denyoom'
+  | 'fast'
+  | 'loading'
+  | 'movablekeys'
+  | 'no_async_loading'
+  | 'no_auth'
+  | 'no_multi'
+  | 'noscript'
+  | 'readonly'
+  | 'skip_slowlog'
+  | 'stale'
+  | 'write'
+
+/** ACL categories, without the `@`. Written out in each row: computed ones were a regret of Redis. */
+export type Category =
+  | 'admin'
+  | 'connection'
+  | 'dangerous'
+  | 'fast'
+  | 'hash'
+  | 'keyspace'
+  | 'read'
+  | 'set'
+  | 'slow'
+  | 'string'
+  | 'transaction'
+  | 'write'
+
+/** What a command does with a key: `RO` reads, `RW` reads and changes, `OW` overwrites, `RM` removes; the rest is Redis's. */
+export type KeyFlag = 'RO' | 'RW' | 'OW' | 'RM' | 'access' | 'update' | 'insert' | 'delete' | 'variable_flags'
+
+export type KeySpec = {
+  readonly flags: readonly KeyFlag[]
+  readonly notes?: string
+  /** Index of the argument where the search starts; the command's name has index 0. */
+  readonly begin: number
+  readonly find:
+    | {
+        readonly kind: 'range'
+        /** Last key, counted from `begin`; negative: from the end (-1 is the last argument). */
+        readonly last: number
+        readonly step: number
+      }
+    /** The argument at `begin` is the number of keys that follow it. */
+    | { readonly kind: 'counted' }
+}
+
+/** Who answers, and how the request gets there. */
+export type RequestPolicy =
+  /** The proxy, from what it knows. */
+  | 'proxy'
+  /** The proxy keeps the transaction; its commands reach one shard together. */
+  | 'transaction'
+  /** The shard that owns the slot of the keys; keys in several slots are an error. */
+  | 'slot'
+  /** Keys may lie in several slots: the proxy splits the request by shard. */
+  | 'perKey'
+  /** Every shard. */
+  | 'allShards'
+  /** One shard after the other, along a cursor. */
+  | 'cursor'
+  /** The proxy, after asking every shard for its part (not as a RESP command). */
+  | 'gathered'
+
+/** How the answers of several shards become one. */
+export type ReplyPolicy =
+  /** There is one answer. */
+  | 'single'
+  /** Integers are added up. */
+  | 'sum'
+  /** Arrays are joined, in any order. */
+  | 'concatenate'
+  /** Elements go where their keys were in the request. */
+  | 'byKey'
+  /** `+OK` when all say so, else the first error. */
+  | 'allOk'
+  /** One that isn't null, picked at random. */
+  | 'any'
+
+/** What a command means to the other clusters. */
+export type GeoPolicy =
+  /** What it changed is sent to every member. */
+  | 'effect'
+  /** It reads, or it changes nothing but this cluster's own state. */
+  | 'local'
+  /** It is refused in a database with several members. */
+  | 'refused'
+
+export type ArgumentType =
+  | 'string'
+  | 'integer'
+  | 'double'
+  | 'key'
+  | 'pattern'
+  | 'unix-time'
+  | 'pure-token'
+  | 'oneof'
+  | 'block'
+
+export type ArgumentFlag = 'optional' | 'multiple'
+
+/** One argument in the grammar of `COMMAND DOCS`; see `grammar.ts` for how rows write it. */
+export interface ArgumentSpec {
+  readonly name: string
+  readonly type: ArgumentType
+  readonly token?: string
+  readonly keySpecIndex?: number
+  readonly since?: string
+  readonly deprecatedSince?: string
+  readonly flags?: readonly ArgumentFlag[]
+  readonly arguments?: readonly ArgumentSpec[]
+}
+
+export interface CommandRow {
+  /** Number of arguments with the name; negative: at least so many. */
+  readonly arity: number
+  readonly flags: readonly CommandFlag[]
+  readonly categories: readonly Category[]
+  readonly keys: readonly KeySpec[]
+  readonly tips?: readonly string[]
+  readonly request: RequestPolicy
+  readonly reply: ReplyPolicy
+  readonly geo: GeoPolicy
+  /** What happens when another cluster writes the same at the same time; one line for the docs. */
+  readonly geoNote: string
+  /** Where the behaviour is not that of Redis, and why. */
+  readonly difference?: string
+  readonly since: string
+  readonly deprecated?: { readonly since: string; readonly replacedBy: string }
+  readonly history?: readonly (readonly [version: string, change: string])[]
+  readonly complexity: string
+  readonly summary: string
+  readonly args: readonly ArgumentSpec[]
+  /** By the name behind the container's, in upper case. */
+  readonly subcommands?: { readonly [name: string]: CommandRow }
+  /** Of a container: what its HELP prints, behind the heading and before the lines about HELP itself. */
+  readonly help?: readonly string[]
+}
+
+/** Rows by command name, in upper case. */
+export type CommandTable = { readonly [name: string]: CommandRow }
+
+export type CommandGroup =
+  | 'string'
+  | 'generic'
+  | 'hash'
+  | 'set'
+  | 'transactions'
+  | 'connection'
+  | 'server'
+  | 'crdt'
+
+type RunByShard = 'slot' | 'perKey' | 'allShards' | 'cursor'
+
+type NamesInRow<Name extends string, Row> = Row extends { readonly subcommands: infer Subcommands }
+  ? {
+      [Sub in keyof Subcommands & string]: Subcommands[Sub] extends { readonly request: RunByShard }
+        ? `${Name}|${Sub}`
+        : never
+    }[keyof Subcommands & string]
+  : Row extends { readonly request: RunByShard }
+    ? Name
+    : never
+
+/** Names of the commands of a table that a shard runs (`GET`, `OBJECT|ENCODING`): each needs a handler. */
+export type HandledName<Table> = {
+  [Name in keyof Table & string]: NamesInRow<Name, Table[Name]>
+}[keyof Table & string]
+
+/** Whether a shard runs the command, by a handler of `server/commands`. */
+export function runByShard(request: RequestPolicy): request is RunByShard {
+  return request === 'slot' || request === 'perKey' || request === 'allShards' || request === 'cursor'
+}

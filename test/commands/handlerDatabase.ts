@@ -1,0 +1,121 @@
+/** One keyspace with the handlers, and nothing around them: no shard, log or proxy. The wall clock is given. */
+import { commands, lookup } from '#protocol/commands/index.ts'
+import { errors, ReplyError } from '#protocol/resp/errors.ts'
+import { ReplyWriter } from '#protocol/resp/replyWriter.ts'
+import { defaultRequestLimits, RequestScanner } from '#protocol/resp/requestScanner.ts'
+import { evenRanges } from '#protocol/slots/slotMap.ts'
+import { originOfCluster, StampClock } from '#protocol/sync/stamp.ts'
+import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
+import type { Random } from '#runtime/ports.ts'
+import { CommandArguments } from '#server/commands/arguments.ts'
+import type { CommandContext, Handler } from '#server/commands/context.ts'
+import { handlers } from '#server/commands/index.ts'
+import { Keyspace } from '#server/store/keyspace.ts'
+import { Transaction } from '#server/store/transaction.ts'
+import { encodeRequest, type ParsedReply } from '#test/realRedis.ts'
+import { SeededRandom } from '#test/seed.ts'
+import { parse } from './ask.ts'
+
+const clusterId = 1
+
+export class HandlerDatabase {
+  readonly keyspace: Keyspace
+  readonly #transaction: Transaction
+  readonly #scanner = new RequestScanner(defaultRequestLimits)
+  readonly #reply = new ReplyWriter()
+  readonly #record = new ByteWriter()
+  readonly #context: CommandContext
+
+  constructor(options: { shards?: number; shard?: number; random?: Random } = {}) {
+    const origin = originOfCluster(clusterId)
+    const range = evenRanges(options.shards ?? 1)[options.shard ?? 0]
+    if (range === undefined) throw new Error('no such shard')
+    this.keyspace = new Keyspace({ origin, ranges: [range] })
+    this.#transaction = new Transaction(this.keyspace, new StampClock(origin))
+    this.#context = {
+      args: new CommandArguments(this.#scanner),
+      reply: this.#reply,
+      db: this.keyspace,
+      write: this.#transaction,
+      nowMs: 0,
+      random: options.random ?? new SeededRandom(1),
+    }
+  }
+
+  set resp3(chosen: boolean) {
+    this.#reply.resp3 = chosen
+  }
+
+  get resp3(): boolean {
+    return this.#reply.resp3
+  }
+
+  /** Runs requests as one transaction; returns the raw reply of each. */
+  execute(requests: readonly (readonly string[])[], nowMs: number): Uint8Array[] {
+    this.#context.nowMs = nowMs
+    this.#transaction.begin(nowMs)
+    const replies = requests.map((request) => this.#reply1(request))
+    this.#record.clear()
+    this.#transaction.finish(this.#record)
+    return replies
+  }
+
+  #reply1(request: readonly string[]): Uint8Array {
+    this.#reply.clear()
+    try {
+      const refusal = refusalOf(request)
+      if (refusal !== null) throw new ReplyError(refusal)
+      const bytes = encodeRequest(request)
+      this.#scanner.scan(bytes, 0, bytes.length)
+      handlerOf(request)(this.#context)
+    } catch (error) {
+      if (!(error instanceof ReplyError)) throw error
+      this.#reply.clear()
+      this.#reply.error(error.text)
+    }
+    return this.#reply.take()
+  }
+}
+
+function handlerOf(request: readonly string[]): Handler {
+  const [name = '', subcommand = ''] = request.map((argument) => argument.toUpperCase())
+  const handler = commands.get(name)?.isContainer ? handlers[`${name}|${subcommand}`] : handlers[name]
+  if (handler === undefined) throw new Error(`no handler for ${name}`)
+  return handler
+}
+
+/** What the proxy says of a request that doesn't get as far as a handler; null: it does. */
+export function refusalOf(request: readonly string[]): string | null {
+  const bytes = encodeRequest(request)
+  const scanner = new RequestScanner(defaultRequestLimits)
+  scanner.scan(bytes, 0, bytes.length)
+  const [name = '', ...args] = request
+  const spec = lookup(bytes, scanner.start(0), scanner.endOf(0))
+  if (spec === undefined) return errors.unknownCommand(name, args)
+  if (!spec.accepts(request.length)) return errors.wrongArity(name)
+  if (!spec.isContainer) return null
+  const sub = spec.subcommand(bytes, scanner.start(1), scanner.endOf(1))
+  if (sub === undefined) return errors.unknownSubcommand(name, args[0] ?? '')
+  return sub.accepts(request.length) ? null : errors.wrongArity(sub.lowerName)
+}
+
+/** For tests that ask one thing at a time, at a time of their own. */
+export class TestDatabase {
+  readonly database: HandlerDatabase
+  nowMs = Date.UTC(2026, 0, 1)
+
+  constructor(options: { shards?: number; shard?: number; random?: Random } = {}) {
+    this.database = new HandlerDatabase(options)
+  }
+
+  /** The reply as a RESP2 client reads it; errors are values. */
+  run(...request: string[]): ParsedReply {
+    return parse(this.raw(...request))
+  }
+
+  raw(...request: string[]): Uint8Array {
+    const [reply] = this.database.execute([request], this.nowMs)
+    if (reply === undefined) throw new Error('no reply')
+    return reply
+  }
+}

@@ -1,0 +1,185 @@
+/** The rows of the table against what redis-server says of itself. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { writeHelp } from '#protocol/commands/describe.ts'
+import { type CommandSpec, commands } from '#protocol/commands/index.ts'
+import { ReplyWriter } from '#protocol/resp/replyWriter.ts'
+import { type ParsedReply, RealRedis } from '#test/realRedis.ts'
+import { ask, parse } from './ask.ts'
+
+/** The oracle is Redis 7.0; the table follows 7.2. */
+const newSince70 = new Set(['client|setinfo', 'client|no-touch'])
+
+/** What differs on purpose: command, fact, reason. */
+const knownDifferences: readonly (readonly [command: string, fact: string, reason: string])[] = [
+  ['msetnx', 'tips', '7.2 took the multi_shard hint away: MSETNX can not be split'],
+  ['randomkey', 'tips', '7.2 says how replies are to be merged'],
+  ['scan', 'tips', '7.2 says how replies are to be merged'],
+  ['command|getkeys', 'arguments', '7.2 names the arguments'],
+  ['command|getkeysandflags', 'arguments', '7.2 names the arguments'],
+]
+
+const ours = [...commands.values()]
+  .filter((spec) => spec.group !== 'crdt')
+  .flatMap((spec) => [spec, ...spec.subcommands])
+  .filter((spec) => !newSince70.has(spec.lowerName))
+
+const redis: { server?: RealRedis } = {}
+
+function real(): RealRedis {
+  if (redis.server === undefined) throw new Error('redis-server has not started')
+  return redis.server
+}
+
+beforeAll(async () => {
+  redis.server = await RealRedis.start()
+})
+afterAll(() => redis.server?.stop())
+
+type Facts = { [fact: string]: unknown }
+
+/** A flattened RESP2 map; lists named in `unordered` are sorted. */
+function record(reply: ParsedReply, unordered: readonly string[]): Facts {
+  const facts: Facts = {}
+  const flat = list(reply)
+  for (let i = 0; i < flat.length; i += 2) {
+    const name = String(flat[i])
+    const value = flat[i + 1] as ParsedReply
+    facts[name] = unordered.includes(name) ? [...list(value)].sort() : value
+  }
+  return facts
+}
+
+function list(reply: ParsedReply | undefined): ParsedReply[] {
+  if (!Array.isArray(reply)) throw new Error(`an array wanted, got ${String(reply)}`)
+  return reply
+}
+
+function infoFacts(info: ParsedReply): Facts {
+  const [name, arity, flags, first, last, step, categories, tips, keys] = list(info)
+  return {
+    name,
+    arity,
+    flags: [...list(flags)].sort(),
+    range: [first, last, step],
+    categories: [...list(categories)].sort(),
+    tips: [...list(tips)].sort(),
+    keys: list(keys).map((key) => record(key, ['flags'])),
+  }
+}
+
+/** Summaries follow 7.2's wording, and `display_text` is new in it. */
+function docsFacts(docs: ParsedReply): Facts {
+  const { summary: _, subcommands: __, arguments: args, ...facts } = record(docs, ['history', 'doc_flags'])
+  return { ...facts, arguments: args === undefined ? [] : argumentFacts(args as ParsedReply) }
+}
+
+function argumentFacts(args: ParsedReply): Facts[] {
+  return list(args).map((argument) => {
+    const { display_text: _, arguments: parts, ...facts } = record(argument, ['flags'])
+    return parts === undefined ? facts : { ...facts, arguments: argumentFacts(parts as ParsedReply) }
+  })
+}
+
+function differing(name: string, mine: Facts, theirs: Facts): string[] {
+  const facts = new Set([...Object.keys(mine), ...Object.keys(theirs)])
+  return [...facts]
+    .filter((fact) => JSON.stringify(mine[fact]) !== JSON.stringify(theirs[fact]))
+    .map((fact) => `${name} ${fact}`)
+}
+
+async function differences(): Promise<string[]> {
+  const names = ours.map((spec) => spec.lowerName)
+  const found: string[] = []
+  const infos = list(await real().request('COMMAND', 'INFO', ...names))
+  const ownInfos = list(ask('COMMAND', 'INFO', ...names))
+  const docs = record(await real().request('COMMAND', 'DOCS', ...names), [])
+  const ownDocs = record(ask('COMMAND', 'DOCS', ...names), [])
+  names.forEach((name, i) => {
+    found.push(...differing(name, infoFacts(ownInfos[i] ?? null), infoFacts(infos[i] ?? null)))
+    found.push(
+      ...differing(name, docsFacts(ownDocs[name] as ParsedReply), docsFacts(docs[name] as ParsedReply)),
+    )
+  })
+  return found
+}
+
+describe('the table', () => {
+  it('says of each command what Redis says, but for the known differences', async () => {
+    const known = knownDifferences.map(([command, fact]) => `${command} ${fact}`)
+    expect((await differences()).sort()).toEqual(known.sort())
+  })
+
+  it('has no subcommand under another name than Redis', async () => {
+    const containers = ours.filter((spec: CommandSpec) => spec.isContainer)
+    const infos = list(await real().request('COMMAND', 'INFO', ...containers.map((spec) => spec.lowerName)))
+    containers.forEach((spec, i) => {
+      const theirs = list(list(infos[i])[9]).map((sub) => list(sub)[0])
+      for (const { lowerName } of spec.subcommands) {
+        if (!newSince70.has(lowerName)) expect(theirs).toContain(lowerName)
+      }
+    })
+  })
+})
+
+describe('COMMAND and its subcommands', () => {
+  const requests: readonly string[][] = [
+    ['INFO', 'nonsense'],
+    ['INFO', 'client|nonsense'],
+    ['INFO', 'get|nonsense'],
+    ['INFO', 'GET', 'Object|ENCODING', 'nonsense', 'sintercard'],
+    ['DOCS', 'nonsense'],
+    ['LIST', 'FILTERBY', 'ACLCAT', 'nonsense'],
+    ['LIST', 'FILTERBY', 'ACLCAT', '@transaction'],
+    ['LIST', 'FILTERBY', 'MODULE', 'search'],
+    ['LIST', 'FILTERBY', 'NONSENSE', 'x'],
+    ['LIST', 'filterby', 'pattern', 'OBJECT|*'],
+    ['LIST', 'FILTERBY', 'aclcat', 'TRANSACTION'],
+    ['LIST', 'x'],
+    ['LIST', 'FILTERBY', 'ACLCAT'],
+    ['GETKEYS', 'nonsense', 'a'],
+    ['GETKEYS', 'get', 'a'],
+    ['GETKEYS', 'get', 'a', 'b'],
+    ['GETKEYS', 'ping', 'x'],
+    ['GETKEYS', 'mset', 'a', '1', 'b', '2'],
+    ['GETKEYS', 'mset', 'a', '1', 'b'],
+    ['GETKEYS', 'object', 'encoding', 'c'],
+    ['GETKEYS', 'object', 'nonsense', 'c'],
+    ['GETKEYS', 'object', 'help'],
+    ['GETKEYS', 'sintercard', '0', 'a'],
+    ['GETKEYS', 'sintercard', 'x', 'a'],
+    ['GETKEYS', 'sintercard', '-1', 'a'],
+    ['GETKEYS', 'sintercard', '2', 'a'],
+    ['GETKEYS', 'sintercard', '99999999999999999999', 'a'],
+    ['GETKEYS', 'sintercard', '2', 'a', 'b', 'LIMIT', '1'],
+    ['GETKEYSANDFLAGS', 'sinterstore', 'a', 'b', 'c'],
+    ['GETKEYSANDFLAGS', 'lcs', 'a', 'b', 'LEN'],
+    ['GETKEYSANDFLAGS', 'copy', 'a', 'b'],
+    ['GETKEYSANDFLAGS', 'set', 'a', 'b'],
+    ['GETKEYSANDFLAGS', 'set', 'a', 'get'],
+    ['GETKEYSANDFLAGS', 'set', 'a', 'b', 'PX', '1', 'get'],
+    ['GETKEYSANDFLAGS', 'getex', 'a', 'persist'],
+    ['HELP'],
+  ]
+
+  it.each(requests.map((args) => [args]))('answers COMMAND %j as Redis does', async (args) => {
+    const sorted = (reply: ParsedReply) =>
+      args[0] === 'LIST' && Array.isArray(reply) ? [...reply].sort() : reply
+    expect(sorted(ask('COMMAND', ...args))).toEqual(sorted(await real().request('COMMAND', ...args)))
+  })
+
+  it('gives the help of OBJECT as Redis does', async () => {
+    const reply = new ReplyWriter()
+    writeHelp('OBJECT', reply)
+    expect(parse(reply.take())).toEqual(await real().request('OBJECT', 'HELP'))
+  })
+
+  it('lists and counts what there is', () => {
+    expect(ask('COMMAND', 'COUNT')).toBe(commands.size)
+    expect(list(ask('COMMAND')).map((info) => list(info)[0])).toEqual(
+      [...commands.values()].map((spec) => spec.lowerName),
+    )
+    expect(list(ask('COMMAND', 'LIST'))).toContain('client|kill')
+    expect(list(ask('COMMAND', 'DOCS'))).toHaveLength(2 * commands.size)
+    expect(list(ask('COMMAND', 'INFO'))).toHaveLength(commands.size)
+  })
+})
