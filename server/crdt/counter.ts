@@ -1,0 +1,159 @@
+/**
+ * CNT, a counter that any origin may add to and reset (`DESIGN.md`). Each origin that adds has one entry: what it added
+ * since `from`, as a running sum up to `last`. Shipping the sum and not the increment makes effects idempotent.
+ *
+ * A reset can't be computed from the resetter's context: a receiver whose entry has moved on doesn't know what the sum
+ * was. So every effect that removes state carries the entries it saw (`CounterReset`), and a reset entry keeps that sum
+ * as its baseline. What was added concurrently with the reset stays, exactly.
+ *
+ * A baseline may be forgotten when it hides its whole entry and the entry's origin is known to have applied the reset:
+ * from then on that origin starts a new `from`.
+ */
+import { type Origin, originOf, type Stamp } from '#protocol/sync/stamp.ts'
+import type { VersionVector } from '#protocol/sync/versionVector.ts'
+import { type Amount, addAmounts, subtractAmounts } from './amount.ts'
+
+export class CounterEntry {
+  readonly origin: Origin
+  from: Stamp
+  last: Stamp
+  sum: Amount
+  /** The baseline: what the entry was when it was reset, 0 when it was not. Without effect unless at or above `from`. */
+  resetLast: Stamp = 0
+  resetSum: Amount = 0
+  /** The operation that reset it. */
+  resetStamp: Stamp = 0
+
+  constructor(from: Stamp, last: Stamp, sum: Amount) {
+    this.origin = originOf(last)
+    this.from = from
+    this.last = last
+    this.sum = sum
+  }
+
+  get live(): boolean {
+    return this.last > this.resetLast
+  }
+
+  get amount(): Amount {
+    if (!this.live) return 0
+    return this.resetLast >= this.from ? subtractAmounts(this.sum, this.resetSum) : this.sum
+  }
+
+  clearBaseline(): void {
+    this.resetLast = 0
+    this.resetSum = 0
+    this.resetStamp = 0
+  }
+
+  copy(): CounterEntry {
+    const copy = new CounterEntry(this.from, this.last, this.sum)
+    copy.takeBaseline(this)
+    return copy
+  }
+
+  takeBaseline(other: CounterEntry): void {
+    this.resetLast = other.resetLast
+    this.resetSum = other.resetSum
+    this.resetStamp = other.resetStamp
+  }
+}
+
+/** An entry as the resetting operation saw it. Its origin is that of `last`. */
+export interface CounterReset {
+  readonly last: Stamp
+  readonly from: Stamp
+  readonly sum: Amount
+}
+
+/** Ascending by origin; shared when empty, so never changed in place (entries are). */
+export type CounterEntries = readonly CounterEntry[]
+
+export const noEntries: CounterEntries = []
+export const noResets: readonly CounterReset[] = []
+
+const entryOf = (entries: CounterEntries, origin: Origin): CounterEntry | undefined =>
+  entries.find((entry) => entry.origin === origin)
+
+const byOrigin = (a: CounterEntry, b: CounterEntry): number => a.origin - b.origin
+
+export const isCounting = (entries: CounterEntries): boolean => entries.some((entry) => entry.live)
+
+/** Exact, so the order doesn't matter. */
+export function total(entries: CounterEntries): Amount {
+  let sum: Amount = 0
+  for (const entry of entries) sum = addAmounts(sum, entry.amount)
+  return sum
+}
+
+/** What an operation that removes this counter ships. */
+export function resetsOf(entries: CounterEntries): readonly CounterReset[] {
+  if (!isCounting(entries)) return noResets
+  return entries.filter((entry) => entry.live).map(({ last, from, sum }) => ({ last, from, sum }))
+}
+
+/** Of an absent entry: nothing (it has been reset and forgotten). */
+export function applyReset(entries: CounterEntries, reset: CounterReset, stamp: Stamp): void {
+  const entry = entryOf(entries, originOf(reset.last))
+  if (entry === undefined || reset.last <= entry.resetLast || reset.last < entry.from) return
+  entry.resetLast = reset.last
+  entry.resetSum = reset.sum
+  entry.resetStamp = stamp
+}
+
+/** What `origin` ships to add `amount`: its entry goes on, or a new one starts at `stamp`. */
+export function nextIncrement(
+  entries: CounterEntries,
+  stamp: Stamp,
+  amount: Amount,
+): { from: Stamp; sum: Amount } {
+  const entry = entryOf(entries, originOf(stamp))
+  if (entry === undefined || !entry.live) return { from: stamp, sum: amount }
+  return { from: entry.from, sum: addAmounts(entry.sum, amount) }
+}
+
+export function withIncrement(
+  entries: CounterEntries,
+  stamp: Stamp,
+  from: Stamp,
+  sum: Amount,
+): CounterEntries {
+  const entry = entryOf(entries, originOf(stamp))
+  if (entry === undefined) return [...entries, new CounterEntry(from, stamp, sum)].sort(byOrigin)
+  if (stamp <= entry.last) return entries
+  if (entry.resetLast < from) entry.clearBaseline()
+  entry.from = from
+  entry.last = stamp
+  entry.sum = sum
+  return entries
+}
+
+/** An entry that one side lacks and its context covers has been reset there and forgotten. Entries are copied. */
+export function mergeEntries(
+  a: CounterEntries,
+  aContext: VersionVector,
+  b: CounterEntries,
+  bContext: VersionVector,
+): CounterEntries {
+  if (a.length === 0 && b.length === 0) return noEntries
+  const merged: CounterEntry[] = []
+  for (const entry of a) {
+    const twin = entryOf(b, entry.origin)
+    if (twin !== undefined) merged.push(joined(entry, twin))
+    else if (entry.last > (bContext[entry.origin] as number)) merged.push(entry.copy())
+  }
+  for (const entry of b) {
+    const inBoth = entryOf(a, entry.origin) !== undefined
+    if (!inBoth && entry.last > (aContext[entry.origin] as number)) merged.push(entry.copy())
+  }
+  return merged.sort(byOrigin)
+}
+
+function joined(x: CounterEntry, y: CounterEntry): CounterEntry {
+  const newer = x.last >= y.last ? x : y
+  const merged = new CounterEntry(newer.from, newer.last, newer.sum)
+  const xWins = x.resetLast !== y.resetLast ? x.resetLast > y.resetLast : x.resetStamp >= y.resetStamp
+  const base = xWins ? x : y
+  if (base.resetLast >= merged.from) merged.takeBaseline(base)
+  return merged
+}

@@ -1,0 +1,376 @@
+/**
+ * Effects: what a command did, as data. They are what the log holds and peers apply; they can't fail and hold no condition.
+ * An effect removes "what its origin had seen", which the record's context says, so no dots are listed.
+ *
+ *     effects := effect*
+ *     effect  := delta varint | kind u8 | key text | body        (stamp = the previous effect's + delta * 8; the first's delta is 0)
+ *     kind    := code | fresh 0x80 | resets 0x40
+ *
+ * `fresh` (rule A4): the key did not exist at the origin, so the effect begins by ending the TTL writes that its context
+ * covers. `resets` (rule A1): the live counters that the effect removes follow. A flush has an empty key.
+ *
+ * One command is one stamp, which several effects may share; a transaction is several. Effects of a part in order see
+ * each other: for an effect with stamp s, everything of its origin below s is covered.
+ */
+
+import { type Stamp, stampStep } from '#protocol/sync/stamp.ts'
+import { ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
+import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
+import { type Amount, readAmount, writeAmount } from './amount.ts'
+import { type CounterReset, noResets } from './counter.ts'
+import type { FieldReset } from './hash.ts'
+import {
+  allTypes,
+  keepTtl,
+  noRemovedCounters,
+  type RemovedCounters,
+  readExpireAt,
+  writeExpireAt,
+} from './keyState.ts'
+import { readFlag, readResets, writeResets } from './stateCodec.ts'
+
+export interface FlushedKey {
+  readonly key: string
+  readonly counters: RemovedCounters
+}
+
+/** Who takes effects: the writer of bytes, the keyspace, a check that keeps nothing. */
+export interface EffectSink {
+  /** `expireAtMs`: a time, Infinity for none, or `keepTtl`. */
+  setText(stamp: Stamp, key: string, text: string, expireAtMs: number, resets: readonly CounterReset[]): void
+  increment(stamp: Stamp, key: string, fresh: boolean, from: Stamp, sum: Amount): void
+  setField(
+    stamp: Stamp,
+    key: string,
+    fresh: boolean,
+    field: string,
+    text: string,
+    resets: readonly CounterReset[],
+  ): void
+  incrementField(stamp: Stamp, key: string, fresh: boolean, field: string, from: Stamp, sum: Amount): void
+  removeFields(stamp: Stamp, key: string, fields: readonly string[], resets: readonly FieldReset[]): void
+  addMembers(stamp: Stamp, key: string, fresh: boolean, members: readonly string[]): void
+  removeMembers(stamp: Stamp, key: string, members: readonly string[]): void
+  /** `types`: bits of the types that go; `endsTtl`: and the TTL, as DEL does. */
+  remove(stamp: Stamp, key: string, types: number, endsTtl: boolean, counters: RemovedCounters): void
+  writeTtl(stamp: Stamp, key: string, expireAtMs: number): void
+  /** All keys of the slot; `keys` are those with live counters. */
+  flush(stamp: Stamp, keys: readonly FlushedKey[]): void
+}
+
+const Code = {
+  setText: 1,
+  setTextKeepTtl: 2,
+  setTextExpiring: 3,
+  increment: 4,
+  setField: 5,
+  incrementField: 6,
+  removeFields: 7,
+  addMembers: 8,
+  removeMembers: 9,
+  remove: 10,
+  writeTtl: 11,
+  flush: 12,
+} as const
+
+const freshBit = 0x80
+const resetsBit = 0x40
+const codeMask = 0x3f
+
+export class EffectWriter implements EffectSink {
+  readonly #writer = new ByteWriter()
+  #last: Stamp = 0
+
+  /** The effects are [0, length) of it. */
+  get bytes(): Uint8Array {
+    return this.#writer.bytes
+  }
+
+  get length(): number {
+    return this.#writer.length
+  }
+
+  clear(): void {
+    this.#writer.clear()
+    this.#last = 0
+  }
+
+  #begin(stamp: Stamp, kind: number, key: string): ByteWriter {
+    const writer = this.#writer
+    writer.varint(this.#last === 0 ? 0 : (stamp - this.#last) / stampStep)
+    this.#last = stamp
+    writer.u8(kind)
+    writer.text(key)
+    return writer
+  }
+
+  setText(
+    stamp: Stamp,
+    key: string,
+    text: string,
+    expireAtMs: number,
+    resets: readonly CounterReset[],
+  ): void {
+    const code =
+      expireAtMs === Number.POSITIVE_INFINITY
+        ? Code.setText
+        : expireAtMs === keepTtl
+          ? Code.setTextKeepTtl
+          : Code.setTextExpiring
+    const writer = this.#begin(stamp, resets.length > 0 ? code | resetsBit : code, key)
+    writer.text(text)
+    if (code === Code.setTextExpiring) writer.varint(expireAtMs)
+    if (resets.length > 0) writeResets(writer, resets)
+  }
+
+  increment(stamp: Stamp, key: string, fresh: boolean, from: Stamp, sum: Amount): void {
+    const writer = this.#begin(stamp, fresh ? Code.increment | freshBit : Code.increment, key)
+    writeIncrement(writer, stamp, from, sum)
+  }
+
+  setField(
+    stamp: Stamp,
+    key: string,
+    fresh: boolean,
+    field: string,
+    text: string,
+    resets: readonly CounterReset[],
+  ): void {
+    const kind = Code.setField | (fresh ? freshBit : 0) | (resets.length > 0 ? resetsBit : 0)
+    const writer = this.#begin(stamp, kind, key)
+    writer.text(field)
+    writer.text(text)
+    if (resets.length > 0) writeResets(writer, resets)
+  }
+
+  incrementField(stamp: Stamp, key: string, fresh: boolean, field: string, from: Stamp, sum: Amount): void {
+    const writer = this.#begin(stamp, fresh ? Code.incrementField | freshBit : Code.incrementField, key)
+    writer.text(field)
+    writeIncrement(writer, stamp, from, sum)
+  }
+
+  removeFields(stamp: Stamp, key: string, fields: readonly string[], resets: readonly FieldReset[]): void {
+    const kind = resets.length > 0 ? Code.removeFields | resetsBit : Code.removeFields
+    const writer = this.#begin(stamp, kind, key)
+    writeTexts(writer, fields)
+    if (resets.length > 0) writeFieldResets(writer, resets)
+  }
+
+  addMembers(stamp: Stamp, key: string, fresh: boolean, members: readonly string[]): void {
+    writeTexts(this.#begin(stamp, fresh ? Code.addMembers | freshBit : Code.addMembers, key), members)
+  }
+
+  removeMembers(stamp: Stamp, key: string, members: readonly string[]): void {
+    writeTexts(this.#begin(stamp, Code.removeMembers, key), members)
+  }
+
+  remove(stamp: Stamp, key: string, types: number, endsTtl: boolean, counters: RemovedCounters): void {
+    const kind = counters === noRemovedCounters ? Code.remove : Code.remove | resetsBit
+    const writer = this.#begin(stamp, kind, key)
+    writer.u8(types)
+    writer.u8(endsTtl ? 1 : 0)
+    if (counters !== noRemovedCounters) writeCounters(writer, counters)
+  }
+
+  writeTtl(stamp: Stamp, key: string, expireAtMs: number): void {
+    writeExpireAt(this.#begin(stamp, Code.writeTtl, key), expireAtMs)
+  }
+
+  flush(stamp: Stamp, keys: readonly FlushedKey[]): void {
+    const writer = this.#begin(stamp, Code.flush, '')
+    writer.varint(keys.length)
+    for (const { key, counters } of keys) {
+      writer.text(key)
+      writeCounters(writer, counters)
+    }
+  }
+}
+
+function writeIncrement(writer: ByteWriter, stamp: Stamp, from: Stamp, sum: Amount): void {
+  writer.varint((stamp - from) / stampStep)
+  writeAmount(writer, sum)
+}
+
+function writeTexts(writer: ByteWriter, texts: readonly string[]): void {
+  writer.varint(texts.length)
+  for (const text of texts) writer.text(text)
+}
+
+function writeFieldResets(writer: ByteWriter, resets: readonly FieldReset[]): void {
+  writer.varint(resets.length)
+  for (const reset of resets) {
+    writer.text(reset.field)
+    writeResets(writer, reset.resets)
+  }
+}
+
+function writeCounters(writer: ByteWriter, counters: RemovedCounters): void {
+  writeResets(writer, counters.string)
+  writeFieldResets(writer, counters.fields)
+}
+
+/** Hands the effects [start, end), whose stamps run from `first` to `last`, to `sink`. Throws `FormatError`. */
+export function readEffects(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  first: Stamp,
+  last: Stamp,
+  sink: EffectSink,
+): void {
+  const reader = new ByteReader(bytes, start, end)
+  let stamp = first
+  let atFirst = true
+  while (!reader.atEnd) {
+    const delta = reader.varint()
+    if (atFirst && delta !== 0) throw new FormatError('the first effect has the first stamp')
+    atFirst = false
+    stamp += delta * stampStep
+    if (stamp > last) throw new FormatError(`effect with a stamp above ${last}`)
+    readEffect(reader, stamp, sink)
+  }
+  if (atFirst || stamp !== last) throw new FormatError('the last effect has the last stamp')
+}
+
+/** The code and its flags are looked at in one place, so that an unknown combination is refused. */
+function readEffect(reader: ByteReader, stamp: Stamp, sink: EffectSink): void {
+  const kind = reader.u8()
+  const key = reader.text()
+  const fresh = (kind & freshBit) !== 0
+  const resets = (kind & resetsBit) !== 0
+  switch (kind & codeMask) {
+    case Code.setText:
+    case Code.setTextKeepTtl:
+    case Code.setTextExpiring:
+      requireNo(fresh, kind)
+      readSetText(reader, stamp, key, kind & codeMask, resets, sink)
+      return
+    case Code.increment: {
+      requireNo(resets, kind)
+      const from = readFrom(reader, stamp)
+      sink.increment(stamp, key, fresh, from, readAmount(reader))
+      return
+    }
+    case Code.setField: {
+      const field = reader.text()
+      const text = reader.text()
+      sink.setField(stamp, key, fresh, field, text, resets ? readResets(reader) : noResets)
+      return
+    }
+    case Code.incrementField: {
+      requireNo(resets, kind)
+      const field = reader.text()
+      const from = readFrom(reader, stamp)
+      sink.incrementField(stamp, key, fresh, field, from, readAmount(reader))
+      return
+    }
+    case Code.removeFields: {
+      requireNo(fresh, kind)
+      const fields = readTexts(reader)
+      sink.removeFields(stamp, key, fields, resets ? readFieldResets(reader) : [])
+      return
+    }
+    case Code.addMembers:
+      requireNo(resets, kind)
+      sink.addMembers(stamp, key, fresh, readTexts(reader))
+      return
+    case Code.removeMembers:
+      requireNo(fresh || resets, kind)
+      sink.removeMembers(stamp, key, readTexts(reader))
+      return
+    case Code.remove:
+      requireNo(fresh, kind)
+      readRemove(reader, stamp, key, resets, sink)
+      return
+    case Code.writeTtl:
+      requireNo(fresh || resets, kind)
+      sink.writeTtl(stamp, key, readExpireAt(reader))
+      return
+    case Code.flush:
+      requireNo(fresh || resets || key !== '', kind)
+      sink.flush(stamp, readFlushedKeys(reader))
+      return
+    default:
+      throw new FormatError(`effect kind ${kind}`)
+  }
+}
+
+function requireNo(present: boolean, kind: number): void {
+  if (present) throw new FormatError(`effect kind ${kind}`)
+}
+
+function readSetText(
+  reader: ByteReader,
+  stamp: Stamp,
+  key: string,
+  code: number,
+  resets: boolean,
+  sink: EffectSink,
+): void {
+  const text = reader.text()
+  let expireAtMs = code === Code.setText ? Number.POSITIVE_INFINITY : keepTtl
+  if (code === Code.setTextExpiring) expireAtMs = reader.varint()
+  sink.setText(stamp, key, text, expireAtMs, resets ? readResets(reader) : noResets)
+}
+
+function readRemove(reader: ByteReader, stamp: Stamp, key: string, resets: boolean, sink: EffectSink): void {
+  const types = reader.u8()
+  if (types > allTypes) throw new FormatError(`types ${types}`)
+  const endsTtl = readFlag(reader)
+  sink.remove(stamp, key, types, endsTtl, resets ? readCounters(reader) : noRemovedCounters)
+}
+
+function readFrom(reader: ByteReader, stamp: Stamp): Stamp {
+  const from = stamp - reader.varint() * stampStep
+  if (from <= 0) throw new FormatError('counter entry from before the epoch')
+  return from
+}
+
+function readTexts(reader: ByteReader): string[] {
+  const texts: string[] = []
+  for (let count = reader.varint(); count > 0; count--) texts.push(reader.text())
+  return texts
+}
+
+function readFieldResets(reader: ByteReader): FieldReset[] {
+  const resets: FieldReset[] = []
+  for (let count = reader.varint(); count > 0; count--) {
+    const field = reader.text()
+    resets.push({ field, resets: readResets(reader) })
+  }
+  return resets
+}
+
+function readCounters(reader: ByteReader): RemovedCounters {
+  const string = readResets(reader)
+  return { string, fields: readFieldResets(reader) }
+}
+
+function readFlushedKeys(reader: ByteReader): FlushedKey[] {
+  const keys: FlushedKey[] = []
+  for (let count = reader.varint(); count > 0; count--) {
+    const key = reader.text()
+    keys.push({ key, counters: readCounters(reader) })
+  }
+  return keys
+}
+
+const nothing = (): void => {}
+
+const check: EffectSink = {
+  setText: nothing,
+  increment: nothing,
+  setField: nothing,
+  incrementField: nothing,
+  removeFields: nothing,
+  addMembers: nothing,
+  removeMembers: nothing,
+  remove: nothing,
+  writeTtl: nothing,
+  flush: nothing,
+}
+
+/** Throws `FormatError` when the effects can't be applied. To be called before a foreign record is: applying is not undone. */
+export function checkEffects(bytes: Uint8Array, start: number, end: number, first: Stamp, last: Stamp): void {
+  readEffects(bytes, start, end, first, last, check)
+}

@@ -1,0 +1,344 @@
+/**
+ * The state of one key: a state per type, and the TTL writes (`DESIGN.md`).
+ *
+ * Concurrent writes of different types leave several typed states under one key; the one with the greatest live stamp
+ * shows (rules D8, B4). That is a function of the live state alone: replicas that met the writes in different orders
+ * agree. A local write removes the hidden states (`Transaction`), so the others live only until somebody writes.
+ *
+ * A key exists while a typed state is live. What may outlive it: baselines of reset counters (`counter.ts`) and TTL writes
+ * concurrent with the delete, "ghosts", which an unseen write to the key still needs (rule D7).
+ */
+
+import { readStamp } from '#protocol/sync/record.ts'
+import { type Origin, originOf, type Stamp } from '#protocol/sync/stamp.ts'
+import type { VersionVector } from '#protocol/sync/versionVector.ts'
+import { type ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
+import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
+import type { Amount } from './amount.ts'
+import type { CounterEntry, CounterReset } from './counter.ts'
+import { noResets } from './counter.ts'
+import { type FieldReset, HashState } from './hash.ts'
+import { Sibling } from './register.ts'
+import { SetState } from './set.ts'
+import { readCount, readStrnum, requireAscending, writeStrnum } from './stateCodec.ts'
+import { noStrnum, Strnum } from './strnum.ts'
+import {
+  mergeTtl,
+  noTtlWrites,
+  shownTtl,
+  type TtlWrite,
+  type TtlWrites,
+  withoutCoveredTtl,
+  withTtlWrite,
+} from './ttl.ts'
+
+export type KeyType = 'string' | 'hash' | 'set'
+
+/** Bits of the types, in effects and in slot states. */
+export const TypeBit = { string: 1, hash: 2, set: 4 } as const
+export const allTypes = TypeBit.string | TypeBit.hash | TypeBit.set
+const ttlBit = 8
+
+/** The live counters that an effect removes, as its origin saw them. */
+export interface RemovedCounters {
+  readonly string: readonly CounterReset[]
+  readonly fields: readonly FieldReset[]
+}
+
+export const noRemovedCounters: RemovedCounters = { string: noResets, fields: [] }
+
+/** In place of a time: the write leaves the TTL as it is. */
+export const keepTtl = -1
+
+export class KeyState {
+  string: Strnum | undefined = undefined
+  hash: HashState | undefined = undefined
+  set: SetState | undefined = undefined
+  /** The explicit ones; see `ttl.ts`. */
+  ttl: TtlWrites = noTtlWrites
+  /** Of a key with two live types; forgotten at each change. */
+  #visibleConflict: KeyType | undefined = undefined
+
+  /** The state that a single text stands for: one write, which is also the TTL write "none". */
+  static ofText(text: string, stamp: Stamp): KeyState {
+    const state = new KeyState()
+    const string = new Strnum()
+    string.siblings = [new Sibling(stamp, text, false)]
+    state.string = string
+    return state
+  }
+
+  /** The write that is the whole state, if one is. */
+  get onlyText(): Sibling | undefined {
+    if (this.hash !== undefined || this.set !== undefined || this.ttl.length > 0) return undefined
+    const string = this.string
+    if (string === undefined || string.siblings.length !== 1 || string.entries.length > 0) return undefined
+    const sibling = string.siblings[0]
+    return sibling?.ttlApart === false ? sibling : undefined
+  }
+
+  // ---- what shows
+
+  /** Bits of the types with live state. */
+  get liveTypes(): number {
+    return (
+      (this.string?.live ? TypeBit.string : 0) |
+      (this.hash?.live ? TypeBit.hash : 0) |
+      (this.set !== undefined && this.set.size > 0 ? TypeBit.set : 0)
+    )
+  }
+
+  get live(): boolean {
+    return this.liveTypes !== 0
+  }
+
+  /** Neither value nor residue. */
+  get nothing(): boolean {
+    return (
+      this.string === undefined && this.hash === undefined && this.set === undefined && this.ttl.length === 0
+    )
+  }
+
+  /** TTL writes of a key that doesn't exist. */
+  get hasGhost(): boolean {
+    return this.ttl.length > 0 && !this.live
+  }
+
+  /** Residues of counters. */
+  get hasBaselines(): boolean {
+    return this.string?.hasResidue === true || (this.hash !== undefined && this.hash.residueFields.size > 0)
+  }
+
+  visibleType(): KeyType | undefined {
+    switch (this.liveTypes) {
+      case 0:
+        return undefined
+      case TypeBit.string:
+        return 'string'
+      case TypeBit.hash:
+        return 'hash'
+      case TypeBit.set:
+        return 'set'
+      default:
+        this.#visibleConflict ??= this.greatestType()
+        return this.#visibleConflict
+    }
+  }
+
+  /** The type that holds the greatest live stamp. */
+  greatestType(): KeyType {
+    const string = this.string?.greatest() ?? 0
+    const hash = this.hash?.live ? this.hash.greatest() : 0
+    const set = this.set?.greatest() ?? 0
+    if (string > hash && string > set) return 'string'
+    return hash > set ? 'hash' : 'set'
+  }
+
+  /** Whether a string write stands for the TTL write "none". */
+  get hasImplicitTtl(): boolean {
+    return this.string?.siblings.some((sibling) => !sibling.ttlApart) === true
+  }
+
+  /** Infinity: none. */
+  expireAtMs(): number {
+    if (this.ttl.length === 0 || this.hasImplicitTtl) return Number.POSITIVE_INFINITY
+    return shownTtl(this.ttl)?.expireAtMs ?? Number.POSITIVE_INFINITY
+  }
+
+  /** Whose TTL shows; undefined without a finite one. */
+  expiryOwner(): Origin | undefined {
+    const shown = this.hasImplicitTtl ? undefined : shownTtl(this.ttl)
+    return shown === undefined || shown.expireAtMs === Number.POSITIVE_INFINITY
+      ? undefined
+      : originOf(shown.stamp)
+  }
+
+  // ---- prepare
+
+  /** The live counters of the types in `types`. */
+  removedCounters(types: number): RemovedCounters {
+    const string = types & TypeBit.string ? (this.string?.resets() ?? noResets) : noResets
+    const fields = types & TypeBit.hash ? (this.hash?.resets() ?? []) : []
+    return string.length === 0 && fields.length === 0 ? noRemovedCounters : { string, fields }
+  }
+
+  // ---- apply. `context` covers what the effect's origin had seen, its own earlier effects included.
+
+  /** `expireAtMs`: `keepTtl`, Infinity (none, which the write itself then stands for), or a time. */
+  setText(
+    context: VersionVector,
+    stamp: Stamp,
+    text: string,
+    expireAtMs: number,
+    resets: readonly CounterReset[],
+  ): void {
+    this.#visibleConflict = undefined
+    if (expireAtMs !== keepTtl) this.clearTtl(context)
+    this.string ??= new Strnum()
+    const ttlApart = expireAtMs !== Number.POSITIVE_INFINITY
+    this.string.write(context, new Sibling(stamp, text, ttlApart), resets)
+    if (ttlApart && expireAtMs !== keepTtl) this.ttl = withTtlWrite(this.ttl, { stamp, expireAtMs })
+  }
+
+  increment(stamp: Stamp, from: Stamp, sum: Amount): void {
+    this.#visibleConflict = undefined
+    this.string ??= new Strnum()
+    this.string.increment(stamp, from, sum)
+  }
+
+  setField(
+    context: VersionVector,
+    stamp: Stamp,
+    field: string,
+    text: string,
+    resets: readonly CounterReset[],
+  ): void {
+    this.#visibleConflict = undefined
+    this.hash ??= new HashState()
+    this.hash.setField(context, stamp, field, text, resets)
+  }
+
+  incrementField(stamp: Stamp, field: string, from: Stamp, sum: Amount): void {
+    this.#visibleConflict = undefined
+    this.hash ??= new HashState()
+    this.hash.incrementField(stamp, field, from, sum)
+  }
+
+  removeFields(
+    context: VersionVector,
+    stamp: Stamp,
+    fields: readonly string[],
+    resets: readonly FieldReset[],
+  ): void {
+    this.#visibleConflict = undefined
+    if (this.hash === undefined) return
+    for (const field of fields) this.hash.removeField(context, stamp, field, noResets)
+    for (const reset of resets) this.hash.removeField(context, stamp, reset.field, reset.resets)
+    this.dropEmpty()
+  }
+
+  addMembers(context: VersionVector, stamp: Stamp, members: readonly string[]): void {
+    this.#visibleConflict = undefined
+    this.set ??= new SetState()
+    for (const member of members) this.set.add(context, stamp, member)
+  }
+
+  removeMembers(context: VersionVector, members: readonly string[]): void {
+    this.#visibleConflict = undefined
+    if (this.set === undefined) return
+    for (const member of members) this.set.remove(context, member)
+    this.dropEmpty()
+  }
+
+  /** Removes what `context` covers of the types in `types`; of counters what `counters` says. */
+  remove(context: VersionVector, stamp: Stamp, types: number, counters: RemovedCounters): void {
+    this.#visibleConflict = undefined
+    if (types & TypeBit.string) this.string?.remove(context, counters.string, stamp)
+    if (types & TypeBit.hash) this.hash?.removeAll(context, stamp, counters.fields)
+    if (types & TypeBit.set) this.set?.removeAll(context)
+    this.dropEmpty()
+  }
+
+  /** EXPIRE, and PERSIST with Infinity. */
+  writeTtl(context: VersionVector, stamp: Stamp, expireAtMs: number): void {
+    this.clearTtl(context)
+    this.ttl = withTtlWrite(this.ttl, { stamp, expireAtMs })
+  }
+
+  /** Ends the TTL writes that `context` covers, also those that string writes stand for. */
+  clearTtl(context: VersionVector): void {
+    this.ttl = withoutCoveredTtl(this.ttl, context)
+    this.string?.setTtlApart(context)
+  }
+
+  // ---- merge, residues
+
+  /** Joins `other`, labelled `label`, into this state, which `own` labels. `other` may not be used afterwards. */
+  merge(own: VersionVector, other: KeyState, label: VersionVector): void {
+    this.#visibleConflict = undefined
+    if (this.string !== undefined || other.string !== undefined) {
+      this.string ??= new Strnum()
+      this.string.merge(own, other.string ?? noStrnum, label)
+    }
+    if (this.hash !== undefined || other.hash !== undefined) {
+      this.hash ??= new HashState()
+      this.hash.merge(own, other.hash ?? new HashState(), label)
+    }
+    if (this.set !== undefined || other.set !== undefined) {
+      this.set ??= new SetState()
+      this.set.merge(own, other.set ?? new SetState(), label)
+    }
+    this.ttl = mergeTtl(this.ttl, own, other.ttl, label)
+    this.dropEmpty()
+  }
+
+  /** Forgets baselines of fully reset counter entries. Returns whether some are left. */
+  forgetBaselines(mayForget: (entry: CounterEntry) => boolean): boolean {
+    this.string?.forget(mayForget)
+    this.hash?.forget(mayForget)
+    this.dropEmpty()
+    return this.hasBaselines
+  }
+
+  forgetGhost(): void {
+    this.ttl = noTtlWrites
+  }
+
+  dropEmpty(): void {
+    if (this.string?.nothing) this.string = undefined
+    if (this.hash?.nothing) this.hash = undefined
+    if (this.set !== undefined && this.set.size === 0) this.set = undefined
+  }
+
+  // ---- codec: mask u8, then what it names
+
+  encode(writer: ByteWriter): void {
+    writer.u8(
+      (this.string === undefined ? 0 : TypeBit.string) |
+        (this.hash === undefined ? 0 : TypeBit.hash) |
+        (this.set === undefined ? 0 : TypeBit.set) |
+        (this.ttl.length === 0 ? 0 : ttlBit),
+    )
+    if (this.string !== undefined) writeStrnum(writer, this.string)
+    this.hash?.encode(writer)
+    this.set?.encode(writer)
+    if (this.ttl.length === 0) return
+    writer.u8(this.ttl.length)
+    for (const write of this.ttl) {
+      writer.f64(write.stamp)
+      writeExpireAt(writer, write.expireAtMs)
+    }
+  }
+
+  static decode(reader: ByteReader): KeyState {
+    const state = new KeyState()
+    const mask = reader.u8()
+    if (mask === 0 || mask > (allTypes | ttlBit)) throw new FormatError(`types ${mask} of a key`)
+    if (mask & TypeBit.string) state.string = readStrnum(reader)
+    if (mask & TypeBit.hash) state.hash = HashState.decode(reader)
+    if (mask & TypeBit.set) state.set = SetState.decode(reader)
+    if (mask & ttlBit) state.ttl = readTtlWrites(reader)
+    state.dropEmpty()
+    return state
+  }
+}
+
+function readTtlWrites(reader: ByteReader): TtlWrites {
+  const writes: TtlWrite[] = []
+  for (let count = readCount(reader); count > 0; count--) {
+    const stamp = readStamp(reader)
+    writes.push({ stamp, expireAtMs: readExpireAt(reader) })
+  }
+  requireAscending(writes.map((write) => write.stamp))
+  return writes
+}
+
+/** 0 stands for Infinity: no key expires in 1970. */
+export function writeExpireAt(writer: ByteWriter, expireAtMs: number): void {
+  writer.varint(expireAtMs === Number.POSITIVE_INFINITY ? 0 : expireAtMs)
+}
+
+export function readExpireAt(reader: ByteReader): number {
+  const value = reader.varint()
+  return value === 0 ? Number.POSITIVE_INFINITY : value
+}

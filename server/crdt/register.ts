@@ -1,0 +1,63 @@
+/**
+ * REG, a last-writer-wins register with observed remove (`DESIGN.md`). The state is the set of writes that no write or
+ * delete has covered yet: one normally, up to one an origin after concurrent writes. The greatest stamp shows.
+ *
+ * A write that loses is not dropped on arrival: a delete that saw only the winner would then leave the loser visible
+ * where it was kept and nothing where it was not.
+ */
+import type { Stamp } from '#protocol/sync/stamp.ts'
+import { covers, type VersionVector } from '#protocol/sync/versionVector.ts'
+
+export class Sibling {
+  readonly stamp: Stamp
+  readonly text: string
+  /**
+   * Whether the write left the key's TTL to explicit TTL siblings. False: the sibling is itself the TTL write "none"
+   * (see `ttl.ts`). Only strings look at it; hash fields are always true.
+   */
+  ttlApart: boolean
+
+  constructor(stamp: Stamp, text: string, ttlApart: boolean) {
+    this.stamp = stamp
+    this.text = text
+    this.ttlApart = ttlApart
+  }
+}
+
+/** Ascending by stamp, so that the last one shows. Never changed in place: shared when empty. */
+export type Siblings = readonly Sibling[]
+
+export const noSiblings: Siblings = []
+
+export const withoutCovered = (siblings: Siblings, context: VersionVector): Siblings =>
+  siblings.length === 0 ? siblings : siblings.filter((sibling) => !covers(context, sibling.stamp))
+
+export function withSibling(siblings: Siblings, added: Sibling): Siblings {
+  const at = siblings.findIndex((sibling) => sibling.stamp >= added.stamp)
+  if (at < 0) return [...siblings, added]
+  // The same write again, by a second path: nothing changes.
+  if ((siblings[at] as Sibling).stamp === added.stamp) return siblings
+  return [...siblings.slice(0, at), added, ...siblings.slice(at)]
+}
+
+/** Kept: what both have, and what only one has and the other's context doesn't cover. */
+export function mergeSiblings(
+  a: Siblings,
+  aContext: VersionVector,
+  b: Siblings,
+  bContext: VersionVector,
+): Siblings {
+  if (a.length === 0 && b.length === 0) return noSiblings
+  const merged: Sibling[] = []
+  for (const sibling of a) {
+    const twin = b.find((other) => other.stamp === sibling.stamp)
+    if (twin !== undefined) {
+      merged.push(new Sibling(sibling.stamp, sibling.text, sibling.ttlApart || twin.ttlApart))
+    } else if (!covers(bContext, sibling.stamp)) merged.push(sibling)
+  }
+  for (const sibling of b) {
+    const inBoth = a.some((other) => other.stamp === sibling.stamp)
+    if (!inBoth && !covers(aContext, sibling.stamp)) merged.push(sibling)
+  }
+  return merged.sort((x, y) => x.stamp - y.stamp)
+}

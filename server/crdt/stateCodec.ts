@@ -1,0 +1,134 @@
+/**
+ * Bytes of the state that hashes and keys share, for slot states (`keyState.ts` has the layout of a key). Versioned by
+ * `recordVersion` and the sync version, like all of `protocol/sync`. Every count and stamp is checked when read.
+ */
+
+import { readStamp } from '#protocol/sync/record.ts'
+import { originOf, originsMax, type Stamp, stampStep } from '#protocol/sync/stamp.ts'
+import { type ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
+import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
+import { readAmount, writeAmount } from './amount.ts'
+import { CounterEntry, type CounterReset, noResets } from './counter.ts'
+import { Sibling } from './register.ts'
+import { Stamped } from './stamped.ts'
+import { Strnum } from './strnum.ts'
+
+const ContentKind = { text: 0, full: 1 } as const
+
+export function writeStamped<Full>(
+  writer: ByteWriter,
+  value: Stamped<Full>,
+  writeFull: (writer: ByteWriter, full: Full) => void,
+): void {
+  if (typeof value.content === 'string') {
+    writer.u8(ContentKind.text)
+    writer.f64(value.stamp)
+    writer.text(value.content)
+  } else {
+    writer.u8(ContentKind.full)
+    writeFull(writer, value.content)
+  }
+}
+
+export function readStamped<Full>(reader: ByteReader, readFull: (reader: ByteReader) => Full): Stamped<Full> {
+  const kind = reader.u8()
+  if (kind === ContentKind.text) {
+    const stamp = readStamp(reader)
+    return new Stamped<Full>(reader.text(), stamp)
+  }
+  if (kind !== ContentKind.full) throw new FormatError(`content kind ${kind}`)
+  return new Stamped<Full>(readFull(reader), 0)
+}
+
+/** count u8, siblings (stamp, ttlApart u8, text), count u8, entries (last, from, sum, baseline). */
+export function writeStrnum(writer: ByteWriter, state: Strnum): void {
+  writer.u8(state.siblings.length)
+  for (const sibling of state.siblings) {
+    writer.f64(sibling.stamp)
+    writer.u8(sibling.ttlApart ? 1 : 0)
+    writer.text(sibling.text)
+  }
+  writer.u8(state.entries.length)
+  for (const entry of state.entries) {
+    writeReset(writer, entry)
+    writer.u8(entry.resetLast > 0 ? 1 : 0)
+    if (entry.resetLast === 0) continue
+    writer.f64(entry.resetLast)
+    writeAmount(writer, entry.resetSum)
+    writer.f64(entry.resetStamp)
+  }
+}
+
+export function readStrnum(reader: ByteReader): Strnum {
+  const state = new Strnum()
+  const siblings: Sibling[] = []
+  for (let count = readCount(reader); count > 0; count--) {
+    const stamp = readStamp(reader)
+    const ttlApart = readFlag(reader)
+    siblings.push(new Sibling(stamp, reader.text(), ttlApart))
+  }
+  requireAscending(siblings.map((sibling) => sibling.stamp))
+  const entries: CounterEntry[] = []
+  for (let count = readCount(reader); count > 0; count--) entries.push(readEntry(reader))
+  requireAscending(entries.map((entry) => entry.origin))
+  if (siblings.length > 0) state.siblings = siblings
+  if (entries.length > 0) state.entries = entries
+  return state
+}
+
+function readEntry(reader: ByteReader): CounterEntry {
+  const { last, from, sum } = readReset(reader)
+  const entry = new CounterEntry(from, last, sum)
+  if (!readFlag(reader)) return entry
+  entry.resetLast = readStamp(reader)
+  entry.resetSum = readAmount(reader)
+  entry.resetStamp = readStamp(reader)
+  if (originOf(entry.resetLast) !== entry.origin) throw new FormatError('baseline of another origin')
+  return entry
+}
+
+export function writeReset(writer: ByteWriter, reset: CounterReset): void {
+  writer.f64(reset.last)
+  writer.varint((reset.last - reset.from) / stampStep)
+  writeAmount(writer, reset.sum)
+}
+
+export function readReset(reader: ByteReader): CounterReset {
+  const last = readStamp(reader)
+  const from = last - reader.varint() * stampStep
+  if (from <= 0) throw new FormatError('counter entry from before the epoch')
+  return { last, from, sum: readAmount(reader) }
+}
+
+export function writeResets(writer: ByteWriter, resets: readonly CounterReset[]): void {
+  writer.u8(resets.length)
+  for (const reset of resets) writeReset(writer, reset)
+}
+
+export function readResets(reader: ByteReader): readonly CounterReset[] {
+  const count = readCount(reader)
+  if (count === 0) return noResets
+  const resets: CounterReset[] = []
+  for (let left = count; left > 0; left--) resets.push(readReset(reader))
+  requireAscending(resets.map((reset) => originOf(reset.last)))
+  return resets
+}
+
+/** At most one of a kind an origin. */
+export function readCount(reader: ByteReader): number {
+  const count = reader.u8()
+  if (count > originsMax) throw new FormatError(`${count} of what an origin has once`)
+  return count
+}
+
+export function readFlag(reader: ByteReader): boolean {
+  const flag = reader.u8()
+  if (flag > 1) throw new FormatError(`flag ${flag}`)
+  return flag === 1
+}
+
+export function requireAscending(values: readonly Stamp[]): void {
+  for (let at = 1; at < values.length; at++) {
+    if ((values[at] as Stamp) <= (values[at - 1] as Stamp)) throw new FormatError('not in ascending order')
+  }
+}

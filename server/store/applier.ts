@@ -1,0 +1,184 @@
+/**
+ * Applies effects to one slot. Local commands and delivered records go through the same code: a command differs only in
+ * that its context is what this shard has seen.
+ */
+import { type Origin, type Stamp, stampStep } from '#protocol/sync/stamp.ts'
+import { emptyVector, type VersionVector } from '#protocol/sync/versionVector.ts'
+import type { Amount } from '#server/crdt/amount.ts'
+import type { CounterReset } from '#server/crdt/counter.ts'
+import type { EffectSink, FlushedKey } from '#server/crdt/effect.ts'
+import type { FieldReset } from '#server/crdt/hash.ts'
+import { allTypes, KeyState, noRemovedCounters, type RemovedCounters } from '#server/crdt/keyState.ts'
+import { Key, type SlotTables } from './slotTables.ts'
+
+export class Applier implements EffectSink {
+  readonly #tables: SlotTables
+  #slot = 0
+  #origin: Origin = 0
+  /** Own entry: all of the origin's stamps below the running effect's. */
+  #context: VersionVector = emptyVector()
+  /** Of the key that is being changed. */
+  #key: Key = new Key('', 0, 0)
+  #wasLive = false
+  #wasTimed = false
+
+  constructor(tables: SlotTables) {
+    this.#tables = tables
+  }
+
+  /** `context` is written to: its own entry follows the effects. */
+  aim(slot: number, origin: Origin, context: VersionVector): void {
+    this.#slot = slot
+    this.#origin = origin
+    this.#context = context
+  }
+
+  #cover(stamp: Stamp): VersionVector {
+    this.#context[this.#origin] = stamp - stampStep
+    return this.#context
+  }
+
+  /** SET without a TTL of a key that is absent or a covered text: nearly every write. False: it is neither. */
+  setPlainText(stamp: Stamp, name: string, text: string): boolean {
+    const tables = this.#tables
+    const key = tables.find(this.#slot, name)
+    if (key === undefined) {
+      tables.insert(this.#slot, name, new Key(text, stamp, tables.nowSeconds))
+      tables.size++
+    } else if (typeof key.content === 'string' && key.coveredBy(this.#cover(stamp))) {
+      key.content = text
+      key.stamp = stamp
+      key.accessedSeconds = tables.nowSeconds
+    } else return false
+    if (tables.onTouched !== undefined) tables.onTouched(name)
+    return true
+  }
+
+  setText(
+    stamp: Stamp,
+    name: string,
+    text: string,
+    expireAtMs: number,
+    resets: readonly CounterReset[],
+  ): void {
+    if (expireAtMs === Number.POSITIVE_INFINITY && this.setPlainText(stamp, name, text)) return
+    const context = this.#cover(stamp)
+    const state = this.#open(name)
+    state.setText(context, stamp, text, expireAtMs, resets)
+    this.#settle(name, state, stamp)
+  }
+
+  increment(stamp: Stamp, name: string, fresh: boolean, from: Stamp, sum: Amount): void {
+    const context = this.#cover(stamp)
+    const state = this.#open(name)
+    if (fresh) state.clearTtl(context)
+    state.increment(stamp, from, sum)
+    this.#settle(name, state, stamp)
+  }
+
+  setField(
+    stamp: Stamp,
+    name: string,
+    fresh: boolean,
+    field: string,
+    text: string,
+    resets: readonly CounterReset[],
+  ): void {
+    const context = this.#cover(stamp)
+    const state = this.#open(name)
+    if (fresh) state.clearTtl(context)
+    state.setField(context, stamp, field, text, resets)
+    this.#settle(name, state, stamp)
+  }
+
+  incrementField(stamp: Stamp, name: string, fresh: boolean, field: string, from: Stamp, sum: Amount): void {
+    const context = this.#cover(stamp)
+    const state = this.#open(name)
+    if (fresh) state.clearTtl(context)
+    state.incrementField(stamp, field, from, sum)
+    this.#settle(name, state, stamp)
+  }
+
+  removeFields(stamp: Stamp, name: string, fields: readonly string[], resets: readonly FieldReset[]): void {
+    const context = this.#cover(stamp)
+    const state = this.#open(name)
+    state.removeFields(context, stamp, fields, resets)
+    this.#settle(name, state, stamp)
+  }
+
+  addMembers(stamp: Stamp, name: string, fresh: boolean, members: readonly string[]): void {
+    const context = this.#cover(stamp)
+    const state = this.#open(name)
+    if (fresh) state.clearTtl(context)
+    state.addMembers(context, stamp, members)
+    this.#settle(name, state, stamp)
+  }
+
+  removeMembers(stamp: Stamp, name: string, members: readonly string[]): void {
+    const context = this.#cover(stamp)
+    const state = this.#open(name)
+    state.removeMembers(context, members)
+    this.#settle(name, state, stamp)
+  }
+
+  remove(stamp: Stamp, name: string, types: number, endsTtl: boolean, counters: RemovedCounters): void {
+    const context = this.#cover(stamp)
+    const tables = this.#tables
+    const key = tables.find(this.#slot, name)
+    if (key === undefined) return
+    if (typeof key.content === 'string' && types === allTypes) {
+      if (!key.coveredBy(context)) return
+      tables.remove(this.#slot, name)
+      tables.size--
+      if (tables.onTouched !== undefined) tables.onTouched(name)
+      return
+    }
+    const state = this.#open(name)
+    if (endsTtl) state.clearTtl(context)
+    state.remove(context, stamp, types, counters)
+    this.#settle(name, state, stamp)
+  }
+
+  writeTtl(stamp: Stamp, name: string, expireAtMs: number): void {
+    const context = this.#cover(stamp)
+    const state = this.#open(name)
+    state.writeTtl(context, stamp, expireAtMs)
+    this.#settle(name, state, stamp)
+  }
+
+  flush(stamp: Stamp, keys: readonly FlushedKey[]): void {
+    const counters = new Map(keys.map((flushed) => [flushed.key, flushed.counters]))
+    this.#tables.table(this.#slot)?.forEach((_, name) => {
+      this.remove(stamp, name, allTypes, true, counters.get(name) ?? noRemovedCounters)
+    })
+  }
+
+  /** The key's full state, to be changed and then settled. */
+  #open(name: string): KeyState {
+    const tables = this.#tables
+    let key = tables.find(this.#slot, name)
+    if (key === undefined) {
+      const state = new KeyState()
+      key = new Key(state, 0, tables.nowSeconds)
+      tables.insert(this.#slot, name, key)
+      this.#key = key
+      this.#wasLive = false
+      this.#wasTimed = false
+      return state
+    }
+    this.#key = key
+    key.accessedSeconds = tables.nowSeconds
+    if (typeof key.content === 'string') {
+      this.#wasLive = true
+      this.#wasTimed = false
+      return KeyState.ofText(key.content, key.stamp)
+    }
+    this.#wasLive = key.content.live
+    this.#wasTimed = tables.isTimed(key)
+    return key.content
+  }
+
+  #settle(name: string, state: KeyState, stamp: Stamp): void {
+    this.#tables.settle(this.#slot, name, this.#key, state, this.#wasLive, this.#wasTimed, stamp)
+  }
+}

@@ -1,0 +1,375 @@
+/**
+ * What one command, or one EXEC, writes. Handlers have decided all conditions by reading the keyspace; here their intents
+ * become effects, which are applied at once (later commands of the EXEC see them) and encoded. `finish` makes them one
+ * record, with a part for each slot.
+ *
+ * Besides what the command says, a write has to say what makes it merge well (`server/crdt/DESIGN.md`):
+ * - to a key that has expired but isn't deleted: the DEL first;
+ * - to a key that doesn't exist: that it is fresh, which ends the TTL writes it saw, at every replica;
+ * - to a key with hidden states of other types: their removal, and, if the string that goes stood for "no TTL", PERSIST;
+ * - whatever is removed: the reset of every live counter in it.
+ */
+
+import { slotOfKey } from '#protocol/slots/crc16.ts'
+import { beginRecord, endRecord, RecordKind, writePart } from '#protocol/sync/record.ts'
+import type { Stamp, StampClock } from '#protocol/sync/stamp.ts'
+import { originsMax } from '#protocol/sync/stamp.ts'
+import { emptyVector, type VersionVector } from '#protocol/sync/versionVector.ts'
+import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
+import { invariant } from '#runtime/invariant.ts'
+import type { Amount } from '#server/crdt/amount.ts'
+import { nextIncrement, noEntries, noResets } from '#server/crdt/counter.ts'
+import { EffectWriter, type FlushedKey } from '#server/crdt/effect.ts'
+import type { FieldReset } from '#server/crdt/hash.ts'
+import {
+  allTypes,
+  type KeyState,
+  keepTtl,
+  noRemovedCounters,
+  type RemovedCounters,
+  TypeBit,
+} from '#server/crdt/keyState.ts'
+import { Applier } from './applier.ts'
+import type { Keyspace } from './keyspace.ts'
+import { isLive, type Key, type SlotTables } from './slotTables.ts'
+
+export type Expiry = { kind: 'clear' } | { kind: 'keep' } | { kind: 'at'; atMs: number }
+
+const never = Number.POSITIVE_INFINITY
+/** A buffer that one large command has blown up is not kept. */
+const keptEffectsBytesMax = 1 << 20
+
+/** The part of the record under way for one slot. */
+class Draft {
+  slot = 0
+  first: Stamp = 0
+  last: Stamp = 0
+  previous: Stamp = 0
+  /** What this shard had applied in the slot at the start. */
+  readonly context: VersionVector = emptyVector()
+  effects: EffectWriter = new EffectWriter()
+}
+
+/** Handlers answer WRONGTYPE before they write. */
+function requireType(visible: number, written: number): void {
+  invariant(visible === written, 'a write is of the type that shows', { visible, written })
+}
+
+export class Transaction {
+  readonly #keyspace: Keyspace
+  readonly #tables: SlotTables
+  readonly #clock: StampClock
+  readonly #applier: Applier
+  #nowMs = 0
+  readonly #drafts: Draft[] = []
+  #draftCount = 0
+  /** The one that the applier is aimed at. */
+  #draft: Draft = new Draft()
+  /** Of the running intent. */
+  #stamp: Stamp = 0
+
+  constructor(keyspace: Keyspace, clock: StampClock) {
+    this.#keyspace = keyspace
+    this.#tables = keyspace.tables
+    this.#clock = clock
+    this.#applier = new Applier(keyspace.tables)
+  }
+
+  /** Also sets the keyspace's clock. */
+  begin(nowMs: number): void {
+    this.#nowMs = nowMs
+    this.#keyspace.nowMs = nowMs
+    this.#draftCount = 0
+  }
+
+  /** Whether there is an effect since `begin`. */
+  get written(): boolean {
+    return this.#draftCount > 0
+  }
+
+  /** Appends the record, if there is an effect, and raises the slots' vectors. False: nothing to log. */
+  finish(writer: ByteWriter): boolean {
+    if (this.#draftCount === 0) return false
+    const start = beginRecord(writer, RecordKind.operations)
+    for (let at = 0; at < this.#draftCount; at++) {
+      const draft = this.#drafts[at] as Draft
+      const { slot, first, last, previous, context, effects } = draft
+      writePart(writer, slot, first, last, previous, context, effects.bytes, effects.length)
+      this.#tables.vectors.set(slot, this.#clock.origin, last)
+      if (effects.bytes.length > keptEffectsBytesMax) draft.effects = new EffectWriter()
+    }
+    endRecord(writer, start)
+    this.#draftCount = 0
+    return true
+  }
+
+  // ---- intents
+
+  /** SET and its kin, over any type. 'keep' is for KEEPTTL and for APPEND, SETRANGE, SETBIT. */
+  setString(name: string, value: string, expiry: Expiry): void {
+    const slot = slotOfKey(name)
+    this.#begin(slot)
+    if (expiry.kind !== 'at' && this.#applier.setPlainText(this.#stamp, name, value)) {
+      this.#draft.effects.setText(this.#stamp, name, value, never, noResets)
+      return
+    }
+    const key = this.#tables.find(slot, name)
+    if (key === undefined || typeof key.content === 'string') {
+      this.#setText(name, value, expiry.kind === 'at' ? expiry.atMs : never, noResets)
+      return
+    }
+    const state = key.content
+    const expired = this.#deleteExpired(name, key, state)
+    const atMs =
+      expiry.kind === 'at'
+        ? expiry.atMs
+        : expiry.kind === 'keep' && !expired && state.live
+          ? this.ttlOfKeepingWrite(state)
+          : never
+    this.#cleanUp(name, state, TypeBit.string)
+    this.#setText(name, value, atMs, state.string?.resets() ?? noResets)
+  }
+
+  /** The caller has read the value and checked bounds. Returns the new value. */
+  increment(name: string, amount: Amount): string {
+    const slot = slotOfKey(name)
+    this.#begin(slot)
+    const fresh = this.#open(slot, name, TypeBit.string)
+    const content = this.#tables.find(slot, name)?.content
+    const entries = typeof content === 'object' ? (content.string?.entries ?? noEntries) : noEntries
+    const stamp = this.#stamp
+    const { from, sum } = nextIncrement(entries, stamp, amount)
+    this.#draft.effects.increment(stamp, name, fresh, from, sum)
+    this.#applier.increment(stamp, name, fresh, from, sum)
+    return this.#keyspace.string(name) ?? ''
+  }
+
+  /** DEL; false: there was no visible key. */
+  delete(name: string): boolean {
+    const slot = slotOfKey(name)
+    const key = this.#tables.find(slot, name)
+    if (key === undefined || !isLive(key)) return false
+    const visible = !this.#tables.hasExpired(key)
+    this.#begin(slot)
+    this.#remove(name, allTypes, true, this.countersOf(key.content))
+    return visible
+  }
+
+  /** EXPIRE and its kin; Infinity is PERSIST. False: no visible key. */
+  expire(name: string, atMs: number): boolean {
+    const slot = slotOfKey(name)
+    const key = this.#tables.find(slot, name)
+    if (key === undefined || !isLive(key) || this.#tables.hasExpired(key)) return false
+    this.#begin(slot)
+    this.#writeTtl(name, atMs)
+    return true
+  }
+
+  flushSlot(slot: number): void {
+    const table = this.#tables.table(slot)
+    if (table === undefined) return
+    const counters: FlushedKey[] = []
+    let live = false
+    table.forEach((key, name) => {
+      live ||= isLive(key)
+      if (typeof key.content === 'string') return
+      const removed = this.countersOf(key.content)
+      if (removed !== noRemovedCounters) counters.push({ key: name, counters: removed })
+    })
+    if (!live) return
+    this.#begin(slot)
+    this.#draft.effects.flush(this.#stamp, counters)
+    this.#applier.flush(this.#stamp, counters)
+  }
+
+  /** True: the field is new. */
+  hashSet(name: string, field: string, value: string): boolean {
+    const slot = slotOfKey(name)
+    this.#begin(slot)
+    const fresh = this.#open(slot, name, TypeBit.hash)
+    const hash = this.#stateOf(slot, name)?.hash
+    const added = hash?.has(field) !== true
+    const resets = hash?.fieldResets(field) ?? noResets
+    this.#draft.effects.setField(this.#stamp, name, fresh, field, value, resets)
+    this.#applier.setField(this.#stamp, name, fresh, field, value, resets)
+    return added
+  }
+
+  /** As `increment`. */
+  hashIncrement(name: string, field: string, amount: Amount): string {
+    const slot = slotOfKey(name)
+    this.#begin(slot)
+    const fresh = this.#open(slot, name, TypeBit.hash)
+    const entries = this.#stateOf(slot, name)?.hash?.fieldState(field).entries ?? noEntries
+    const stamp = this.#stamp
+    const { from, sum } = nextIncrement(entries, stamp, amount)
+    this.#draft.effects.incrementField(stamp, name, fresh, field, from, sum)
+    this.#applier.incrementField(stamp, name, fresh, field, from, sum)
+    return this.#stateOf(slot, name)?.hash?.get(field) ?? ''
+  }
+
+  /** Returns how many of the fields were there. */
+  hashDelete(name: string, fields: readonly string[]): number {
+    const hash = this.#keyspace.hash(name)
+    const present = hash === undefined ? [] : [...new Set(fields)].filter((field) => hash.has(field))
+    if (present.length === 0) return 0
+    const slot = slotOfKey(name)
+    this.#begin(slot)
+    this.#open(slot, name, TypeBit.hash)
+    const resets = this.fieldResetsOf(this.#stateOf(slot, name), present)
+    this.#draft.effects.removeFields(this.#stamp, name, present, resets)
+    this.#applier.removeFields(this.#stamp, name, present, resets)
+    return present.length
+  }
+
+  /** Returns how many are new. Those already there are added again: they shall survive a removal that is under way. */
+  setAdd(name: string, members: readonly string[]): number {
+    const set = this.#keyspace.set(name)
+    const unique = members.length === 1 ? members : [...new Set(members)]
+    if (unique.length === 0) return 0
+    const added = unique.filter((member) => set?.has(member) !== true).length
+    const slot = slotOfKey(name)
+    this.#begin(slot)
+    const fresh = this.#open(slot, name, TypeBit.set)
+    this.#draft.effects.addMembers(this.#stamp, name, fresh, unique)
+    this.#applier.addMembers(this.#stamp, name, fresh, unique)
+    return added
+  }
+
+  /** Returns how many were there. */
+  setRemove(name: string, members: readonly string[]): number {
+    const set = this.#keyspace.set(name)
+    const present = set === undefined ? [] : [...new Set(members)].filter((member) => set.has(member))
+    if (present.length === 0) return 0
+    const slot = slotOfKey(name)
+    this.#begin(slot)
+    this.#open(slot, name, TypeBit.set)
+    this.#draft.effects.removeMembers(this.#stamp, name, present)
+    this.#applier.removeMembers(this.#stamp, name, present)
+    return present.length
+  }
+
+  // ---- rules that tests break on purpose (`test/crdt/faults.ts`)
+
+  /** Rule D5: a write that is no TTL write leaves a finite TTL alone, and stands itself for "none" when none shows. */
+  protected ttlOfKeepingWrite(state: KeyState): number {
+    return state.expireAtMs() === never ? never : keepTtl
+  }
+
+  /** Rule A4: always when the key doesn't exist here, ghost or not; another replica may have one. */
+  protected isFresh(key: Key | undefined): boolean {
+    return key === undefined || !isLive(key)
+  }
+
+  /** Rule A1. */
+  protected countersOf(content: string | KeyState, types: number = allTypes): RemovedCounters {
+    return typeof content === 'string' ? noRemovedCounters : content.removedCounters(types)
+  }
+
+  /** Rule A1. */
+  protected fieldResetsOf(state: KeyState | undefined, fields: readonly string[]): FieldReset[] {
+    const resets: FieldReset[] = []
+    for (const field of fields) {
+      const ofField = state?.hash?.fieldResets(field) ?? noResets
+      if (ofField.length > 0) resets.push({ field, resets: ofField })
+    }
+    return resets
+  }
+
+  /** Rule B2: whether removing the string would take the infinity along that the key shows. */
+  protected losesInfinity(state: KeyState, removed: number): boolean {
+    return (removed & TypeBit.string) !== 0 && state.ttl.length > 0 && state.expireAtMs() === never
+  }
+
+  // ---- effects
+
+  /** Opens the slot's part and takes a stamp for one intent. */
+  #begin(slot: number): void {
+    const draft = this.#draftOf(slot)
+    const seen = draft.last > 0 ? draft.last : this.#tables.vectors.greatest(slot)
+    const stamp = this.#clock.next(this.#nowMs, seen)
+    if (draft.first === 0) draft.first = stamp
+    draft.last = stamp
+    this.#stamp = stamp
+  }
+
+  #draftOf(slot: number): Draft {
+    for (let at = 0; at < this.#draftCount; at++) {
+      const draft = this.#drafts[at] as Draft
+      if (draft.slot === slot) return this.#aim(draft)
+    }
+    let draft = this.#drafts[this.#draftCount]
+    if (draft === undefined) {
+      draft = new Draft()
+      this.#drafts.push(draft)
+    }
+    this.#draftCount++
+    const { vectors } = this.#tables
+    draft.slot = slot
+    draft.first = 0
+    draft.last = 0
+    draft.previous = vectors.get(slot, this.#clock.origin)
+    for (let origin = 0; origin < originsMax; origin++) draft.context[origin] = vectors.get(slot, origin)
+    draft.effects.clear()
+    return this.#aim(draft)
+  }
+
+  #aim(draft: Draft): Draft {
+    this.#draft = draft
+    this.#applier.aim(draft.slot, this.#clock.origin, draft.context)
+    return draft
+  }
+
+  /** Before a write that isn't a TTL write, for values of type `type`. Returns whether the write creates the key. */
+  #open(slot: number, name: string, type: number): boolean {
+    const key = this.#tables.find(slot, name)
+    if (key === undefined) return this.isFresh(key)
+    if (typeof key.content === 'string') {
+      requireType(TypeBit.string, type)
+      return this.isFresh(key)
+    }
+    const state = key.content
+    if (this.#deleteExpired(name, key, state)) return true
+    const visible = state.visibleType()
+    if (visible === undefined) return this.isFresh(key)
+    requireType(TypeBit[visible], type)
+    const hidden = state.liveTypes & ~type
+    const losesInfinity = this.losesInfinity(state, hidden)
+    this.#cleanUp(name, state, type)
+    if (losesInfinity) this.#writeTtl(name, never)
+    return false
+  }
+
+  /** True: the key had expired and is deleted now. */
+  #deleteExpired(name: string, key: Key, state: KeyState): boolean {
+    if (!state.live || !this.#tables.hasExpired(key)) return false
+    this.#remove(name, allTypes, true, this.countersOf(state))
+    return true
+  }
+
+  /** Removes what is there of other types than `type`, as DEL would. */
+  #cleanUp(name: string, state: KeyState, type: number): void {
+    const hidden = state.liveTypes & ~type
+    if (hidden !== 0) this.#remove(name, hidden, false, this.countersOf(state, hidden))
+  }
+
+  #stateOf(slot: number, name: string): KeyState | undefined {
+    const content = this.#tables.find(slot, name)?.content
+    return typeof content === 'object' ? content : undefined
+  }
+
+  #setText(name: string, value: string, atMs: number, resets: typeof noResets): void {
+    this.#draft.effects.setText(this.#stamp, name, value, atMs, resets)
+    this.#applier.setText(this.#stamp, name, value, atMs, resets)
+  }
+
+  #remove(name: string, types: number, endsTtl: boolean, counters: RemovedCounters): void {
+    this.#draft.effects.remove(this.#stamp, name, types, endsTtl, counters)
+    this.#applier.remove(this.#stamp, name, types, endsTtl, counters)
+  }
+
+  #writeTtl(name: string, atMs: number): void {
+    this.#draft.effects.writeTtl(this.#stamp, name, atMs)
+    this.#applier.writeTtl(this.#stamp, name, atMs)
+  }
+}

@@ -1,0 +1,33 @@
+/**
+ * What handlers see of a key. Views are live and read-only: they show the state at the time of each call, and nothing may
+ * be kept of them past the command (iterating while the same transaction writes the same key is not defined: take a copy).
+ */
+import type { Random } from '#runtime/ports.ts'
+
+export type VisibleType = 'none' | 'string' | 'hash' | 'set'
+
+export interface HashView {
+  /** Fields that have a value; never 0 in a view that a keyspace gives. */
+  readonly size: number
+  get(field: string): string | undefined
+  has(field: string): boolean
+  /** In order of first insertion as long as the hash is small. */
+  entries(): Iterable<[string, string]>
+  fields(): Iterable<string>
+  /** Uniform up to the noise of hashing. */
+  randomField(random: Random): string
+  /**
+   * Visits about `count` fields from `position` on (0 at the start) and returns where to go on, 0 at the end. A field that
+   * is there during the whole scan is visited at least once, whatever is written meanwhile.
+   */
+  scan(position: number, count: number, visit: (field: string, value: string) => void): number
+}
+
+export interface SetView {
+  readonly size: number
+  has(member: string): boolean
+  members(): Iterable<string>
+  randomMember(random: Random): string
+  /** As `HashView.scan`. */
+  scan(position: number, count: number, visit: (member: string) => void): number
+}

@@ -1,0 +1,395 @@
+/**
+ * Ways to read or to build the design wrongly. Each is planted in the production code from outside, by a subclass or a
+ * replaced method, and the random runs must find it: a check that can't fail is none. Names in brackets are those of
+ * the counterexamples the rules come from.
+ */
+import type { RecordPart } from '#protocol/sync/record.ts'
+import { originOf, type Stamp } from '#protocol/sync/stamp.ts'
+import { covers, type VersionVector } from '#protocol/sync/versionVector.ts'
+import type { CounterEntry } from '#server/crdt/counter.ts'
+import {
+  KeyState,
+  type KeyType,
+  keepTtl,
+  noRemovedCounters,
+  type RemovedCounters,
+} from '#server/crdt/keyState.ts'
+import { SetState } from '#server/crdt/set.ts'
+import { Strnum } from '#server/crdt/strnum.ts'
+import { Keyspace } from '#server/store/keyspace.ts'
+import type { Acknowledged } from '#server/store/residues.ts'
+import { isLive, type Key } from '#server/store/slotTables.ts'
+import { Transaction } from '#server/store/transaction.ts'
+import { focusedRun, randomRun } from './randomRuns.ts'
+import { type Heartbeat, type Production, production, Replica, type Shipment } from './replica.ts'
+
+export interface Fault {
+  name: string
+  what: string
+  run: (seed: number, made: Production) => void
+  made?: Partial<Production>
+  /** Replaces a method; returns what puts it back. */
+  plant?: () => () => void
+}
+
+function replace<T extends object, K extends keyof T>(
+  target: T,
+  name: K,
+  make: (original: T[K]) => T[K],
+): () => void {
+  const original = target[name]
+  target[name] = make(original)
+  return () => {
+    target[name] = original
+  }
+}
+
+/** What a receiver would have to guess when an effect doesn't carry its resets: everything its context covers. */
+function resetsFromContext(state: KeyState, context: VersionVector): RemovedCounters {
+  const covered = (entries: readonly CounterEntry[]) =>
+    entries.filter((entry) => entry.live && covers(context, entry.last))
+  const all = state.removedCounters(7)
+  const string = covered(state.string?.entries ?? [])
+  const fields = all.fields.map(({ field }) => ({
+    field,
+    resets: covered(state.hash?.fieldState(field).entries ?? []),
+  }))
+  return { string, fields }
+}
+
+const guessResets = (): (() => void) =>
+  replace(
+    KeyState.prototype,
+    'remove',
+    (original) =>
+      function (
+        this: KeyState,
+        context: VersionVector,
+        stamp: Stamp,
+        types: number,
+        counters: RemovedCounters,
+      ) {
+        original.call(
+          this,
+          context,
+          stamp,
+          types,
+          counters === noRemovedCounters ? resetsFromContext(this, context) : counters,
+        )
+      },
+  )
+
+class KeepTtlAlways extends Transaction {
+  protected override ttlOfKeepingWrite(): number {
+    return keepTtl
+  }
+}
+
+class NoFresh extends Transaction {
+  protected override isFresh(): boolean {
+    return false
+  }
+}
+
+class FreshIfGhost extends Transaction {
+  protected override isFresh(key: Key | undefined): boolean {
+    return key !== undefined && !isLive(key)
+  }
+}
+
+class NoCleanupPersist extends Transaction {
+  protected override losesInfinity(): boolean {
+    return false
+  }
+}
+
+class NoResetsOnRemove extends Transaction {
+  protected override countersOf(): RemovedCounters {
+    return noRemovedCounters
+  }
+}
+
+class NoResetsOnFlush extends Transaction {
+  #flushing = false
+
+  override flushSlot(slot: number): void {
+    this.#flushing = true
+    super.flushSlot(slot)
+    this.#flushing = false
+  }
+
+  protected override countersOf(content: string | KeyState, types?: number): RemovedCounters {
+    return this.#flushing ? noRemovedCounters : super.countersOf(content, types)
+  }
+}
+
+class ForgetsBaselines extends Keyspace {
+  protected override mayForgetBaseline(): boolean {
+    return true
+  }
+}
+
+class ForgetsGhosts extends Keyspace {
+  protected override mayForgetGhost(): boolean {
+    return true
+  }
+}
+
+class ForgetsGhostsByTtl extends Keyspace {
+  protected override mayForgetGhost(state: KeyState, _: VersionVector, acknowledged: Acknowledged): boolean {
+    return state.ttl.every(({ stamp }) =>
+      acknowledged.members.every(
+        (member) => member === this.origin || acknowledged.stamp(member, originOf(stamp)) >= stamp,
+      ),
+    )
+  }
+}
+
+/** Its parts come in any order that keeps each origin's. */
+class Unchecked extends Keyspace {
+  protected override requireDeliverable(): void {}
+}
+
+class FifoReplica extends Replica {
+  protected override isPartReady(part: RecordPart): boolean {
+    return part.previous <= this.keyspace.vectors.get(part.slot, part.origin)
+  }
+}
+
+class UnchainedReplica extends Replica {
+  protected override isPartReady(part: RecordPart): boolean {
+    const { vectors } = this.keyspace
+    return part.context.every((stamp, o) => o === part.origin || stamp <= vectors.get(part.slot, o))
+  }
+}
+
+class HastyReplica extends Replica {
+  protected override mayCount(_: Heartbeat): boolean {
+    return true
+  }
+}
+
+class WholeOrNothingReplica extends Replica {
+  protected override apply(shipment: Shipment): void {
+    if (shipment.parts.some((part) => this.hasPart(part))) {
+      for (const part of shipment.parts) {
+        if (!this.hasPart(part)) this.keyspace.vectors.set(part.slot, part.origin, part.last)
+      }
+      this.log.push(shipment)
+    } else super.apply(shipment)
+  }
+}
+
+/** The first type a key was seen with, for as long as it is live. */
+const firstTypes: WeakMap<KeyState, KeyType> = new WeakMap()
+
+export const faults: readonly Fault[] = [
+  {
+    name: 'loserNow',
+    what: 'a write that loses is dropped on arrival',
+    run: randomRun,
+    plant: () =>
+      replace(
+        Strnum.prototype,
+        'write',
+        (original) =>
+          function (this: Strnum, ...args) {
+            original.apply(this, args)
+            this.siblings = this.siblings.slice(-1)
+          },
+      ),
+  },
+  {
+    name: 'fifoOnly',
+    what: 'operations are delivered in the order of their origin only',
+    run: randomRun,
+    made: { Keyspace: Unchecked, Replica: FifoReplica },
+  },
+  {
+    name: 'noChain',
+    what: "the origin's previous operation isn't waited for",
+    run: randomRun,
+    made: { Keyspace: Unchecked, Replica: UnchainedReplica },
+  },
+  {
+    name: 'cntNow',
+    what: 'counter baselines are dropped at once',
+    run: randomRun,
+    made: { Keyspace: ForgetsBaselines },
+  },
+  {
+    name: 'ghostNow',
+    what: 'ghost TTLs are dropped at once',
+    run: focusedRun,
+    made: { Keyspace: ForgetsGhosts },
+  },
+  {
+    name: 'ghostText',
+    what: 'a ghost TTL is dropped when the TTL write alone is known everywhere [A3]',
+    run: focusedRun,
+    made: { Keyspace: ForgetsGhostsByTtl },
+  },
+  {
+    name: 'hbBypassHold',
+    what: 'an acknowledgement counts while an operation of its sender is held [A7]',
+    run: focusedRun,
+    made: { Replica: HastyReplica },
+  },
+  {
+    name: 'noFresh',
+    what: "creation doesn't end the TTL writes it saw [A4]",
+    run: focusedRun,
+    made: { Transaction: NoFresh },
+  },
+  {
+    name: 'freshIfGhost',
+    what: 'creation says so only where a ghost is [A4]',
+    run: focusedRun,
+    made: { Transaction: FreshIfGhost },
+  },
+  {
+    name: 'flushCtxOnly',
+    what: 'FLUSH ships only its context [A1]',
+    run: randomRun,
+    made: { Transaction: NoResetsOnFlush },
+    plant: guessResets,
+  },
+  {
+    name: 'cleanupNoReset',
+    what: 'removal of a typed state ships only its context [A1]',
+    run: randomRun,
+    made: { Transaction: NoResetsOnRemove },
+    plant: guessResets,
+  },
+  {
+    name: 'keepttlText',
+    what: 'KEEPTTL always keeps, none included [B1]',
+    run: randomRun,
+    made: { Transaction: KeepTtlAlways },
+  },
+  {
+    name: 'cleanupTtl',
+    what: 'cleanup of a hidden string takes its infinite TTL along [B2]',
+    run: randomRun,
+    made: { Transaction: NoCleanupPersist },
+  },
+  {
+    name: 'flagLost',
+    what: "a sibling's TTL flag isn't merged [D5]",
+    run: randomRun,
+    plant: () =>
+      replace(
+        Strnum.prototype,
+        'merge',
+        (original) =>
+          function (this: Strnum, own, other, label) {
+            const flags = new Map(this.siblings.map((sibling) => [sibling.stamp, sibling.ttlApart]))
+            original.call(this, own, other, label)
+            for (const sibling of this.siblings)
+              sibling.ttlApart = flags.get(sibling.stamp) ?? sibling.ttlApart
+          },
+      ),
+  },
+  {
+    name: 'typeFirst',
+    what: 'the type seen first shows',
+    run: randomRun,
+    plant: () =>
+      replace(
+        KeyState.prototype,
+        'visibleType',
+        (original) =>
+          function (this: KeyState) {
+            const first = firstTypes.get(this)
+            const stillLive =
+              first === 'string'
+                ? this.string?.live
+                : first === 'hash'
+                  ? this.hash?.live
+                  : (this.set?.size ?? 0) > 0
+            const type = first !== undefined && stillLive ? first : original.call(this)
+            if (type === undefined) firstTypes.delete(this)
+            else firstTypes.set(this, type)
+            return type
+          },
+      ),
+  },
+  {
+    name: 'counterNoStamp',
+    what: "a counter doesn't count for the visible type [B4]",
+    run: randomRun,
+    plant: () =>
+      replace(
+        Strnum.prototype,
+        'greatest',
+        () =>
+          function (this: Strnum) {
+            return this.siblings.at(-1)?.stamp ?? 0
+          },
+      ),
+  },
+  {
+    name: 'removeUnseen',
+    what: 'SREM removes adds it did not see',
+    run: randomRun,
+    plant: () =>
+      replace(
+        SetState.prototype,
+        'remove',
+        (original) =>
+          function (this: SetState, context, member) {
+            original.call(
+              this,
+              context.map(() => Number.MAX_SAFE_INTEGER),
+              member,
+            )
+          },
+      ),
+  },
+  {
+    name: 'mergeUnion',
+    what: 'a merge takes what only the other side has, removed here or not',
+    run: randomRun,
+    plant: () =>
+      replace(
+        SetState.prototype,
+        'merge',
+        (original) =>
+          function (this: SetState, own, other, label) {
+            original.call(
+              this,
+              own.map(() => 0),
+              other,
+              label,
+            )
+          },
+      ),
+  },
+  {
+    name: 'mergeAbsent',
+    what: 'a merge takes absence for removal',
+    run: randomRun,
+    plant: () =>
+      replace(
+        Strnum.prototype,
+        'merge',
+        (original) =>
+          function (this: Strnum, own, other, label) {
+            original.call(
+              this,
+              own,
+              other,
+              label.map(() => Number.MAX_SAFE_INTEGER),
+            )
+          },
+      ),
+  },
+  {
+    name: 'txnDup',
+    what: 'a transaction of which one slot is covered already is dropped whole [A17]',
+    run: randomRun,
+    made: { Replica: WholeOrNothingReplica },
+  },
+]
+
+export const madeWith = (fault: Fault): Production => ({ ...production, ...fault.made })

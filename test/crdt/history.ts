@@ -1,0 +1,170 @@
+/**
+ * What the replicated types mean, told over the history alone: which operations there were, and which each of them had
+ * seen. The production code is judged against this; none of it is used here.
+ *
+ * An operation is told as adds and kills. An add is live unless an operation that had seen it kills it; what shows follows
+ * from the live adds. Nothing else: no state, no order of arrival, no merge.
+ */
+import { type Origin, originOf, type Stamp, stampStep } from '#protocol/sync/stamp.ts'
+import type { VersionVector } from '#protocol/sync/versionVector.ts'
+
+export type TypeName = 'string' | 'hash' | 'set'
+export const typeNames: readonly TypeName[] = ['string', 'hash', 'set']
+
+export type Add =
+  /** A register write; `element` is the field, '' for a string. */
+  | { kind: 'write'; key: string; type: 'string' | 'hash'; element: string; text: string }
+  | { kind: 'increment'; key: string; type: 'string' | 'hash'; element: string; amount: number }
+  | { kind: 'member'; key: string; type: 'set'; element: string }
+  /** `implied`: a plain SET, which is a TTL write for as long as it is a write. */
+  | { kind: 'ttl'; key: string; expireAtMs: number; implied: boolean }
+
+export type Kill =
+  /** Without `element`: the whole typed state. */
+  { kind: 'state'; key: string; type: TypeName; element?: string } | { kind: 'ttl'; key: string }
+
+export interface Operation {
+  stamp: Stamp
+  /** What its origin had seen; own entry: its own earlier operations. */
+  context: VersionVector
+  adds: Add[]
+  kills: Kill[]
+}
+
+/** What shows of a key, the states that another type hides included. */
+export interface KeyView {
+  type: TypeName | 'none'
+  expireAtMs: number
+  string: string | undefined
+  hash: Record<string, string>
+  set: string[]
+}
+
+interface Told<T> {
+  operation: Operation
+  what: T
+}
+
+const never = Number.POSITIVE_INFINITY
+
+export const hasSeen = (context: VersionVector, stamp: Stamp): boolean =>
+  stamp <= (context[originOf(stamp)] as number)
+
+/** A context that also covers the origin's own operations below `stamp`. */
+export function contextAt(vector: VersionVector, stamp: Stamp): VersionVector {
+  const context = vector.slice()
+  context[originOf(stamp)] = stamp - stampStep
+  return context
+}
+
+function kills(kill: Kill, add: Add): boolean {
+  if (kill.kind === 'ttl') return add.kind === 'ttl'
+  if (add.kind === 'ttl') return add.implied && kill.type === 'string'
+  return kill.type === add.type && (kill.element === undefined || kill.element === add.element)
+}
+
+export class History {
+  readonly operations: Operation[] = []
+  readonly #adds: Map<string, Told<Add>[]> = new Map()
+  readonly #kills: Map<string, Told<Kill>[]> = new Map()
+
+  tell(operation: Operation): void {
+    this.operations.push(operation)
+    for (const what of operation.adds) listOf(this.#adds, what.key).push({ operation, what })
+    for (const what of operation.kills) listOf(this.#kills, what.key).push({ operation, what })
+  }
+
+  /** The adds to `key` that are live for who has seen what `seen` covers (everything without it). */
+  liveAdds(key: string, seen?: VersionVector): Told<Add>[] {
+    const known = <T>({ operation }: Told<T>): boolean => seen === undefined || hasSeen(seen, operation.stamp)
+    const all = (this.#kills.get(key) ?? []).filter(known)
+    return (this.#adds.get(key) ?? []).filter(
+      (add) =>
+        known(add) &&
+        !all.some(
+          (kill) =>
+            kills(kill.what, add.what) &&
+            kill.operation !== add.operation &&
+            hasSeen(kill.operation.context, add.operation.stamp),
+        ),
+    )
+  }
+
+  view(key: string, seen?: VersionVector): KeyView {
+    return viewOf(this.liveAdds(key, seen))
+  }
+
+  /** Whether explicit TTL writes are live (rule D5 looks at it). */
+  hasExplicitTtl(key: string, seen: VersionVector): boolean {
+    return this.liveAdds(key, seen).some(({ what }) => what.kind === 'ttl' && !what.implied)
+  }
+
+  /** Whose TTL shows. */
+  expiryOwner(key: string, seen: VersionVector): Origin | undefined {
+    const ttl = this.liveAdds(key, seen).flatMap(({ operation, what }) =>
+      what.kind === 'ttl' ? [{ stamp: operation.stamp, at: what.expireAtMs }] : [],
+    )
+    const longest = Math.max(...ttl.map(({ at }) => at))
+    if (ttl.length === 0 || longest === never) return undefined
+    return originOf(Math.max(...ttl.filter(({ at }) => at === longest).map(({ stamp }) => stamp)))
+  }
+}
+
+function listOf<T>(map: Map<string, T[]>, key: string): T[] {
+  let list = map.get(key)
+  if (list === undefined) {
+    list = []
+    map.set(key, list)
+  }
+  return list
+}
+
+function viewOf(live: Told<Add>[]): KeyView {
+  const elements = (type: TypeName): string[] =>
+    [
+      ...new Set(
+        live.flatMap(({ what }) => (what.kind !== 'ttl' && what.type === type ? [what.element] : [])),
+      ),
+    ].sort()
+  const ttl = live.flatMap(({ what }) => (what.kind === 'ttl' ? [what.expireAtMs] : []))
+  const hash: Record<string, string> = {}
+  for (const field of elements('hash')) hash[field] = shownText(live, 'hash', field)
+  let type: TypeName | 'none' = 'none'
+  let greatest = 0
+  for (const { operation, what } of live) {
+    if (what.kind === 'ttl' || operation.stamp <= greatest) continue
+    greatest = operation.stamp
+    type = what.type
+  }
+  return {
+    type,
+    // TTL writes of a key that doesn't exist don't show (and may be forgotten).
+    expireAtMs: ttl.length === 0 || type === 'none' ? never : Math.max(...ttl),
+    string: elements('string').length === 0 ? undefined : shownText(live, 'string', ''),
+    hash,
+    set: elements('set'),
+  }
+}
+
+/** The last write, and on top of a number (or nothing) all increments. */
+function shownText(live: Told<Add>[], type: TypeName, element: string): string {
+  let text: string | undefined
+  let last = 0
+  let counting = false
+  let sum = 0
+  for (const { operation, what } of live) {
+    if (what.kind === 'write' && what.type === type && what.element === element && operation.stamp > last) {
+      last = operation.stamp
+      text = what.text
+    } else if (what.kind === 'increment' && what.type === type && what.element === element) {
+      counting = true
+      sum += what.amount
+    }
+  }
+  if (text !== undefined && !isNumber(text)) return text
+  if (!counting) return text ?? ''
+  return String(Number(text ?? '0') + sum)
+}
+
+/** The generators make numbers that doubles hold exactly, so plain arithmetic serves here. */
+export const isNumber = (text: string): boolean => /^-?[0-9]+(\.[0-9]+)?$/.test(text)

@@ -1,0 +1,239 @@
+/**
+ * Commands as the random tests give them: run on the production code as a handler would, and told to the history as what
+ * they mean. Which of the two is right is the test's question, so the meaning is derived from the history's own view of
+ * the replica, never from the replica.
+ */
+import { slotOfKey } from '#protocol/slots/crc16.ts'
+import type { VersionVector } from '#protocol/sync/versionVector.ts'
+import { amountFromInteger, parseAmount } from '#server/crdt/amount.ts'
+import type { Transaction } from '#server/store/transaction.ts'
+import {
+  type Add,
+  type History,
+  isNumber,
+  type KeyView,
+  type Kill,
+  type TypeName,
+  typeNames,
+} from './history.ts'
+
+export type Intent =
+  | { command: 'set'; key: string; text: string }
+  | { command: 'setKeepTtl'; key: string; text: string }
+  | { command: 'setExpiring'; key: string; text: string; expireAtMs: number }
+  | { command: 'increment'; key: string; amount: number }
+  | { command: 'delete'; key: string }
+  | { command: 'expire'; key: string; expireAtMs: number }
+  /** The DEL of an expired key, sent by its owner or, when that is silent, by anybody. */
+  | { command: 'deleteExpired'; key: string }
+  | { command: 'flush'; key: string }
+  | { command: 'hashSet'; key: string; field: string; text: string }
+  | { command: 'hashIncrement'; key: string; field: string; amount: number }
+  | { command: 'hashDelete'; key: string; fields: string[] }
+  | { command: 'setAdd'; key: string; members: string[] }
+  | { command: 'setRemove'; key: string; members: string[] }
+
+export interface Meaning {
+  adds: Add[]
+  kills: Kill[]
+  /** What the write must leave as it was: rule D5. */
+  keepsTtl: boolean
+}
+
+const never = Number.POSITIVE_INFINITY
+
+/** What a replica that has seen `seen` does on the intent at `nowMs`; undefined: a handler would refuse it, or do nothing. */
+export class Meanings {
+  readonly #history: History
+  readonly #keys: readonly string[]
+
+  constructor(history: History, keys: readonly string[]) {
+    this.#history = history
+    this.#keys = keys
+  }
+
+  of(intent: Intent, seen: VersionVector, nowMs: number): Meaning | undefined {
+    const view = this.#history.view(intent.key, seen)
+    const expired = view.type !== 'none' && nowMs > view.expireAtMs
+    const visible = expired ? 'none' : view.type
+    const meaning: Meaning = { adds: [], kills: [], keepsTtl: false }
+    const { key } = intent
+    switch (intent.command) {
+      case 'set':
+        this.#setText(meaning, intent, never)
+        break
+      case 'setExpiring':
+        this.#setText(meaning, intent, intent.expireAtMs)
+        break
+      case 'setKeepTtl':
+        if (visible === 'none' || view.expireAtMs === never) this.#setText(meaning, intent, never)
+        else {
+          meaning.kills.push(...killTypes(key))
+          meaning.adds.push({ kind: 'write', key, type: 'string', element: '', text: intent.text })
+          meaning.keepsTtl = true
+        }
+        break
+      case 'increment':
+        if (!isCountable(visible, 'string', view.string)) return undefined
+        this.#open(meaning, key, 'string', view, expired, seen)
+        meaning.adds.push({ kind: 'increment', key, type: 'string', element: '', amount: intent.amount })
+        break
+      case 'delete':
+        if (visible === 'none') return undefined
+        killKey(meaning, key)
+        break
+      case 'deleteExpired':
+        if (!expired) return undefined
+        killKey(meaning, key)
+        break
+      case 'flush':
+        for (const other of this.#keys) if (slotOfKey(other) === slotOfKey(key)) killKey(meaning, other)
+        if (!this.#anyKey(key, seen)) return undefined
+        break
+      case 'expire':
+        if (visible === 'none') return undefined
+        meaning.kills.push({ kind: 'ttl', key })
+        meaning.adds.push({ kind: 'ttl', key, expireAtMs: intent.expireAtMs, implied: false })
+        break
+      default:
+        return this.#ofElements(intent, meaning, view, expired, seen) ? meaning : undefined
+    }
+    return meaning
+  }
+
+  #ofElements(
+    intent: Extract<Intent, { command: 'hashSet' | 'hashIncrement' | 'hashDelete' | 'setAdd' | 'setRemove' }>,
+    meaning: Meaning,
+    view: KeyView,
+    expired: boolean,
+    seen: VersionVector,
+  ): boolean {
+    const { key } = intent
+    const type = intent.command.startsWith('hash') ? 'hash' : 'set'
+    const visible = expired ? 'none' : view.type
+    if (visible !== 'none' && visible !== type) return false
+    switch (intent.command) {
+      case 'hashSet':
+        meaning.kills.push({ kind: 'state', key, type: 'hash', element: intent.field })
+        meaning.adds.push({ kind: 'write', key, type: 'hash', element: intent.field, text: intent.text })
+        break
+      case 'hashIncrement': {
+        const { field, amount } = intent
+        if (!isCountable(visible, 'hash', view.hash[field])) return false
+        meaning.adds.push({ kind: 'increment', key, type: 'hash', element: field, amount })
+        break
+      }
+      case 'hashDelete': {
+        const present = intent.fields.filter((field) => visible === 'hash' && view.hash[field] !== undefined)
+        if (present.length === 0) return false
+        for (const element of present) meaning.kills.push({ kind: 'state', key, type: 'hash', element })
+        break
+      }
+      case 'setAdd':
+        for (const element of intent.members) {
+          meaning.kills.push({ kind: 'state', key, type: 'set', element })
+          meaning.adds.push({ kind: 'member', key, type: 'set', element })
+        }
+        break
+      case 'setRemove': {
+        const present = intent.members.filter((member) => visible === 'set' && view.set.includes(member))
+        if (present.length === 0) return false
+        for (const element of present) meaning.kills.push({ kind: 'state', key, type: 'set', element })
+        break
+      }
+    }
+    this.#open(meaning, key, type, view, expired, seen)
+    return true
+  }
+
+  #anyKey(key: string, seen: VersionVector): boolean {
+    return this.#keys.some(
+      (other) => slotOfKey(other) === slotOfKey(key) && this.#history.view(other, seen).type !== 'none',
+    )
+  }
+
+  #setText(meaning: Meaning, intent: { key: string; text: string }, expireAtMs: number): void {
+    const { key, text } = intent
+    killKey(meaning, key)
+    meaning.adds.push({ kind: 'write', key, type: 'string', element: '', text })
+    meaning.adds.push({ kind: 'ttl', key, expireAtMs, implied: expireAtMs === never })
+  }
+
+  /** What a write of one type does besides: DEL of what has expired, FRESH, cleanup of what is hidden (rules A4, B2, D5). */
+  #open(
+    meaning: Meaning,
+    key: string,
+    type: TypeName,
+    view: KeyView,
+    expired: boolean,
+    seen: VersionVector,
+  ): void {
+    if (expired) killKey(meaning, key)
+    else if (view.type === 'none') meaning.kills.push({ kind: 'ttl', key })
+    else {
+      meaning.keepsTtl = true
+      const others = killTypes(key).filter((kill) => kill.kind === 'state' && kill.type !== type)
+      meaning.kills.push(...others)
+      const losesString = type !== 'string' && view.string !== undefined
+      if (losesString && view.expireAtMs === never && this.#history.hasExplicitTtl(key, seen)) {
+        meaning.kills.push({ kind: 'ttl', key })
+        meaning.adds.push({ kind: 'ttl', key, expireAtMs: never, implied: false })
+      }
+    }
+  }
+}
+
+const killTypes = (key: string): Kill[] => typeNames.map((type) => ({ kind: 'state', key, type }))
+
+function killKey(meaning: Meaning, key: string): void {
+  meaning.kills.push(...killTypes(key), { kind: 'ttl', key })
+}
+
+function isCountable(visible: TypeName | 'none', type: TypeName, text: string | undefined): boolean {
+  if (visible === 'none') return true
+  return visible === type && (text === undefined || isNumber(text))
+}
+
+/** Runs the intent as a handler does after its checks; returns the reply that the command would give, if it gives the value. */
+export function run(write: Transaction, intent: Intent): string | undefined {
+  switch (intent.command) {
+    case 'set':
+      write.setString(intent.key, intent.text, { kind: 'clear' })
+      return undefined
+    case 'setKeepTtl':
+      write.setString(intent.key, intent.text, { kind: 'keep' })
+      return undefined
+    case 'setExpiring':
+      write.setString(intent.key, intent.text, { kind: 'at', atMs: intent.expireAtMs })
+      return undefined
+    case 'increment':
+      return write.increment(intent.key, amountOf(intent.amount))
+    case 'delete':
+    case 'deleteExpired':
+      write.delete(intent.key)
+      return undefined
+    case 'expire':
+      write.expire(intent.key, intent.expireAtMs)
+      return undefined
+    case 'flush':
+      write.flushSlot(slotOfKey(intent.key))
+      return undefined
+    case 'hashSet':
+      write.hashSet(intent.key, intent.field, intent.text)
+      return undefined
+    case 'hashIncrement':
+      return write.hashIncrement(intent.key, intent.field, amountOf(intent.amount))
+    case 'hashDelete':
+      write.hashDelete(intent.key, intent.fields)
+      return undefined
+    case 'setAdd':
+      write.setAdd(intent.key, intent.members)
+      return undefined
+    case 'setRemove':
+      write.setRemove(intent.key, intent.members)
+      return undefined
+  }
+}
+
+const amountOf = (value: number) =>
+  Number.isInteger(value) ? amountFromInteger(value) : (parseAmount(String(value)) ?? 0)

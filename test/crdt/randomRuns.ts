@@ -1,0 +1,75 @@
+/** The random networks that the convergence test and the mutation gate run. */
+import { SeededRandom } from '#test/seed.ts'
+import { type Command, Network, type NetworkOptions } from './network.ts'
+import type { Production } from './replica.ts'
+
+export const allCommands: readonly Command[] = [
+  'set',
+  'setKeepTtl',
+  'setExpiring',
+  'increment',
+  'delete',
+  'expire',
+  'deleteExpired',
+  'flush',
+  'hashSet',
+  'hashIncrement',
+  'hashDelete',
+  'setAdd',
+  'setRemove',
+  'transaction',
+]
+
+/** Mixes in which what random choice rarely brings together happens all the time. */
+export const presets: Readonly<Record<string, readonly Command[]>> = {
+  ghostTtl: ['delete', 'delete', 'setAdd', 'setAdd', 'setAdd', 'setRemove', 'expire', 'expire'],
+  counters: ['increment', 'increment', 'increment', 'delete', 'hashIncrement', 'hashIncrement', 'hashDelete'],
+  typeConflict: ['set', 'increment', 'hashSet', 'hashIncrement', 'setAdd', 'delete'],
+  keepTtl: ['set', 'setKeepTtl', 'setKeepTtl', 'expire', 'setExpiring', 'hashSet', 'increment'],
+}
+
+/** Two keys of one slot, and one of another. */
+export const keys: readonly string[] = ['{k}p', '{k}q', 'r']
+
+/** A run whose commands and ways follow from the seed. */
+export function randomRun(seed: number, production: Production): void {
+  const random = new SeededRandom(seed)
+  const chosen = random.fraction()
+  let commands: readonly Command[] = allCommands.filter(() => random.chance(0.1 + 0.5 * random.fraction()))
+  if (chosen < 0.3) commands = random.pick(Object.values(presets))
+  else if (chosen < 0.45 || commands.length === 0) commands = allCommands
+  const options: NetworkOptions = {
+    replicas: 2 + random.below(3),
+    commands,
+    keys: random.chance(0.5) ? keys.slice(0, 1) : keys,
+    production,
+    slowLink: random.chance(0.3),
+    calm: chosen < 0.3 ? random.below(3) : 0,
+    operationsOnly: random.chance(0.2),
+  }
+  const network = new Network(random, options)
+  for (let steps = 20 + random.below(160); steps > 0; steps--) network.step()
+  network.finish()
+  network.expireAll()
+}
+
+/** Short runs of one key with one slow link and much heartbeating: for the rules about what may be forgotten when. */
+export function focusedRun(seed: number, production: Production): void {
+  const random = new SeededRandom(seed)
+  const network = new Network(random, {
+    replicas: 3,
+    commands: random.pick([
+      ['increment', 'increment', 'increment', 'delete'],
+      ['delete', 'setAdd', 'setAdd', 'expire', 'setRemove'],
+      ['hashIncrement', 'hashIncrement', 'hashDelete', 'delete'],
+      ['increment', 'hashIncrement', 'set', 'delete', 'setAdd', 'expire'],
+    ]),
+    keys: keys.slice(0, 1),
+    production,
+    slowLink: true,
+    calm: 1 + random.below(2),
+    operationsOnly: random.chance(0.7),
+  })
+  for (let steps = 25 + random.below(40); steps > 0; steps--) network.step()
+  network.finish()
+}
