@@ -1,0 +1,56 @@
+/** The arguments of the request being run: a view over the received bytes, decoded only when asked for. */
+import { errors, ReplyError } from '#protocol/resp/errors.ts'
+import { bulkBytesMax, type RequestScanner } from '#protocol/resp/requestScanner.ts'
+import { invariant } from '#runtime/invariant.ts'
+import { parseInteger } from '../crdt/amount.ts'
+
+export interface Arguments {
+  /** With the command's name. */
+  readonly count: number
+  text(i: number): string
+  bytesLength(i: number): number
+  /** A 64-bit integer, a bigint only beyond 2^53; `ReplyError(refusal)` when it is none. */
+  integer(i: number, refusal?: string): number | bigint
+  /** Whether the argument is the word, in whatever case; `word` in upper case. */
+  is(i: number, word: string): boolean
+}
+
+export class CommandArguments implements Arguments {
+  readonly #scanner: RequestScanner
+
+  /** Always shows the request that the scanner found last. */
+  constructor(scanner: RequestScanner) {
+    invariant(scanner.limits.bulkBytesMax <= bulkBytesMax, 'every argument fits into a string')
+    this.#scanner = scanner
+  }
+
+  get count(): number {
+    return this.#scanner.argumentCount
+  }
+
+  text(i: number): string {
+    return this.#scanner.text(i)
+  }
+
+  bytesLength(i: number): number {
+    return this.#scanner.endOf(i) - this.#scanner.start(i)
+  }
+
+  integer(i: number, refusal: string = errors.notInteger): number | bigint {
+    const value = parseInteger(this.text(i))
+    if (value === undefined) throw new ReplyError(refusal)
+    return typeof value === 'number' ? value : value.coefficient
+  }
+
+  is(i: number, word: string): boolean {
+    const scanner = this.#scanner
+    const start = scanner.start(i)
+    if (scanner.endOf(i) - start !== word.length) return false
+    for (let at = 0; at < word.length; at++) {
+      const byte = scanner.bytes[start + at] as number
+      const upper = byte >= 0x61 && byte <= 0x7a ? byte - 0x20 : byte
+      if (upper !== word.charCodeAt(at)) return false
+    }
+    return true
+  }
+}

@@ -1,0 +1,30 @@
+/**
+ * What a command handler gets and must keep to.
+ *
+ * The caller has found the command in the table and checked its arity and its keys' slot. A handler reads its arguments,
+ * judges every condition (types, NX, GT, bounds, ...) by reading `db`, then says what is to change to `write`, then
+ * answers into `reply`. It may throw `ReplyError` only before the first call of `write`: a command changes everything or
+ * nothing. It never sees a socket, a clock, or the log.
+ */
+import type { HandledName } from '#protocol/commands/table.ts'
+import type { ReplyWriter } from '#protocol/resp/replyWriter.ts'
+import type { Random } from '#runtime/ports.ts'
+import type { Keyspace } from '../store/keyspace.ts'
+import type { Transaction } from '../store/transaction.ts'
+import type { Arguments } from './arguments.ts'
+
+export interface CommandContext {
+  /** Index 0 is the command's name; of a subcommand the container's, its own is at 1. */
+  args: Arguments
+  reply: ReplyWriter
+  db: Keyspace
+  write: Transaction
+  /** Wall clock of this step, whole milliseconds since 1970. */
+  nowMs: number
+  random: Random
+}
+
+export type Handler = (context: CommandContext) => void
+
+/** A handler for each command of a table that a shard runs: one that is missing or too many is a compile error. */
+export type Handlers<Table> = Readonly<Record<HandledName<Table>, Handler>>

@@ -1,0 +1,176 @@
+/** Hashes; counters in fields are in `hashCounter.ts`. */
+import type { hashCommands } from '#protocol/commands/hash.ts'
+import { errors, ReplyError } from '#protocol/resp/errors.ts'
+import type { Keyspace } from '../store/keyspace.ts'
+import type { HashView } from '../store/views.ts'
+import type { CommandContext, Handler, Handlers } from './context.ts'
+import { HINCRBY, HINCRBYFLOAT } from './hashCounter.ts'
+import { pickDistinct, repeatedPicksMax } from './randomPick.ts'
+import { cursorBehindEnd, parseCursor, parseScanOptions } from './scanOptions.ts'
+
+/** Throws unless the key may be written as a hash. */
+export function needHash(db: Keyspace, key: string): void {
+  const type = db.type(key)
+  if (type !== 'hash' && type !== 'none') throw new ReplyError(errors.wrongType)
+}
+
+const HSET: Handler = (context) => context.reply.integer(setFields(context, 'HSET'))
+
+const HMSET: Handler = (context) => {
+  setFields(context, 'HMSET')
+  context.reply.ok()
+}
+
+/** Returns how many fields are new. */
+function setFields({ args, db, write }: CommandContext, command: string): number {
+  if (args.count % 2 === 1) throw new ReplyError(errors.wrongArity(command))
+  const key = args.text(1)
+  needHash(db, key)
+  let created = 0
+  for (let i = 2; i < args.count; i += 2) if (write.hashSet(key, args.text(i), args.text(i + 1))) created++
+  return created
+}
+
+const HSETNX: Handler = ({ args, db, write, reply }) => {
+  const key = args.text(1)
+  const field = args.text(2)
+  if (db.hash(key)?.has(field)) return reply.integer(0)
+  write.hashSet(key, field, args.text(3))
+  reply.integer(1)
+}
+
+const HGET: Handler = ({ args, db, reply }) => {
+  const value = db.hash(args.text(1))?.get(args.text(2))
+  if (value === undefined) reply.null()
+  else reply.bulk(value)
+}
+
+const HMGET: Handler = ({ args, db, reply }) => {
+  const hash = db.hash(args.text(1))
+  reply.array(args.count - 2)
+  for (let i = 2; i < args.count; i++) {
+    const value = hash?.get(args.text(i))
+    if (value === undefined) reply.null()
+    else reply.bulk(value)
+  }
+}
+
+const HGETALL: Handler = ({ args, db, reply }) => {
+  const hash = db.hash(args.text(1))
+  reply.map(hash?.size ?? 0)
+  for (const [field, value] of hash?.entries() ?? []) {
+    reply.bulk(field)
+    reply.bulk(value)
+  }
+}
+
+const HKEYS: Handler = ({ args, db, reply }) => {
+  const hash = db.hash(args.text(1))
+  reply.array(hash?.size ?? 0)
+  for (const field of hash?.fields() ?? []) reply.bulk(field)
+}
+
+const HVALS: Handler = ({ args, db, reply }) => {
+  const hash = db.hash(args.text(1))
+  reply.array(hash?.size ?? 0)
+  for (const [, value] of hash?.entries() ?? []) reply.bulk(value)
+}
+
+const HLEN: Handler = ({ args, db, reply }) => reply.integer(db.hash(args.text(1))?.size ?? 0)
+
+const HSTRLEN: Handler = ({ args, db, reply }) => {
+  reply.integer(db.hash(args.text(1))?.get(args.text(2))?.length ?? 0)
+}
+
+const HEXISTS: Handler = ({ args, db, reply }) => {
+  reply.integer(db.hash(args.text(1))?.has(args.text(2)) ? 1 : 0)
+}
+
+const HDEL: Handler = ({ args, db, write, reply }) => {
+  const key = args.text(1)
+  const hash = db.hash(key)
+  const fields: string[] = []
+  for (let i = 2; i < args.count; i++) if (hash?.has(args.text(i))) fields.push(args.text(i))
+  reply.integer(fields.length === 0 ? 0 : write.hashDelete(key, fields))
+}
+
+const HSCAN: Handler = ({ args, db, reply }) => {
+  const cursor = parseCursor(args.text(2))
+  const hash = db.hash(args.text(1))
+  const found: string[] = []
+  let next = 0
+  if (hash !== undefined) {
+    const { count, matches } = parseScanOptions(args, 3, false)
+    if (cursor !== cursorBehindEnd)
+      next = hash.scan(cursor, count, (field, value) => {
+        if (matches(field)) found.push(field, value)
+      })
+  }
+  reply.array(2)
+  reply.bulk(String(next))
+  reply.array(found.length)
+  for (const text of found) reply.bulk(text)
+}
+
+const HRANDFIELD: Handler = (context) => {
+  const { args, db, reply, random } = context
+  if (args.count > 2) return replyWithFields(context)
+  const hash = db.hash(args.text(1))
+  if (hash === undefined) reply.null()
+  else reply.bulk(hash.randomField(random))
+}
+
+const int64Max = 2n ** 63n - 1n
+
+function replyWithFields({ args, db, reply, random }: CommandContext): void {
+  const count = args.integer(2)
+  if (count < -int64Max) throw new ReplyError(errors.outsideRange(-int64Max, int64Max))
+  const withValues = args.count === 4 && args.is(3, 'WITHVALUES')
+  if (args.count > 3 && !withValues) throw new ReplyError(errors.syntax)
+  if (withValues && (count > int64Max / 2n || count < -int64Max / 2n)) throw new ReplyError(errors.outOfRange)
+  const hash = db.hash(args.text(1))
+  if (hash === undefined || count === 0) {
+    reply.array(0)
+    return
+  }
+  if (-repeatedPicksMax > count) throw new ReplyError(errors.outOfRange)
+  const one = (): string => hash.randomField(random)
+  const fields =
+    count < 0
+      ? Array.from({ length: -Number(count) }, one)
+      : pickDistinct({ size: hash.size, all: () => hash.fields(), one }, Number(count), random)
+  replyWithPicks(reply, fields, withValues ? hash : undefined)
+}
+
+/** RESP3 has an array of pairs, RESP2 a flat one. */
+function replyWithPicks(
+  reply: CommandContext['reply'],
+  fields: readonly string[],
+  values: HashView | undefined,
+): void {
+  reply.array(values === undefined || reply.resp3 ? fields.length : fields.length * 2)
+  for (const field of fields) {
+    if (values !== undefined && reply.resp3) reply.array(2)
+    reply.bulk(field)
+    if (values !== undefined) reply.bulk(values.get(field) ?? '')
+  }
+}
+
+export const hashHandlers = {
+  HDEL,
+  HEXISTS,
+  HGET,
+  HGETALL,
+  HINCRBY,
+  HINCRBYFLOAT,
+  HKEYS,
+  HLEN,
+  HMGET,
+  HMSET,
+  HRANDFIELD,
+  HSCAN,
+  HSET,
+  HSETNX,
+  HSTRLEN,
+  HVALS,
+} satisfies Handlers<typeof hashCommands>

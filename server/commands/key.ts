@@ -1,0 +1,109 @@
+/** Keys of whatever type; see the `key*.ts` files for TTLs, copies and scans. */
+import type { keyCommands } from '#protocol/commands/key.ts'
+import { errors, ReplyError } from '#protocol/resp/errors.ts'
+import type { Handler, Handlers } from './context.ts'
+import { dumpHash, dumpSet, dumpString } from './dump.ts'
+import { COPY, RENAME, RENAMENX } from './keyCopy.ts'
+import {
+  EXPIRE,
+  EXPIREAT,
+  EXPIRETIME,
+  PERSIST,
+  PEXPIRE,
+  PEXPIREAT,
+  PEXPIRETIME,
+  PTTL,
+  TTL,
+} from './keyExpiry.ts'
+import { KEYS, RANDOMKEY, SCAN } from './keyScan.ts'
+
+const DEL: Handler = ({ args, write, reply }) => {
+  let deleted = 0
+  for (let i = 1; i < args.count; i++) if (write.delete(args.text(i))) deleted++
+  reply.integer(deleted)
+}
+
+/** A key that is named twice counts twice. */
+const EXISTS: Handler = ({ args, db, reply }) => {
+  let found = 0
+  for (let i = 1; i < args.count; i++) if (db.type(args.text(i)) !== 'none') found++
+  reply.integer(found)
+}
+
+const TOUCH: Handler = ({ args, db, reply }) => {
+  let touched = 0
+  for (let i = 1; i < args.count; i++) if (db.touch(args.text(i))) touched++
+  reply.integer(touched)
+}
+
+const TYPE: Handler = ({ args, db, reply }) => reply.simple(db.type(args.text(1)))
+
+const DUMP: Handler = ({ args, db, reply }) => {
+  const key = args.text(1)
+  switch (db.type(key)) {
+    case 'none':
+      return reply.null()
+    case 'string':
+      return reply.bulkBytes(dumpString(db.string(key) ?? ''))
+    case 'hash': {
+      const hash = db.hash(key)
+      return reply.bulkBytes(dumpHash(hash?.size ?? 0, hash?.entries() ?? []))
+    }
+    case 'set': {
+      const set = db.set(key)
+      return reply.bulkBytes(dumpSet(set?.size ?? 0, set?.members() ?? []))
+    }
+  }
+}
+
+const OBJECT_ENCODING: Handler = ({ args, db, reply }) => {
+  const encoding = db.encoding(args.text(2))
+  if (encoding === undefined) reply.null()
+  else reply.bulk(encoding)
+}
+
+const OBJECT_IDLETIME: Handler = ({ args, db, reply }) => {
+  const seconds = db.idleSeconds(args.text(2))
+  if (seconds === undefined) reply.null()
+  else reply.integer(seconds)
+}
+
+/** Values aren't shared here. */
+const OBJECT_REFCOUNT: Handler = ({ args, db, reply }) => {
+  if (db.type(args.text(2)) === 'none') reply.null()
+  else reply.integer(1)
+}
+
+/** There is no eviction by frequency, so frequencies aren't kept. */
+const OBJECT_FREQ: Handler = ({ args, db, reply }) => {
+  if (db.type(args.text(2)) !== 'none') throw new ReplyError(errors.noFrequency)
+  reply.null()
+}
+
+export const keyHandlers = {
+  COPY,
+  DEL,
+  DUMP,
+  EXISTS,
+  EXPIRE,
+  EXPIREAT,
+  EXPIRETIME,
+  KEYS,
+  'OBJECT|ENCODING': OBJECT_ENCODING,
+  'OBJECT|FREQ': OBJECT_FREQ,
+  'OBJECT|IDLETIME': OBJECT_IDLETIME,
+  'OBJECT|REFCOUNT': OBJECT_REFCOUNT,
+  PERSIST,
+  PEXPIRE,
+  PEXPIREAT,
+  PEXPIRETIME,
+  PTTL,
+  RANDOMKEY,
+  RENAME,
+  RENAMENX,
+  SCAN,
+  TOUCH,
+  TTL,
+  TYPE,
+  UNLINK: DEL,
+} satisfies Handlers<typeof keyCommands>

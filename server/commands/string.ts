@@ -1,0 +1,184 @@
+/** Strings as registers; see `counter.ts` and `stringRange.ts` for the rest of the group. */
+import { type FoundOptions, parseOptions } from '#protocol/commands/options.ts'
+import type { stringCommands } from '#protocol/commands/string.ts'
+import { errors, ReplyError } from '#protocol/resp/errors.ts'
+import type { CommandContext, Handler, Handlers } from './context.ts'
+import { DECR, DECRBY, INCR, INCRBY, INCRBYFLOAT } from './counter.ts'
+import {
+  millisecondsFromNow,
+  millisecondsSinceEpoch,
+  positiveTimeMs,
+  secondsFromNow,
+  secondsSinceEpoch,
+  type TimeForm,
+} from './expiry.ts'
+import { APPEND, GETRANGE, LCS, SETRANGE, STRLEN } from './stringRange.ts'
+
+const clear = { kind: 'clear' } as const
+const keep = { kind: 'keep' } as const
+
+const GET: Handler = ({ args, db, reply }) => {
+  const value = db.string(args.text(1))
+  if (value === undefined) reply.null()
+  else reply.bulk(value)
+}
+
+const SET: Handler = (context) => {
+  const { args, write, reply } = context
+  if (args.count > 3) return setWithOptions(context)
+  write.setString(args.text(1), args.text(2), clear)
+  reply.ok()
+}
+
+const timeWords = { EX: 1, PX: 1, EXAT: 1, PXAT: 1 } as const
+const setWords = { NX: 0, XX: 0, GET: 0, KEEPTTL: 0, ...timeWords } as const
+const setExclusive = [
+  ['NX', 'XX'],
+  ['KEEPTTL', 'EX', 'PX', 'EXAT', 'PXAT'],
+] as const
+const getexWords = { PERSIST: 0, ...timeWords } as const
+const getexExclusive = [['PERSIST', 'EX', 'PX', 'EXAT', 'PXAT']] as const
+
+function setWithOptions(context: CommandContext): void {
+  const { args, db, write, reply } = context
+  const options = parseOptions(args, 3, setWords, setExclusive)
+  const atMs = optionTimeMs(context, options, 'SET')
+  const key = args.text(1)
+  const old = options.GET ? db.string(key) : undefined
+  const wanted = !(options.NX || options.XX) || (db.type(key) !== 'none') === options.XX > 0
+  if (wanted) {
+    const value = args.text(2)
+    if (atMs !== undefined) setUntil(context, key, value, atMs)
+    else write.setString(key, value, options.KEEPTTL ? keep : clear)
+  }
+  if (old !== undefined) reply.bulk(old)
+  else if (wanted && !options.GET) reply.ok()
+  else reply.null()
+}
+
+/** The time that the options give, if any. */
+function optionTimeMs(
+  { args, nowMs }: CommandContext,
+  options: FoundOptions<typeof timeWords>,
+  command: string,
+): number | undefined {
+  if (options.EX) return positiveTimeMs(args, options.EX, secondsFromNow, nowMs, command)
+  if (options.PX) return positiveTimeMs(args, options.PX, millisecondsFromNow, nowMs, command)
+  if (options.EXAT) return positiveTimeMs(args, options.EXAT, secondsSinceEpoch, nowMs, command)
+  if (options.PXAT) return positiveTimeMs(args, options.PXAT, millisecondsSinceEpoch, nowMs, command)
+  return undefined
+}
+
+/** A value that has expired already is not written: what is left is the end of the old one. */
+function setUntil({ nowMs, write }: CommandContext, key: string, value: string, atMs: number): void {
+  if (atMs <= nowMs) write.delete(key)
+  else write.setString(key, value, { kind: 'at', atMs })
+}
+
+const GETEX: Handler = (context) => {
+  const { args, db, write, reply, nowMs } = context
+  const options = parseOptions(args, 2, getexWords, getexExclusive)
+  const key = args.text(1)
+  const value = db.string(key)
+  if (value === undefined) return reply.null()
+  const atMs = optionTimeMs(context, options, 'GETEX')
+  if (atMs !== undefined) {
+    if (atMs <= nowMs) write.delete(key)
+    else write.expire(key, atMs)
+  } else if (options.PERSIST && db.expireAtMs(key) !== Number.POSITIVE_INFINITY) {
+    write.expire(key, Number.POSITIVE_INFINITY)
+  }
+  reply.bulk(value)
+}
+
+const GETDEL: Handler = ({ args, db, write, reply }) => {
+  const key = args.text(1)
+  const value = db.string(key)
+  if (value === undefined) return reply.null()
+  write.delete(key)
+  reply.bulk(value)
+}
+
+const GETSET: Handler = ({ args, db, write, reply }) => {
+  const key = args.text(1)
+  const old = db.string(key)
+  write.setString(key, args.text(2), clear)
+  if (old === undefined) reply.null()
+  else reply.bulk(old)
+}
+
+const SETNX: Handler = ({ args, db, write, reply }) => {
+  const key = args.text(1)
+  const free = db.type(key) === 'none'
+  if (free) write.setString(key, args.text(2), clear)
+  reply.integer(free ? 1 : 0)
+}
+
+const SETEX: Handler = (context) => setForTime(context, secondsFromNow, 'SETEX')
+const PSETEX: Handler = (context) => setForTime(context, millisecondsFromNow, 'PSETEX')
+
+function setForTime(context: CommandContext, form: TimeForm, command: string): void {
+  const { args, reply, nowMs } = context
+  const atMs = positiveTimeMs(args, 2, form, nowMs, command)
+  setUntil(context, args.text(1), args.text(3), atMs)
+  reply.ok()
+}
+
+const MGET: Handler = ({ args, db, reply }) => {
+  reply.array(args.count - 1)
+  for (let i = 1; i < args.count; i++) {
+    const key = args.text(i)
+    const value = db.type(key) === 'string' ? db.string(key) : undefined
+    if (value === undefined) reply.null()
+    else reply.bulk(value)
+  }
+}
+
+const MSET: Handler = (context) => {
+  needPairs(context, 'MSET')
+  setPairs(context)
+  context.reply.ok()
+}
+
+const MSETNX: Handler = (context) => {
+  needPairs(context, 'MSETNX')
+  const { args, db, reply } = context
+  for (let i = 1; i < args.count; i += 2) {
+    if (db.type(args.text(i)) !== 'none') return reply.integer(0)
+  }
+  setPairs(context)
+  reply.integer(1)
+}
+
+function needPairs({ args }: CommandContext, command: string): void {
+  if (args.count % 2 === 0) throw new ReplyError(errors.wrongArity(command))
+}
+
+function setPairs({ args, write }: CommandContext): void {
+  for (let i = 1; i < args.count; i += 2) write.setString(args.text(i), args.text(i + 1), clear)
+}
+
+export const stringHandlers = {
+  APPEND,
+  DECR,
+  DECRBY,
+  GET,
+  GETDEL,
+  GETEX,
+  GETRANGE,
+  GETSET,
+  INCR,
+  INCRBY,
+  INCRBYFLOAT,
+  LCS,
+  MGET,
+  MSET,
+  MSETNX,
+  PSETEX,
+  SET,
+  SETEX,
+  SETNX,
+  SETRANGE,
+  STRLEN,
+  SUBSTR: GETRANGE,
+} satisfies Handlers<typeof stringCommands>

@@ -1,0 +1,106 @@
+/** An endless stream of random steps over all commands that shards run. */
+import { hashRequests } from './hashRequests.ts'
+import { keyRequests, serverRequests } from './keyRequests.ts'
+import { setRequests } from './setRequests.ts'
+import { nameOf, type Request } from './side.ts'
+import { plain, type Step, transaction } from './step.ts'
+import { stringRequests } from './stringRequests.ts'
+import type { Vocabulary } from './vocabulary.ts'
+
+/** Makes a request whose reply follows a rule of `step.ts`, or a step of its own. */
+export type Make = (v: Vocabulary) => Request | Step
+
+export const makes: Readonly<Record<string, Make>> = {
+  ...stringRequests,
+  ...keyRequests,
+  ...hashRequests,
+  ...setRequests,
+  ...serverRequests,
+}
+
+/** What creates data comes oftener. */
+const weights: Readonly<Record<string, number>> = {
+  SET: 5,
+  HSET: 5,
+  SADD: 5,
+  INCRBY: 2,
+  FLUSHALL: 0.3,
+  FLUSHDB: 0.3,
+}
+
+const lottery: readonly Make[] = Object.entries(makes).flatMap(([name, make]) =>
+  Array.from({ length: Math.ceil((weights[name] ?? 1) * 3) }, () => make),
+)
+
+const isRequest = (made: Request | Step): made is Request => Array.isArray(made)
+
+export function nextStep(v: Vocabulary): Step {
+  const roll = v.below(1000)
+  if (roll < 15) return randomTransaction(v)
+  if (roll < 17) return plain(unknownRequest(v))
+  const made = v.pick(lottery)(v)
+  if (!isRequest(made)) return made
+  return plain(roll < 50 ? spoiled(v, made) : recased(v, made))
+}
+
+const wholeDatabase = new Set(['KEYS', 'DBSIZE', 'FLUSHALL', 'FLUSHDB'])
+
+/** Requests whose replies can be told. */
+function plainRequest(v: Vocabulary): Request {
+  for (;;) {
+    const made = v.pick(lottery)(v)
+    if (isRequest(made) && !(v.oneSlot && wholeDatabase.has(nameOf(made))))
+      return v.chance(0.05) ? spoiled(v, made) : made
+  }
+}
+
+function recased(v: Vocabulary, [name = '', ...rest]: Request): Request {
+  return [v.cased(name), ...rest]
+}
+
+/** One argument too few or too many, or another than it should be. Keys stay, so that the slot does. */
+function spoiled(v: Vocabulary, request: Request): Request {
+  const roll = v.below(3)
+  if (roll === 0 && request.length > 1) return request.slice(0, -1)
+  const places = request.flatMap((text, i) => (i > 1 && !text.startsWith('{t}') ? [i] : []))
+  if (roll === 1 && places.length > 0) {
+    const changed = [...request]
+    changed[v.pick(places)] = v.oddText()
+    return changed
+  }
+  return [...request, v.chance(0.5) ? '{t}more' : v.anyKey()]
+}
+
+function unknownRequest(v: Vocabulary): Request {
+  return v.pick([
+    ['NOSUCH', v.letters(v.below(200)), v.value()],
+    ['nosuch\x00command'],
+    ['', 'a'],
+    ['OBJECT', 'nosuch', v.anyKey()],
+    ['OBJECT', 'ENCODING'],
+    ['object', 'freq', v.anyKey(), 'more'],
+    ['OBJECT'],
+    [v.letters(300)],
+  ])
+}
+
+/** Keys in one slot, and none for whole databases: a cluster runs a transaction on one shard. */
+function randomTransaction(v: Vocabulary): Step {
+  v.oneSlot = true
+  const step = transactionOf(v)
+  v.oneSlot = false
+  return step
+}
+
+function transactionOf(v: Vocabulary): Step {
+  const before: Request[] = []
+  if (v.chance(0.3)) before.push(['WATCH', v.anyKey(), v.anyKey()])
+  const between = plainRequest(v)
+  // To Redis, adding a member that is there changes nothing; to Antipode it is a write, which survives a concurrent SREM.
+  if (before.length > 0 && v.chance(0.7) && nameOf(between) !== 'SADD') before.push(between)
+  if (before.length > 0 && v.chance(0.1)) before.push(['UNWATCH'])
+  const queued = v.some(6, () => plainRequest(v))
+  if (v.chance(0.1)) queued.splice(v.below(queued.length), 0, unknownRequest(v))
+  if (v.chance(0.05)) queued.push(v.pick([['MULTI'], ['WATCH', 'a']]))
+  return transaction(before, queued, v.chance(0.9) ? 'EXEC' : 'DISCARD')
+}

@@ -1,0 +1,99 @@
+/** Random requests of the key group, and those about the whole database. */
+import type { Make } from './generator.ts'
+import { choice, deletedAfterDifference, dump, scan } from './randomSteps.ts'
+import type { Request } from './side.ts'
+import { plain, type Step } from './step.ts'
+import type { Vocabulary } from './vocabulary.ts'
+
+function expire(name: string, unitMs: 1 | 1000, relative: boolean): Make {
+  return (v) => {
+    const words = v.shuffled([
+      v.maybe(0.15, v.cased('NX')),
+      v.maybe(0.15, v.cased('XX')),
+      v.maybe(0.15, v.cased('GT')),
+      v.maybe(0.15, v.cased('LT')),
+      v.maybe(0.02, v.oddText()),
+    ])
+    const key = v.looseKey()
+    // Beyond Antipode's last time.
+    const far = String(1e16 / unitMs)
+    if (v.chance(0.01)) return deletedAfterDifference(plain([name, key, far, ...words]), key)
+    return [name, key, v.time(unitMs, relative), ...words]
+  }
+}
+
+const keys =
+  (name: string): Make =>
+  (v) => [name, ...v.some(4, () => v.looseKey())]
+const oneKey =
+  (name: string): Make =>
+  (v) => [name, v.looseKey()]
+
+function copy(v: Vocabulary): Request {
+  const words = v.shuffled([
+    v.maybe(0.5, v.cased('REPLACE')),
+    v.maybe(0.2, v.cased('DB'), v.pick(['0', '0', '1', '-1', '2147483648', v.oddText()])),
+    v.maybe(0.03, v.oddText()),
+  ])
+  return ['COPY', v.anyKey(), v.anyKey(), ...words]
+}
+
+export const scanWords = (v: Vocabulary): string[] =>
+  v.shuffled([
+    v.maybe(0.4, v.cased('MATCH'), v.pattern()),
+    v.maybe(0.5, v.cased('COUNT'), v.chance(0.9) ? String(1 + v.below(40)) : v.integerArgument()),
+    v.maybe(0.02, v.oddText()),
+  ])
+
+/** Mostly the start; else what is no cursor, or what is one in an odd form. */
+export const cursor = (v: Vocabulary): string =>
+  v.chance(0.93) ? '0' : v.pick(['', '+0', '-0', 'abc', '1x', ' 0', '18446744073709551616', '-'])
+
+function scanKeys(v: Vocabulary): Step {
+  const type = v.maybe(0.3, v.cased('TYPE'), v.pick(['string', 'SET', 'hash', 'Zset', 'list', 'nosuch']))
+  return scan(['SCAN', cursor(v), ...scanWords(v), ...type], 1, false)
+}
+
+function dumpKey(v: Vocabulary): Step {
+  const key = v.looseKey()
+  return dump(key, ['DUMP', key])
+}
+
+const object =
+  (subcommand: string): Make =>
+  (v) => ['OBJECT', v.cased(subcommand), v.looseKey()]
+
+export const keyRequests: Readonly<Record<string, Make>> = {
+  COPY: copy,
+  DEL: keys('DEL'),
+  DUMP: dumpKey,
+  EXISTS: keys('EXISTS'),
+  EXPIRE: expire('EXPIRE', 1000, true),
+  EXPIREAT: expire('EXPIREAT', 1000, false),
+  EXPIRETIME: oneKey('EXPIRETIME'),
+  KEYS: (v) => ['KEYS', v.pattern()],
+  'OBJECT|ENCODING': object('ENCODING'),
+  'OBJECT|FREQ': object('FREQ'),
+  'OBJECT|IDLETIME': object('IDLETIME'),
+  'OBJECT|REFCOUNT': object('REFCOUNT'),
+  PERSIST: oneKey('PERSIST'),
+  PEXPIRE: expire('PEXPIRE', 1, true),
+  PEXPIREAT: expire('PEXPIREAT', 1, false),
+  PEXPIRETIME: oneKey('PEXPIRETIME'),
+  PTTL: oneKey('PTTL'),
+  RANDOMKEY: () => choice(['KEYS', '*'], ['RANDOMKEY'], true),
+  RENAME: (v) => ['RENAME', v.anyKey(), v.anyKey()],
+  RENAMENX: (v) => ['RENAMENX', v.anyKey(), v.anyKey()],
+  SCAN: scanKeys,
+  TOUCH: keys('TOUCH'),
+  TTL: oneKey('TTL'),
+  TYPE: oneKey('TYPE'),
+  UNLINK: keys('UNLINK'),
+}
+
+export const serverRequests: Readonly<Record<string, Make>> = {
+  DBSIZE: () => ['DBSIZE'],
+  // Mostly refused, or there would never be much to flush.
+  FLUSHALL: (v) => ['FLUSHALL', v.chance(0.1) ? 'ASYNC' : v.oddText()],
+  FLUSHDB: (v) => ['FLUSHDB', ...(v.chance(0.1) ? [v.cased('SYNC')] : ['SYNC', 'ASYNC'])],
+}

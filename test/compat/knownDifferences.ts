@@ -1,0 +1,60 @@
+/** Where Antipode answers differently on purpose. The same reasons stand in docs/commands. */
+import { isError, type Reply } from './reply.ts'
+import { nameOf, type Request } from './side.ts'
+
+export interface KnownDifference {
+  reason: string
+  commands: readonly string[]
+  applies(own: Reply, redis: Reply): boolean
+}
+
+const counterMax = 2 ** 59
+
+export const knownDifferences: readonly KnownDifference[] = [
+  {
+    reason: 'integer counters stay within 59 bits, so that concurrent increments can not leave 64',
+    commands: ['INCR', 'DECR', 'INCRBY', 'DECRBY', 'HINCRBY'],
+    applies: (own, redis) =>
+      own.text === 'ERR increment or decrement would overflow' &&
+      redis.mark === ':' &&
+      Math.abs(Number(redis.text)) >= counterMax,
+  },
+  {
+    reason: 'counters are exact decimals: numbers in hexadecimal are none',
+    commands: ['INCRBYFLOAT', 'HINCRBYFLOAT'],
+    applies: (own) => isError(own) && /float$/.test(own.text),
+  },
+  {
+    reason:
+      'the encoding named is a function of the present content; sets are listpacks when small, as in 7.2',
+    commands: ['OBJECT|ENCODING'],
+    applies: (own, redis) => encodings.some((kind) => kind.includes(own.text) && kind.includes(redis.text)),
+  },
+  {
+    reason: 'values are not shared: Redis shares small integers, and what a queued request holds',
+    commands: ['OBJECT|REFCOUNT'],
+    applies: (own, redis) => own.text === '1' && Number(redis.text) > 1,
+  },
+  {
+    reason: 'times end at 2^49 ms, as in Redis Enterprise',
+    commands: ['PEXPIRE', 'PEXPIREAT', 'EXPIRE', 'EXPIREAT', 'SET', 'GETEX', 'SETEX', 'PSETEX'],
+    applies: (own, redis) => /^ERR invalid expire time/.test(own.text) && !isError(redis),
+  },
+]
+
+const encodings = [
+  ['int', 'embstr', 'raw'],
+  ['intset', 'listpack', 'hashtable'],
+]
+
+/** How often each was met. */
+export const met = new Map<KnownDifference, number>()
+
+export function knownDifference(request: Request, own: Reply, redis: Reply): boolean {
+  const name = nameOf(request)
+  const known = knownDifferences.find(
+    ({ commands, applies }) => commands.includes(name) && applies(own, redis),
+  )
+  if (known !== undefined) met.set(known, (met.get(known) ?? 0) + 1)
+  return known !== undefined
+}

@@ -1,0 +1,191 @@
+/** Steps for replies that differ by right: random choices, and what is told piece by piece. */
+import { decodeReply, isAggregate, isError, type Reply, show, textsOf } from './reply.ts'
+import type { Request, Side } from './side.ts'
+import { compareTrees, difference, type Step } from './step.ts'
+
+/** What is picked from: `HGETALL` for a choice with values. */
+type Whole = readonly ['SMEMBERS' | 'HKEYS' | 'HGETALL' | 'KEYS', string]
+
+/** A random choice is right when it is one of the whole, and as large as Redis's. */
+export function choice(whole: Whole, request: Request, distinct: boolean): Step {
+  const paired = whole[0] === 'HGETALL'
+  return {
+    requests: [whole, request],
+    judge(ownBytes, redisBytes) {
+      const [from, own] = ownBytes.map(decodeReply) as [Reply, Reply]
+      const redis = decodeReply(redisBytes[1] as Uint8Array)
+      if (isError(own) || isError(redis)) return compareTrees(request, own, redis)
+      const allowed = new Set(picksOf(from, paired))
+      const picks = picksOf(own, paired)
+      const right =
+        own.mark === redis.mark &&
+        own.isNull === redis.isNull &&
+        own.items.length === redis.items.length &&
+        picks.every((pick) => allowed.has(pick)) &&
+        (!distinct || new Set(picks).size === picks.length)
+      return right ? null : difference(request, show(own), show(redis))
+    },
+  }
+}
+
+/** With values: RESP2 tells them one after the other, RESP3 in pairs. */
+function picksOf(reply: Reply, paired: boolean): string[] {
+  if (!isAggregate(reply)) return reply.isNull ? [] : [show(reply)]
+  const { items } = reply
+  if (!paired || items[0] === undefined || isAggregate(items[0])) {
+    return items.map((item) => (paired ? item.items : [item]).map(show).join())
+  }
+  const couples: string[] = []
+  for (let i = 0; i < items.length; i += 2)
+    couples.push(
+      items
+        .slice(i, i + 2)
+        .map(show)
+        .join(),
+    )
+  return couples
+}
+
+/** SPOP: what Antipode popped comes back, and what Redis popped goes there too. */
+export function pop(key: string, request: Request): Step {
+  return {
+    ...choice(['SMEMBERS', key], request, true),
+    async settle({ own }, [, ownPicked], [, redisPicked]) {
+      const mine = poppedOf(ownPicked)
+      const theirs = poppedOf(redisPicked)
+      const back = mine.filter((member) => !theirs.includes(member))
+      const gone = theirs.filter((member) => !mine.includes(member))
+      // First back, so that the set, and with it its TTL, is never away.
+      if (back.length > 0) {
+        await own.send([
+          ['SADD', key, ...back],
+          ['SREM', key, ...gone],
+        ])
+      }
+      return null
+    },
+  }
+}
+
+function poppedOf(reply: Reply | undefined): string[] {
+  if (reply === undefined || isError(reply) || reply.isNull) return []
+  return isAggregate(reply) ? textsOf(reply) : [reply.text]
+}
+
+/** A scan from its first call to its end: everything has to be told, in whatever order and pieces. */
+export function scan(request: Request, cursorIndex: number, paired: boolean): Step {
+  return {
+    requests: [request],
+    judge(ownBytes, redisBytes) {
+      const own = decodeReply(ownBytes[0] as Uint8Array)
+      const redis = decodeReply(redisBytes[0] as Uint8Array)
+      if (!isError(own) && !isError(redis)) return null
+      return compareTrees(request, own, redis)
+    },
+    async settle(sides, [own], [redis]) {
+      if (own === undefined || redis === undefined || isError(own)) return null
+      const mine = await scanOn(sides.own, request, cursorIndex, paired, own)
+      const theirs = await scanOn(sides.redis, request, cursorIndex, paired, redis)
+      return mine === theirs ? null : difference(request, mine, theirs)
+    },
+  }
+}
+
+const scanCallsMax = 20_000
+
+async function scanOn(
+  side: Side,
+  request: Request,
+  cursorIndex: number,
+  paired: boolean,
+  first: Reply,
+): Promise<string> {
+  const found = new Set<string>()
+  let reply = first
+  for (let calls = 0; calls < scanCallsMax; calls++) {
+    const [cursor, part] = reply.items
+    if (cursor === undefined || part === undefined) return `no scan reply: ${show(reply)}`
+    for (const element of picksOf(part, paired)) found.add(element)
+    if (cursor.text === '0') return [...found].sort().join(' ')
+    const next = [...request]
+    next[cursorIndex] = cursor.text
+    const [bytes] = await side.send([next])
+    reply = decodeReply(bytes as Uint8Array)
+  }
+  return `the scan does not end: ${show(first)}`
+}
+
+/** A payload is right when Redis restores the value from it. */
+export function dump(key: string, request: Request): Step {
+  return {
+    requests: [request],
+    judge(ownBytes, redisBytes) {
+      const own = decodeReply(ownBytes[0] as Uint8Array)
+      const redis = decodeReply(redisBytes[0] as Uint8Array)
+      const wrong = own.isNull !== redis.isNull || own.mark !== redis.mark
+      return wrong ? difference(request, show(own), show(redis)) : null
+    },
+    async settle({ redis }, [payload]) {
+      if (payload === undefined || payload.isNull) return null
+      const copy = '{t}dumped'
+      const [restored, type] = await redis.send([
+        ['RESTORE', copy, '0', payload.text, 'REPLACE'],
+        ['TYPE', key],
+      ])
+      const read = readRequest(decodeReply(type as Uint8Array).text)
+      const [dumped, original] = await redis.send([read(copy), read(key), ['DEL', copy]])
+      if (decodeReply(restored as Uint8Array).text !== 'OK')
+        return difference(request, show(payload), show(decodeReply(restored as Uint8Array)))
+      return compareTrees(read(key), decodeReply(dumped as Uint8Array), decodeReply(original as Uint8Array))
+    },
+  }
+}
+
+export function readRequest(type: string): (key: string) => Request {
+  if (type === 'hash') return (key) => ['HGETALL', key]
+  return type === 'set' ? (key) => ['SMEMBERS', key] : (key) => ['GET', key]
+}
+
+/**
+ * A float sum: Redis's 80-bit floats leave noise behind the fifteenth digit or so. Redis then gets the text that Antipode
+ * has.
+ */
+export function floatSum(request: Request, store: (text: string) => Request): Step {
+  return {
+    requests: [request],
+    judge(ownBytes, redisBytes) {
+      const own = decodeReply(ownBytes[0] as Uint8Array)
+      const redis = decodeReply(redisBytes[0] as Uint8Array)
+      return own.mark === redis.mark && nearlyEqual(own.text, redis.text)
+        ? null
+        : compareTrees(request, own, redis)
+    },
+    async settle({ redis }, [own], [theirs]) {
+      if (own?.mark === '$' && theirs?.mark === '$' && own.text !== theirs.text)
+        await redis.send([store(own.text)])
+      return null
+    },
+  }
+}
+
+/** Digits behind which a long number is cut, so that a double holds it. */
+const cutDigits = 200
+
+function nearlyEqual(a: string, b: string): boolean {
+  const cut = Math.max(a.length, b.length) > 300 ? cutDigits : 0
+  const [x, y] = [a, b].map((text) => Number(text.slice(0, text.length - cut))) as [number, number]
+  return Math.abs(x - y) <= 1e-14 * Math.max(1, Math.abs(x))
+}
+
+/** After a difference that is known, the key goes away on both sides. */
+export function deletedAfterDifference(step: Step, key: string): Step {
+  return {
+    ...step,
+    async settle(sides, own, redis) {
+      const wrong = (await step.settle?.(sides, own, redis)) ?? null
+      const differs = own.some((reply, i) => isError(reply) !== isError(redis[i] as Reply))
+      if (differs) await Promise.all([sides.own.send([['DEL', key]]), sides.redis.send([['DEL', key]])])
+      return wrong
+    },
+  }
+}

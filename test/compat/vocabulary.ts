@@ -1,0 +1,207 @@
+/**
+ * What random requests are made of. Few keys, so that commands meet each other's data; each type has its own, and now and
+ * then a command gets one of another's. Keys carry one tag, because a cluster wants the keys of a command in one slot.
+ */
+import { SeededRandom } from '#test/seed.ts'
+import type { Request } from './side.ts'
+
+const stringKeys = ['{t}s1', '{t}s2', '{t}s3', '{t}s4', '{t}\x00\xff\r\n']
+const hashKeys = ['{t}h1', '{t}h2', '{t}h3', '{t}h4']
+const setKeys = ['{t}z1', '{t}z2', '{t}z3', '{t}z4', '{t}z5']
+const otherKeys = ['{t}none', '{t}new']
+/** In slots of their own; only for commands with one key, and those that a cluster splits. */
+const looseKeys = ['', 'o1', 'o2', '{o3', 'o4}{}', '\x00']
+
+/** Never taken for a number, or for one that is out of range. */
+const oddTexts = [
+  '',
+  'abc',
+  '1.5',
+  '9223372036854775808',
+  '-9223372036854775809',
+  '99999999999999999999999',
+  '-',
+  ' 1',
+  '1 ',
+  '01',
+  '-0',
+  '+5',
+  '1e3',
+  '0x10',
+  '1\x00',
+  'nx',
+  'GT',
+  'WithValues',
+  'limit',
+  'MATCH',
+]
+
+/** Within what counters of both sides take; sums of a few of them too. */
+const integers = [0, 1, -1, 2, 7, -7, 10, 100, 255, 1000, -32769, 65536, 2 ** 31, -(2 ** 31), 2 ** 40]
+
+const letters = 'abcdefgh'
+
+export class Vocabulary extends SeededRandom {
+  /** All keys carry the tag: what a transaction in a clustered database needs. */
+  oneSlot = false
+  readonly #startSeconds: number
+  #times = 0
+
+  constructor(seed: number, startMs: number) {
+    super(seed)
+    this.#startSeconds = Math.floor(startMs / 1000)
+  }
+
+  stringKey(): string {
+    return this.#key(stringKeys)
+  }
+
+  hashKey(): string {
+    return this.#key(hashKeys)
+  }
+
+  setKey(): string {
+    return this.#key(setKeys)
+  }
+
+  /** With the tag. */
+  anyKey(): string {
+    return this.pick(this.pick([stringKeys, hashKeys, setKeys, otherKeys]))
+  }
+
+  /** Also keys in other slots. */
+  looseKey(): string {
+    return !this.oneSlot && this.chance(0.3) ? this.pick(looseKeys) : this.anyKey()
+  }
+
+  #key(own: readonly string[]): string {
+    return this.chance(0.88) ? this.pick(own) : this.anyKey()
+  }
+
+  /** A field or a member. */
+  element(): string {
+    if (this.chance(0.8)) return this.pick(['f1', 'f2', 'f3', 'a', 'b', 'c', 'd', 'e', '1', '2', '30'])
+    return this.chance(0.5) ? this.value() : String(this.below(40))
+  }
+
+  elements(max = 5): string[] {
+    return this.some(max, () => this.element())
+  }
+
+  /** One or more. */
+  some<T>(max: number, make: () => T): T[] {
+    return Array.from({ length: 1 + this.below(max) }, make)
+  }
+
+  value(): string {
+    switch (this.below(8)) {
+      case 0:
+      case 1:
+        return this.integer()
+      case 2:
+        return this.fraction4()
+      case 3:
+        return this.bytes(this.below(12))
+      case 4:
+        return this.chance(0.1) ? this.letters(20_000) : this.bytes(this.below(200))
+      case 5:
+        return this.chance(0.3) ? this.pick(oddTexts) : ''
+      default:
+        return this.letters(this.below(30))
+    }
+  }
+
+  letters(length: number): string {
+    return this.textOf(length, () => letters.charCodeAt(this.below(letters.length)))
+  }
+
+  bytes(length: number): string {
+    return this.textOf(length, () => this.below(256))
+  }
+
+  private textOf(length: number, code: () => number): string {
+    let text = ''
+    for (let i = 0; i < length; i++) text += String.fromCharCode(code())
+    return text
+  }
+
+  integer(): string {
+    return String(this.chance(0.7) ? this.below(20) - 5 : this.pick(integers))
+  }
+
+  /** As a number argument: mostly one, else a text that is none. */
+  integerArgument(): string {
+    return this.chance(0.93) ? this.integer() : this.oddText()
+  }
+
+  /** Into a text of a few bytes; any 64 bits. */
+  offset(): string {
+    const roll = this.below(20)
+    if (roll === 0) return this.pick(['9223372036854775807', '-9223372036854775808', '-9223372036854775807'])
+    if (roll === 1) return this.oddText()
+    return String(this.below(40) - 15)
+  }
+
+  oddText(): string {
+    return this.pick(oddTexts)
+  }
+
+  /** Decimal with up to four digits behind the point. */
+  fraction4(): string {
+    return String((this.below(200_000) - 100_000) / 10 ** this.below(5))
+  }
+
+  /** Seconds from now. All are different by more than a run takes, so that GT and LT have one answer on both sides. */
+  seconds(): number {
+    this.#times++
+    return 1000 * (1 + ((this.#times * 7919) % 100_003))
+  }
+
+  /** The time argument of commands with such a unit: in the future, or past, or none. */
+  time(unitMs: 1 | 1000, relative: boolean): string {
+    const scale = 1000 / unitMs
+    const roll = this.below(30)
+    if (roll === 0) return this.oddText()
+    if (roll === 1) return relative ? '9223372036854775807' : '9223372036854775808'
+    if (roll === 2) return '-9223372036854775808'
+    if (roll < 5) return relative ? this.pick(['0', '-1', '-1000']) : this.pick(['0', '1', '-1', '1000000'])
+    return String((this.seconds() + (relative ? 0 : this.#startSeconds)) * scale)
+  }
+
+  /** A word in some letter case. */
+  cased(word: string): string {
+    const roll = this.below(6)
+    if (roll < 3) return word
+    return roll < 5 ? word.toLowerCase() : `${word.charAt(0)}${word.slice(1).toLowerCase()}`
+  }
+
+  /** Glob patterns, odd ones too. */
+  pattern(): string {
+    return this.pick([
+      '*',
+      '{t}*',
+      '*[12]',
+      '?t?s?',
+      '*z*',
+      '[',
+      '[^',
+      '\\',
+      '**',
+      '*\x00*',
+      '[a-\xff]*',
+      'o?',
+      '*[^0-5]',
+    ])
+  }
+
+  maybe(probability: number, ...request: string[]): string[] {
+    return this.chance(probability) ? request : []
+  }
+
+  shuffled(parts: readonly Request[]): string[] {
+    const rest = [...parts]
+    const words: string[] = []
+    while (rest.length > 0) words.push(...(rest.splice(this.below(rest.length), 1)[0] ?? []))
+    return words
+  }
+}
