@@ -1,0 +1,263 @@
+/** Answers questions about the inside of the shard; see `protocol/frames/admin.ts`. */
+import type {
+  AdminAnswer,
+  AdminQuestion,
+  AdminRefusal,
+  CommandFigures,
+  MemberFigures,
+  ShardInfo,
+} from '#protocol/frames/admin.ts'
+import {
+  clusterOfOrigin,
+  type Origin,
+  originOfCluster,
+  originsMax,
+  stampWallMs,
+} from '#protocol/sync/stamp.ts'
+import type { Clock } from '#runtime/ports.ts'
+import type { Execution } from './execution.ts'
+import type { Expiry } from './expiry.ts'
+import type { WriteGates } from './gates.ts'
+import type { LocalState } from './localState.ts'
+import type { ClockLease } from './log/lease.ts'
+import type { Log } from './log/log.ts'
+import type { Requests } from './requests.ts'
+import type { ShardMember, ShardProcessFacts } from './shard.ts'
+import type { Replication } from './sync/replication.ts'
+import { rangesCover } from './sync/slotSet.ts'
+import type { Watches } from './watches.ts'
+
+/** A digest looks at everything: it is cut at so much a turn. */
+const digestSliceMs = 5
+
+export interface AdminParts {
+  index: number
+  ranges: readonly { first: number; last: number }[]
+  backlogBytesMax: number
+  state: LocalState
+  log: Log
+  lease: ClockLease
+  gates: WriteGates
+  execution: Execution
+  requests: Requests
+  watches: Watches
+  expiry: Expiry
+  replication: Replication
+  clock: Clock
+  linkCount(): number
+  members(): readonly ShardMember[]
+  processFacts(): ShardProcessFacts
+  loopLateMs(): number
+}
+
+export class Admin {
+  readonly #parts: AdminParts
+  readonly #startedMs: number
+  #rateFrom = { atMs: 0, commands: 0, perSecond: 0 }
+
+  constructor(parts: AdminParts) {
+    this.#parts = parts
+    this.#startedMs = parts.clock.monotonicMs()
+  }
+
+  /** Answers, or yields when it has worked long enough for one turn. */
+  *answer(question: unknown): Generator<void, AdminAnswer<AdminQuestion['what']> | AdminRefusal, void> {
+    if (!isRecord(question)) return { error: 'a question that is no JSON object' }
+    switch (question['what']) {
+      case 'info':
+        return this.info()
+      case 'digest':
+        return yield* this.#digest()
+      case 'vectors':
+        return this.#vectors()
+      case 'configure':
+        return this.#configure(question['limits'])
+      case 'forceRecovered':
+        this.#parts.replication.forceRecovered()
+        return {}
+      default:
+        return { error: `unknown question ${String(question['what']).slice(0, 64)}` }
+    }
+  }
+
+  info(): ShardInfo {
+    const { index, state, gates, execution, watches, expiry, replication, clock } = this.#parts
+    const { db } = state
+    const facts = this.#parts.processFacts()
+    return {
+      index,
+      runId: replication.runId,
+      uptimeMs: Math.floor(clock.monotonicMs() - this.#startedMs),
+      writesRefused: gates.refusal,
+      stale: replication.stale,
+      keys: db.size,
+      expiringKeys: db.expiring,
+      averageTtlMs: 0,
+      expiredKeys: expiry.expiredKeys,
+      residues: db.residues,
+      watchedKeys: watches.count,
+      commandsProcessed: execution.commandsProcessed,
+      commandsPerSecond: this.#rateFrom.perSecond,
+      links: this.#parts.linkCount(),
+      ...facts,
+      loopLateMs: this.#parts.loopLateMs(),
+      log: this.#logFigures(),
+      clock: this.#clockFigures(),
+      sync: this.#syncFigures(),
+      commands: this.#commandFigures(),
+    }
+  }
+
+  /** To be called every now and then: what happened since the last call makes the rate. */
+  measureRate(): void {
+    const atMs = this.#parts.clock.monotonicMs()
+    const commands = this.#parts.execution.commandsProcessed
+    const elapsedMs = atMs - this.#rateFrom.atMs
+    if (elapsedMs <= 0) return
+    const perSecond = Math.round(((commands - this.#rateFrom.commands) * 1000) / elapsedMs)
+    this.#rateFrom = { atMs, commands, perSecond }
+  }
+
+  *#digest(): Generator<void, AdminAnswer<'digest'>, void> {
+    const { state, clock } = this.#parts
+    const slots: Record<number, string> = {}
+    let endMs = clock.monotonicMs() + digestSliceMs
+    for (const slot of [...state.db.occupiedSlots()]) {
+      slots[slot] = state.db.slotDigest(slot)
+      if (clock.monotonicMs() < endMs) continue
+      yield
+      endMs = clock.monotonicMs() + digestSliceMs
+    }
+    return { slots }
+  }
+
+  #vectors(): AdminAnswer<'vectors'> {
+    const { ranges, state } = this.#parts
+    const slots: Record<number, Record<number, number>> = {}
+    for (const { first, last } of ranges) {
+      for (let slot = first; slot <= last; slot++) {
+        if (state.vectors.greatest(slot) > 0) slots[slot] = byCluster((o) => state.vectors.get(slot, o))
+      }
+    }
+    return { slots }
+  }
+
+  #configure(limits: unknown): AdminAnswer<'configure'> | AdminRefusal {
+    const { requests, execution } = this.#parts
+    if (!isRecord(limits)) return { error: 'limits is no JSON object' }
+    for (const [name, value] of Object.entries(limits)) {
+      if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 1)
+        return { error: `limit ${name} is no positive integer` }
+      if (name === 'watchedKeysMax') requests.watchedKeysMax = value
+      else if (name === 'transactionCommandsMax') execution.transactionCommandsMax = value
+      else return { error: `limit ${name} is none that can be changed while the shard runs` }
+    }
+    return {}
+  }
+
+  #logFigures(): ShardInfo['log'] {
+    const { log, backlogBytesMax } = this.#parts
+    return {
+      persistence: log.persistence,
+      startPosition: log.backlog.start,
+      endPosition: log.end,
+      writtenPosition: log.written,
+      syncedPosition: log.synced,
+      backlogBytes: log.backlog.sizeBytes,
+      backlogBytesMax,
+      failure: log.failure?.message ?? null,
+    }
+  }
+
+  #clockFigures(): ShardInfo['clock'] {
+    const { gates, state, lease, clock } = this.#parts
+    const nowMs = clock.wallMs()
+    const { state: verdict, offsetMs, source, degradedMs, gateMs } = gates.clock
+    return {
+      state: verdict,
+      offsetMs,
+      source,
+      degradedMs,
+      gateMs,
+      aheadMs: Math.max(0, stampWallMs(state.lastStamp) - nowMs),
+      leaseLeftMs: Math.max(0, lease.endMs - nowMs),
+    }
+  }
+
+  #syncFigures(): ShardInfo['sync'] {
+    const { replication, clock } = this.#parts
+    const { gate } = replication
+    return {
+      appliedRecords: gate.applied,
+      duplicateRecords: gate.duplicates,
+      heldRecords: gate.heldCount,
+      heldBytes: gate.heldBytes,
+      holdOverflows: gate.overflows,
+      members: this.#memberFigures(),
+      feeds: [...replication.feeds].map(({ peer, caughtUp, behindBytes, inflightBytes, slotStatesOwed }) => ({
+        peer: clusterOfOrigin(peer),
+        caughtUp,
+        behindBytes,
+        inflightBytes,
+        slotStatesOwed,
+      })),
+      intakes: [...replication.intakes].map((intake) => ({
+        peer: clusterOfOrigin(intake.peer),
+        sourceShard: intake.sourceShard,
+        caughtUp: intake.caughtUp,
+        stale: intake.sourceStale,
+        heardAgoMs: Math.floor(clock.monotonicMs() - intake.heardMs),
+        slotStatesPlanned: intake.slotStatesPlanned,
+        slotStatesTaken: intake.slotStatesTaken,
+        heldCount: intake.held.count,
+      })),
+    }
+  }
+
+  #memberFigures(): MemberFigures[] {
+    const { replication, members, ranges, state } = this.#parts
+    const figures: MemberFigures[] = []
+    for (const { clusterId, name } of members()) {
+      const member = originOfCluster(clusterId)
+      if (member === state.clock.origin) continue
+      const intakes = [...replication.intakes].filter((intake) => intake.peer === member)
+      const caughtUp = intakes.filter((intake) => intake.caughtUp)
+      const stamp = (o: Origin) => replication.acknowledgements.stamp(member, o)
+      figures.push({
+        clusterId,
+        name,
+        connected: rangesCover(
+          ranges,
+          intakes.map((intake) => intake.ranges),
+        ),
+        caughtUp: rangesCover(
+          ranges,
+          caughtUp.map((intake) => intake.ranges),
+        ),
+        acknowledgedMs: byCluster((o) => (stamp(o) === 0 ? 0 : stampWallMs(stamp(o)))),
+      })
+    }
+    return figures
+  }
+
+  #commandFigures(): Record<string, CommandFigures> {
+    const figures: Record<string, CommandFigures> = {}
+    for (const { spec, calls, microseconds, rejectedCalls, failedCalls } of this.#parts.execution.runnables) {
+      if (calls + rejectedCalls === 0) continue
+      figures[spec.lowerName] = { calls, microseconds: Math.round(microseconds), rejectedCalls, failedCalls }
+    }
+    return figures
+  }
+}
+
+function byCluster(figureOf: (origin: Origin) => number): Record<number, number> {
+  const values: Record<number, number> = {}
+  for (let origin = originsMax - 1; origin >= 0; origin--) {
+    const value = figureOf(origin)
+    if (value > 0) values[clusterOfOrigin(origin)] = value
+  }
+  return values
+}
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)

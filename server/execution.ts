@@ -1,0 +1,279 @@
+/**
+ * Runs commands: finds the row in the table, judges whether a write may be taken, gives arguments and reply to the handler,
+ * and logs what it did. Everything that all commands have in common happens here, once.
+ *
+ * One object of each kind serves all commands: scanner, arguments, context, transaction, record. A command allocates what
+ * its handler allocates.
+ */
+import { type CommandSpec, commands, lookup } from '#protocol/commands/index.ts'
+import { errors, ReplyError } from '#protocol/resp/errors.ts'
+import { ReplyWriter } from '#protocol/resp/replyWriter.ts'
+import { defaultRequestLimits, RequestScanner } from '#protocol/resp/requestScanner.ts'
+import type { StampClock } from '#protocol/sync/stamp.ts'
+import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
+import { invariant } from '#runtime/invariant.ts'
+import type { Clock, Random } from '#runtime/ports.ts'
+import { CommandArguments } from './commands/arguments.ts'
+import type { CommandContext, Handler } from './commands/context.ts'
+import { handlers } from './commands/index.ts'
+import { checkFlush } from './commands/server.ts'
+import type { WriteGates } from './gates.ts'
+import type { Log } from './log/log.ts'
+import type { Keyspace } from './store/keyspace.ts'
+import { Transaction } from './store/transaction.ts'
+import type { Watches, WatchingSession } from './watches.ts'
+
+/** A command that this shard can run, and how it fared. */
+export class Runnable {
+  readonly spec: CommandSpec
+  readonly handler: Handler
+  readonly isWrite: boolean
+  /** Its work is done in slices. */
+  readonly flushes: boolean
+  calls = 0
+  microseconds = 0
+  rejectedCalls = 0
+  failedCalls = 0
+
+  constructor(spec: CommandSpec, handler: Handler) {
+    this.spec = spec
+    this.handler = handler
+    this.isWrite = spec.isWrite
+    this.flushes = spec.name === 'FLUSHALL' || spec.name === 'FLUSHDB'
+  }
+}
+
+/** A record buffer that grew beyond it is given back. */
+const recordBytesKept = 1024 * 1024
+
+interface Survey {
+  count: number
+  writes: boolean
+}
+
+export interface ExecutionParts {
+  db: Keyspace
+  stampClock: StampClock
+  log: Log
+  gates: WriteGates
+  watches: Watches
+  clock: Clock
+  random: Random
+  /** Called before a command that writes is run, so that the clock lease covers its stamps. */
+  beforeWrite(): void
+}
+
+export class Execution {
+  transactionCommandsMax: number
+  commandsProcessed = 0
+  readonly #parts: ExecutionParts
+  readonly #scanner = new RequestScanner(defaultRequestLimits)
+  readonly #transaction: Transaction
+  readonly #context: CommandContext
+  readonly #runnables = new Map<CommandSpec, Runnable>()
+  #record = new ByteWriter(1024)
+  /** Wall clock of the running step. */
+  #nowMs = 0
+  /** When the last command ended, or the step began. */
+  #markMs = 0
+
+  constructor(parts: ExecutionParts, transactionCommandsMax: number) {
+    this.#parts = parts
+    this.transactionCommandsMax = transactionCommandsMax
+    this.#transaction = new Transaction(parts.db, parts.stampClock)
+    this.#context = {
+      args: new CommandArguments(this.#scanner),
+      reply: new ReplyWriter(0),
+      db: parts.db,
+      write: this.#transaction,
+      nowMs: 0,
+      random: parts.random,
+    }
+    for (const spec of commands.values()) this.#register(spec)
+  }
+
+  get runnables(): Iterable<Runnable> {
+    return this.#runnables.values()
+  }
+
+  /** Commands until the next call run at the time of now. */
+  beginStep(): void {
+    this.#nowMs = Math.floor(this.#parts.clock.wallMs())
+    this.#markMs = this.#parts.clock.monotonicMs()
+    this.#context.nowMs = this.#nowMs
+    this.#parts.db.nowMs = this.#nowMs
+  }
+
+  /** The command of the request [start, end), or null. */
+  find(bytes: Uint8Array, start: number, end: number): Runnable | null {
+    const scanner = this.#scanner
+    if (scanner.scan(bytes, start, end) !== end || scanner.argumentCount === 0) return null
+    return this.#found()
+  }
+
+  /** Why the command may not be run now; null: it may. */
+  refusal(runnable: Runnable): string | null {
+    if (!runnable.isWrite) return null
+    const { gates, beforeWrite } = this.#parts
+    if (gates.refusal === null) beforeWrite()
+    if (gates.refusal !== null) runnable.rejectedCalls++
+    return gates.refusal
+  }
+
+  /** Runs what was found last and writes its reply. True: it changed something, which is appended to the log but not written. */
+  run(runnable: Runnable | null, reply: ReplyWriter, touching: boolean): boolean {
+    const refusal = runnable === null ? this.#unknown() : this.refusal(runnable)
+    if (runnable === null || refusal !== null) {
+      reply.error(refusal ?? '')
+      return false
+    }
+    if (!runnable.isWrite) {
+      this.#call(runnable, reply, touching)
+      return false
+    }
+    this.#transaction.begin(this.#nowMs)
+    this.#call(runnable, reply, touching)
+    return this.#finish()
+  }
+
+  /** What is wrong with the FLUSHALL that was found last; null: nothing. */
+  objection(runnable: Runnable): string | null {
+    try {
+      checkFlush(this.#context.args)
+      runnable.calls++
+      this.commandsProcessed++
+      return null
+    } catch (error) {
+      if (!(error instanceof ReplyError)) throw error
+      runnable.failedCalls++
+      return error.text
+    }
+  }
+
+  /** Runs the requests in [start, end) as one; `session` holds the watches that it depends on, undefined: none are known. */
+  runTransaction(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    session: WatchingSession | undefined | null,
+    reply: ReplyWriter,
+    touching: boolean,
+  ): boolean {
+    const found = this.#survey(bytes, start, end)
+    if (typeof found === 'string') {
+      reply.error(found)
+      return false
+    }
+    const { gates, watches, beforeWrite } = this.#parts
+    if (found.writes && gates.refusal === null) beforeWrite()
+    if (found.writes && gates.refusal !== null) {
+      reply.error(`EXECABORT Transaction discarded because of: ${gates.refusal}`)
+      return false
+    }
+    if (session !== null && (session === undefined || watches.isTouched(session))) {
+      reply.nullArray()
+      return false
+    }
+    this.#transaction.begin(this.#nowMs)
+    reply.array(found.count)
+    for (let at = start; at < end; ) {
+      at = this.#scanner.scan(bytes, at, end)
+      const runnable = this.#found()
+      invariant(runnable !== null, 'a transaction has been surveyed')
+      this.#call(runnable, reply, touching)
+    }
+    return this.#finish()
+  }
+
+  /** Makes a change that no request asked for, or only a part of one did. */
+  change(write: (transaction: Transaction) => void): boolean {
+    this.#transaction.begin(this.#nowMs)
+    write(this.#transaction)
+    return this.#finish()
+  }
+
+  /** The keys of a WATCH; an error text when it is none. */
+  watchedKeys(bytes: Uint8Array, start: number, end: number): string[] | string {
+    const scanner = this.#scanner
+    if (scanner.scan(bytes, start, end) !== end || scanner.argumentCount < 2)
+      return errors.wrongArity('watch')
+    const keys: string[] = []
+    for (let i = 1; i < scanner.argumentCount; i++) keys.push(this.#context.args.text(i))
+    return keys
+  }
+
+  #register(spec: CommandSpec): void {
+    const handler = handlers[spec.name]
+    if (handler !== undefined) this.#runnables.set(spec, new Runnable(spec, handler))
+    for (const subcommand of spec.subcommands) this.#register(subcommand)
+  }
+
+  /** The command that the scanner has found, when it is known and has the right number of arguments. */
+  #found(): Runnable | null {
+    const scanner = this.#scanner
+    let spec = lookup(scanner.bytes, scanner.start(0), scanner.endOf(0))
+    if (spec?.isContainer && scanner.argumentCount > 1) {
+      spec = spec.subcommand(scanner.bytes, scanner.start(1), scanner.endOf(1))
+    }
+    if (spec === undefined || !spec.accepts(scanner.argumentCount)) return null
+    return this.#runnables.get(spec) ?? null
+  }
+
+  /** Proxies have checked all this: they and the shard must be of different releases. */
+  #unknown(): string {
+    const scanner = this.#scanner
+    return `ERR shard doesn't know the command '${scanner.argumentCount > 0 ? scanner.text(0).slice(0, 64) : ''}' in this form; are all processes of one release?`
+  }
+
+  #call(runnable: Runnable, reply: ReplyWriter, touching: boolean): void {
+    const { db, clock } = this.#parts
+    const context = this.#context
+    const before = reply.length
+    context.reply = reply
+    db.touching = touching
+    try {
+      runnable.handler(context)
+    } catch (error) {
+      this.#fail(runnable, error, reply, before)
+    }
+    const endMs = clock.monotonicMs()
+    runnable.calls++
+    runnable.microseconds += (endMs - this.#markMs) * 1000
+    this.#markMs = endMs
+    this.commandsProcessed++
+  }
+
+  #fail(runnable: Runnable, error: unknown, reply: ReplyWriter, before: number): void {
+    runnable.failedCalls++
+    reply.truncate(before)
+    if (error instanceof ReplyError) reply.error(error.text)
+    // What a client asked for can be too much for memory or for a string. Anything else is a bug, and so is a half-made change.
+    else if (error instanceof RangeError && !(runnable.isWrite && this.#transaction.written)) {
+      reply.error(`ERR the reply of '${runnable.spec.lowerName}' is too large`)
+    } else throw error
+  }
+
+  #finish(): boolean {
+    const { log, stampClock, watches } = this.#parts
+    const record = this.#record
+    record.clear()
+    if (!this.#transaction.finish(record)) return false
+    log.appendOf(record.bytes, 0, record.length, stampClock.origin, stampClock.last)
+    if (record.bytes.length > recordBytesKept) this.#record = new ByteWriter(1024)
+    watches.settle()
+    return true
+  }
+
+  #survey(bytes: Uint8Array, start: number, end: number): Survey | string {
+    let count = 0
+    let writes = false
+    for (let at = start; at < end; count++) {
+      at = this.#scanner.scan(bytes, at, end)
+      const runnable = at > 0 && this.#scanner.argumentCount > 0 ? this.#found() : null
+      if (runnable === null) return this.#unknown()
+      if (runnable.isWrite) writes = true
+    }
+    if (count <= this.transactionCommandsMax) return { count, writes }
+    return `ERR transaction of ${count} commands, at most ${this.transactionCommandsMax} are allowed (transaction_commands_max)`
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * FLUSHALL in slices. A slot is flushed by one small effect, but freeing its keys takes time, and a shard has thousands of
+ * slots: the work is cut at `sliceMs`, and other commands run in between. To them the flush happened at once: before a
+ * command touches a slot that is still to be flushed, that slot is flushed.
+ */
+import type { CommandSpec } from '#protocol/commands/index.ts'
+import type { Clock } from '#runtime/ports.ts'
+import type { Execution } from './execution.ts'
+import type { Keyspace } from './store/keyspace.ts'
+
+const sliceMs = 5
+
+export class Flushing {
+  readonly #execution: Execution
+  readonly #db: Keyspace
+  readonly #clock: Clock
+  readonly #pending = new Set<number>()
+
+  constructor(execution: Execution, db: Keyspace, clock: Clock) {
+    this.#execution = execution
+    this.#db = db
+    this.#clock = clock
+  }
+
+  get active(): boolean {
+    return this.#pending.size > 0
+  }
+
+  /** All slots that hold something now are to be flushed. */
+  begin(): void {
+    for (const slot of this.#db.occupiedSlots()) if (this.#db.slotSize(slot) > 0) this.#pending.add(slot)
+  }
+
+  /** Writes are refused from now on: what is not flushed yet stays. */
+  abandon(): void {
+    this.#pending.clear()
+  }
+
+  /** Works for one slice. True: it is done. */
+  proceed(): boolean {
+    const endMs = this.#clock.monotonicMs() + sliceMs
+    for (const slot of this.#pending) {
+      this.#flush(slot)
+      if (this.#clock.monotonicMs() >= endMs) break
+    }
+    return !this.active
+  }
+
+  /** Before a command runs: flushes what it may look at. */
+  precede(spec: CommandSpec | undefined, slot: number): void {
+    if (spec?.request === 'slot') {
+      if (this.#pending.has(slot)) this.#flush(slot)
+    } else for (const pending of this.#pending) this.#flush(pending)
+  }
+
+  #flush(slot: number): void {
+    this.#pending.delete(slot)
+    this.#execution.change((transaction) => transaction.flushSlot(slot))
+  }
+}

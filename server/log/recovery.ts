@@ -1,0 +1,244 @@
+/**
+ * Reads the log back at start. What may be wrong with a log, and what is done about it:
+ *
+ * - **A torn tail.** A process or machine that stops leaves a last block that is cut short, and after a power cut anything
+ *   that was not synced may be missing or zero, a whole file too. Nobody was promised these bytes and no peer has seen them (only durable
+ *   operations are shipped), so the log ends before them: the file is truncated, later files are removed, and it is told.
+ * - **Damage.** A bad block behind which an intact one says that the log had been durable beyond the bad one. Operations
+ *   that clients and peers rely on are gone; going on would give their stamps' chain to other operations, and the clusters
+ *   would never agree again. The start is refused, naming file and offset. Nothing is changed.
+ * - **A foreign log**: another format version, another cluster's, a renamed or missing file. Refused.
+ */
+
+import { recordLength } from '#protocol/sync/record.ts'
+import { ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
+import type { Disk } from '#runtime/ports.ts'
+import {
+  blockHeaderBytes,
+  blockIsIntact,
+  isSegmentName,
+  possibleBlock,
+  segmentHeaderBytes,
+  segmentHeaderProblem,
+  segmentPosition,
+} from './blockFormat.ts'
+
+/** The log can't be used; the message says why and what to do. */
+export class LogRefusal extends Error {
+  readonly file: string
+  readonly offsetBytes: number
+
+  constructor(file: string, offsetBytes: number, problem: string, advice: string) {
+    super(`log file ${file}, offset ${offsetBytes}: ${problem}; ${advice}`)
+    this.name = 'LogRefusal'
+    this.file = file
+    this.offsetBytes = offsetBytes
+  }
+}
+
+/** Where an unsynced tail was cut off. */
+export interface Tear {
+  file: string
+  offsetBytes: number
+  lostBytes: number
+  problem: string
+}
+
+export interface SegmentFile {
+  name: string
+  sizeBytes: number
+}
+
+export interface RecoveredLog {
+  /** There was a log at all, even if nothing in it. */
+  found: boolean
+  /** Behind the last record. */
+  end: number
+  /** The files that remain, oldest first. */
+  segments: SegmentFile[]
+  tear: Tear | null
+}
+
+/** Called for each record; `bytesLeft` is at least what follows it. */
+export type TakeRecord = (bytes: Uint8Array, start: number, end: number, bytesLeft: number) => void
+
+const restoreAdvice =
+  'restore the file from a copy, or move the whole directory away to take the data back from the other clusters'
+const versionAdvice = 'start the program and configuration that wrote it, or move the whole directory away'
+
+/** A file read through a window, so that memory doesn't grow with it. */
+class WindowedFile {
+  static readonly windowBytes = 4 * 1024 * 1024
+  readonly name: string
+  readonly sizeBytes: number
+  readonly #disk: Disk
+  bytes: Uint8Array = new Uint8Array(0)
+  #offset = 0
+
+  constructor(disk: Disk, name: string) {
+    this.#disk = disk
+    this.name = name
+    this.sizeBytes = disk.sizeBytes(name)
+  }
+
+  /** Index in `bytes` of the file's `offset`, from which `lengthBytes` are there; they must lie in the file. */
+  at(offset: number, lengthBytes: number): number {
+    const inside = offset >= this.#offset && offset + lengthBytes <= this.#offset + this.bytes.length
+    if (!inside) {
+      const wanted = Math.min(Math.max(lengthBytes, WindowedFile.windowBytes), this.sizeBytes - offset)
+      this.bytes = this.#disk.read(this.name, offset, wanted)
+      this.#offset = offset
+      if (this.bytes.length < lengthBytes) {
+        throw new LogRefusal(this.name, offset, 'the file became shorter while it was read', restoreAdvice)
+      }
+    }
+    return offset - this.#offset
+  }
+}
+
+/** Yields the bytes read so far, after each block. */
+export function* recoverLog(
+  disk: Disk,
+  clusterId: number,
+  take: TakeRecord,
+): Generator<number, RecoveredLog, void> {
+  const names = disk.list().filter(isSegmentName)
+  const segments: SegmentFile[] = []
+  let bytesLeft = 0
+  for (const name of names) bytesLeft += disk.sizeBytes(name)
+  let bytesRead = 0
+  let position = 0
+  for (let i = 0; i < names.length; i++) {
+    const file = new WindowedFile(disk, names[i] as string)
+    let offset = 0
+    for (;;) {
+      const step = offset === 0 ? readHeader(file, clusterId, position) : readBlock(file, offset, position)
+      if (step === null) break
+      if (typeof step === 'string') {
+        refuseDamage(disk, names, i, offset, position, step)
+        const tear = cutTail(disk, names, i, offset, step, segments)
+        return { found: true, end: position, segments, tear }
+      }
+      takeRecords(file, offset, step, bytesLeft - step.fileBytes, take)
+      offset += step.fileBytes
+      position += step.recordBytes
+      bytesLeft -= step.fileBytes
+      bytesRead += step.fileBytes
+      yield bytesRead
+    }
+    segments.push({ name: file.name, sizeBytes: file.sizeBytes })
+  }
+  return { found: names.length > 0, end: position, segments, tear: null }
+}
+
+interface Step {
+  fileBytes: number
+  recordBytes: number
+}
+
+function readHeader(file: WindowedFile, clusterId: number, position: number): Step | string {
+  const start = segmentPosition(file.name)
+  if (start > position) return `it continues at position ${start}, but the log before it ends at ${position}`
+  if (start < position) {
+    const text = `it starts at position ${start}, before the end ${position} of the file before it`
+    throw new LogRefusal(file.name, 0, text, restoreAdvice)
+  }
+  const length = Math.min(segmentHeaderBytes, file.sizeBytes)
+  const at = file.at(0, length)
+  const header = file.bytes.subarray(at, at + length)
+  const problem = segmentHeaderProblem(header, clusterId, start)
+  if (problem === null) return { fileBytes: segmentHeaderBytes, recordBytes: 0 }
+  if (problem.kind === 'foreign') throw new LogRefusal(file.name, 0, problem.text, versionAdvice)
+  return problem.text
+}
+
+/** The next block's size; null at the end of the file; a text when there is no good block. */
+function readBlock(file: WindowedFile, offset: number, position: number): Step | string | null {
+  const room = file.sizeBytes - offset
+  if (room === 0) return null
+  if (room < blockHeaderBytes) return 'a block header is cut short'
+  const block = possibleBlock(file.bytes, file.at(offset, blockHeaderBytes), room)
+  if (block === null) return 'a block is cut short or its header is damaged'
+  if (block.position !== position) return `a block for position ${block.position} where ${position} should be`
+  const fileBytes = blockHeaderBytes + block.lengthBytes
+  const at = file.at(offset, fileBytes)
+  if (!blockIsIntact(file.bytes, at, block.lengthBytes)) return 'a block has a wrong checksum'
+  return { fileBytes, recordBytes: block.lengthBytes }
+}
+
+function takeRecords(file: WindowedFile, offset: number, step: Step, bytesLeft: number, take: TakeRecord) {
+  if (step.recordBytes === 0) return
+  const start = file.at(offset, step.fileBytes) + blockHeaderBytes
+  const end = start + step.recordBytes
+  const { bytes } = file
+  for (let at = start; at < end; ) {
+    try {
+      const behind = at + recordLength(bytes, at, end)
+      if (behind > end) throw new FormatError('the record is longer than its block')
+      take(bytes, at, behind, bytesLeft + end - behind)
+      at = behind
+    } catch (error) {
+      // The checksum held, so these are the bytes that were written: by a program that we don't understand.
+      if (!(error instanceof FormatError)) throw error
+      const recordOffset = offset + blockHeaderBytes + at - start
+      throw new LogRefusal(file.name, recordOffset, `unreadable record: ${error.message}`, versionAdvice)
+    }
+  }
+}
+
+/** Throws when a block behind the bad one says that the log was durable beyond `position`. */
+function refuseDamage(
+  disk: Disk,
+  names: readonly string[],
+  index: number,
+  offset: number,
+  position: number,
+  problem: string,
+): void {
+  for (let i = index; i < names.length; i++) {
+    const file = new WindowedFile(disk, names[i] as string)
+    if (!claimsDurable(file, i === index ? offset + 1 : 0, position)) continue
+    const name = names[index] as string
+    const text = `${problem}, and ${file.name} holds intact data behind it: durable operations are damaged`
+    throw new LogRefusal(name, offset, text, restoreAdvice)
+  }
+}
+
+/** Looks at every offset, as nothing says where the next block starts when a length is damaged. */
+function claimsDurable(file: WindowedFile, from: number, position: number): boolean {
+  const reader = new ByteReader(file.bytes)
+  for (let offset = from; offset + blockHeaderBytes <= file.sizeBytes; offset++) {
+    const at = file.at(offset, blockHeaderBytes)
+    // Cheap test first: the last field of a header that matters here is above `position`.
+    reader.reset(file.bytes, at + 16, at + blockHeaderBytes)
+    if (!(reader.f64() > position)) continue
+    const block = possibleBlock(file.bytes, at, file.sizeBytes - offset)
+    if (block === null || block.position - position > 2 ** 50) continue
+    const start = file.at(offset, blockHeaderBytes + block.lengthBytes)
+    if (blockIsIntact(file.bytes, start, block.lengthBytes)) return true
+  }
+  return false
+}
+
+function cutTail(
+  disk: Disk,
+  names: readonly string[],
+  index: number,
+  offset: number,
+  problem: string,
+  segments: SegmentFile[],
+): Tear {
+  const name = names[index] as string
+  let lostBytes = disk.sizeBytes(name) - offset
+  // Later files first: were this to stop half-way, the tear would be found again.
+  for (let i = names.length - 1; i > index; i--) {
+    lostBytes += disk.sizeBytes(names[i] as string)
+    disk.remove(names[i] as string)
+  }
+  if (offset === 0) disk.remove(name)
+  else {
+    disk.truncate(name, offset)
+    segments.push({ name, sizeBytes: offset })
+  }
+  return { file: name, offsetBytes: offset, lostBytes, problem }
+}

@@ -1,0 +1,178 @@
+/** What proxies ask: requests, transactions, watches. Each reply is written into the link's outbox. */
+import { type Frame, FrameFlag, FrameKind, frameHeaderBytes, readU32 } from '#protocol/frames/frame.ts'
+import { ReplyError } from '#protocol/resp/errors.ts'
+import type { Execution, Runnable } from './execution.ts'
+import type { Flushing } from './flushing.ts'
+import type { Link } from './link.ts'
+import type { Watches } from './watches.ts'
+import { WatchingSession } from './watches.ts'
+
+/** Session id that stands for "watches nothing". */
+const noSession = 0
+const sessionBytes = 4
+/** A database of fewer keys is flushed at once. */
+const sliceAboveKeys = 10_000
+
+interface FlushReply {
+  link: Link
+  tag: number
+}
+
+export class Requests {
+  watchedKeysMax: number
+  readonly #execution: Execution
+  readonly #flushing: Flushing
+  readonly #watches: Watches
+  readonly #keyCount: () => number
+  /** Who waits for the running flush. */
+  #flushReplies: FlushReply[] = []
+
+  constructor(
+    execution: Execution,
+    flushing: Flushing,
+    watches: Watches,
+    keyCount: () => number,
+    watchedKeysMax: number,
+  ) {
+    this.#execution = execution
+    this.#flushing = flushing
+    this.#watches = watches
+    this.#keyCount = keyCount
+    this.watchedKeysMax = watchedKeysMax
+  }
+
+  execute(link: Link, frame: Frame): void {
+    switch (frame.kind) {
+      case FrameKind.request:
+        this.#request(link, frame)
+        break
+      case FrameKind.transaction:
+        this.#transaction(link, frame)
+        break
+      case FrameKind.watch:
+        this.#watch(link, frame)
+        break
+      default:
+        this.#unwatch(link, frame.tag)
+    }
+  }
+
+  forget(link: Link): void {
+    for (const id of [...link.sessions.keys()]) this.#unwatch(link, id)
+  }
+
+  /** One slice of the running flush; true: more is to be done. Links that got their reply are given to `answered`. */
+  flush(refusal: string | null, answered: (link: Link) => void): boolean {
+    if (refusal !== null) this.#flushing.abandon()
+    if (!this.#flushing.proceed()) return true
+    const replies = this.#flushReplies
+    this.#flushReplies = []
+    for (const { link, tag } of replies) {
+      if (link.isClosed) continue
+      const { outbox } = link
+      const start = outbox.beginReply()
+      if (refusal === null) outbox.replies.ok()
+      else outbox.replies.error(refusal)
+      outbox.endReply(start, tag)
+      outbox.markUnlogged(start)
+      answered(link)
+    }
+    return false
+  }
+
+  get isFlushing(): boolean {
+    return this.#flushReplies.length > 0
+  }
+
+  #request(link: Link, { bytes, payloadStart, payloadEnd, flags, tag, slot }: Frame): void {
+    const { outbox } = link
+    const execution = this.#execution
+    const runnable = execution.find(bytes, payloadStart, payloadEnd)
+    if (runnable?.flushes === true && this.#keyCount() > sliceAboveKeys) {
+      this.#beginFlush(link, tag, runnable)
+      return
+    }
+    if (this.#flushing.active) this.#flushing.precede(runnable?.spec, slot)
+    const start = outbox.beginReply()
+    const { replies } = outbox
+    replies.resp3 = (flags & FrameFlag.resp3) !== 0
+    if (execution.run(runnable, replies, (flags & FrameFlag.noTouch) === 0)) outbox.markUnlogged(start)
+    outbox.endReply(start, tag)
+  }
+
+  #beginFlush(link: Link, tag: number, runnable: Runnable): void {
+    const refusal = this.#execution.refusal(runnable) ?? this.#execution.objection(runnable)
+    if (refusal === null) {
+      this.#flushing.begin()
+      this.#flushReplies.push({ link, tag })
+      return
+    }
+    const { outbox } = link
+    const start = outbox.beginReply()
+    outbox.replies.error(refusal)
+    outbox.endReply(start, tag)
+  }
+
+  #transaction(link: Link, frame: Frame): void {
+    const { bytes, payloadStart, payloadEnd, flags, tag, slot } = frame
+    const { outbox } = link
+    const id = payloadEnd - payloadStart >= sessionBytes ? readU32(bytes, payloadStart) : noSession
+    if (this.#flushing.active) this.#flushing.precede(undefined, slot)
+    const start = outbox.beginReply()
+    outbox.replies.resp3 = (flags & FrameFlag.resp3) !== 0
+    const changed = this.#execution.runTransaction(
+      bytes,
+      Math.min(payloadStart + sessionBytes, payloadEnd),
+      payloadEnd,
+      id === noSession ? null : link.sessions.get(id),
+      outbox.replies,
+      (flags & FrameFlag.noTouch) === 0,
+    )
+    if (changed) outbox.markUnlogged(start)
+    outbox.endReply(start, tag)
+    this.#unwatch(link, id)
+  }
+
+  #watch(link: Link, { bytes, payloadStart, payloadEnd, tag, slot }: Frame): void {
+    const { outbox } = link
+    const start = outbox.beginReply()
+    const { replies } = outbox
+    if (this.#flushing.active) this.#flushing.precede(undefined, slot)
+    try {
+      const keys = this.#execution.watchedKeys(
+        bytes,
+        Math.min(payloadStart + sessionBytes, payloadEnd),
+        payloadEnd,
+      )
+      const refusal = typeof keys === 'string' ? keys : this.#tooMany(keys.length)
+      if (typeof keys === 'string' || refusal !== null) replies.error(refusal ?? '')
+      else {
+        const id = readU32(bytes, payloadStart)
+        let session = link.sessions.get(id)
+        if (session === undefined) {
+          session = new WatchingSession()
+          link.sessions.set(id, session)
+        }
+        for (const key of keys) this.#watches.add(session, key)
+        replies.ok()
+      }
+    } catch (error) {
+      if (!(error instanceof ReplyError)) throw error
+      replies.truncate(start + frameHeaderBytes)
+      replies.error(error.text)
+    }
+    outbox.endReply(start, tag)
+  }
+
+  #tooMany(more: number): string | null {
+    if (this.#watches.count + more <= this.watchedKeysMax) return null
+    return `ERR this shard watches ${this.#watches.count} keys already and may watch ${this.watchedKeysMax} (watched_keys_max)`
+  }
+
+  #unwatch(link: Link, id: number): void {
+    const session = link.sessions.get(id)
+    if (session === undefined) return
+    link.sessions.delete(id)
+    this.#watches.drop(session)
+  }
+}

@@ -1,0 +1,497 @@
+/**
+ * A shard: owner of some hash slots of a database in one cluster. A state machine without sockets, timers and files of its
+ * own: bytes come in through links, time through `tick` and the ports, and what must go out is gathered over a turn.
+ *
+ *     link ──frames──▶ requests ──▶ execution ──▶ keyspace          turn's end: log.flush ─▶ seal ─▶ release ─▶ feeds
+ *                   └▶ channels ──▶ replication ─┘  └──record──▶ log     (always: release again when the log is synced)
+ *
+ * The order at the turn's end is what durability rests on: first the log takes what the turn has done, then the replies may
+ * leave, at once or when the log is durable up to them. When the log can't be written the replies to its writes
+ * are turned into errors: the change is in memory and will be logged when the disk works again, but nobody was told so.
+ */
+import type { ShardInfo } from '#protocol/frames/admin.ts'
+import { type Frame, FrameKind } from '#protocol/frames/frame.ts'
+import { type ChannelOpening, type Hello, jsonFrame } from '#protocol/frames/hello.ts'
+import { syncVersion } from '#protocol/sync/message.ts'
+import { originOfCluster, StampClock, stampAt } from '#protocol/sync/stamp.ts'
+import { invariant } from '#runtime/invariant.ts'
+import type { Clock, Connection, Disk, Logger, Random, Timers } from '#runtime/ports.ts'
+import { Admin } from './admin.ts'
+import { Execution } from './execution.ts'
+import { Expiry } from './expiry.ts'
+import { Flushing } from './flushing.ts'
+import { type ClockVerdict, WriteGates } from './gates.ts'
+import { Link, type LinkHost } from './link.ts'
+import { LocalState } from './localState.ts'
+import { ClockLease, leaseRefusal } from './log/lease.ts'
+import { Log, type Persistence } from './log/log.ts'
+import { Requests } from './requests.ts'
+import { Keyspace } from './store/keyspace.ts'
+import type { SyncChannel } from './sync/localShard.ts'
+import { type ChannelEnd, Replication, type SyncTimings } from './sync/replication.ts'
+import { rangesCover } from './sync/slotSet.ts'
+import { Watches } from './watches.ts'
+
+export interface ShardMember {
+  clusterId: number
+  name: string
+}
+
+/** What a shard needs to know; `ShardConfig` of `config/process.ts` is one. */
+export interface ShardOptions {
+  index: number
+  ranges: readonly { first: number; last: number }[]
+  /** It has held data before: when there is none now, it was lost. */
+  initialised: boolean
+  database: {
+    guid: string
+    clusterId: number
+    persistence: Persistence
+    /** This cluster included. */
+    members: readonly ShardMember[]
+  }
+  limits: {
+    backlogBytesMax: number
+    linkInflightBytesMax: number
+    holdQueueBytesMax: number
+    watchedKeysMax: number
+    transactionCommandsMax: number
+  }
+  timings: SyncTimings
+}
+
+/** What only the process can know of itself. */
+export interface ShardProcessFacts {
+  memoryUsedBytes: number
+  memoryRssBytes: number
+  cpuUserMs: number
+  cpuSystemMs: number
+}
+
+export interface ShardPorts {
+  clock: Clock
+  random: Random
+  timers: Timers
+  disk: Disk
+  logger: Logger
+  processFacts(): ShardProcessFacts
+  /** Going on would break a promise: the process must end. Nothing is sent any more. */
+  fatal(error: Error): void
+}
+
+export interface ShardVariations {
+  segmentBytesMax?: number
+  /** For the simulation: wrong parts, which it must notice. */
+  replicationParts?: ConstructorParameters<typeof Replication>[3]
+}
+
+export const tickMs = 50
+const housekeepingMs = 1000
+/** So many reply bytes, or bytes for the log, don't wait for the turn's end. */
+const earlyReplyBytes = 32 * 1024
+const earlyLogBytes = 4 * 1024 * 1024
+/** A turn that was late by more is told. */
+const loopLateWarnMs = 100
+
+export class Shard implements LinkHost {
+  readonly runId: string
+  readonly #options: ShardOptions
+  readonly #ports: ShardPorts
+  readonly #variations: ShardVariations
+  readonly #db: Keyspace
+  readonly #stampClock: StampClock
+  readonly #log: Log
+  readonly #lease: ClockLease
+  readonly #gates: WriteGates
+  readonly #watches: Watches
+  readonly #state: LocalState
+  readonly #execution: Execution
+  readonly #requests: Requests
+  readonly #expiry: Expiry
+  readonly #links = new Set<Link>()
+  /** With something to seal or send. */
+  readonly #busyLinks = new Set<Link>()
+  readonly #endTurn = (): void => this.#commit()
+  #members: readonly ShardMember[]
+  #replication: Replication | null = null
+  #admin: Admin | null = null
+  #turnEnds = false
+  #stopped = false
+  #tickDueMs = 0
+  #housekeepingDueMs = 0
+  #loopLateMs = 0
+  #loopLateBeforeMs = 0
+
+  constructor(options: ShardOptions, ports: ShardPorts, variations: ShardVariations = {}) {
+    const { clock, random, disk, logger } = ports
+    const { database, limits, ranges } = options
+    this.#options = options
+    this.#ports = ports
+    this.#variations = variations
+    this.#members = database.members
+    this.runId = newRunId(random)
+    const origin = originOfCluster(database.clusterId)
+    this.#db = new Keyspace({ origin, ranges: ranges.map(({ first, last }) => ({ first, last })) })
+    this.#stampClock = new StampClock(origin)
+    this.#log = this.#newLog()
+    this.#lease = new ClockLease(disk, logger)
+    this.#gates = new WriteGates(options.index)
+    this.#watches = new Watches(this.#db)
+    this.#state = new LocalState(this.#db, this.#stampClock, this.#log, () => {
+      this.#watches.settle()
+      this.#needTurnEnd()
+    })
+    this.#execution = new Execution(
+      {
+        db: this.#db,
+        stampClock: this.#stampClock,
+        log: this.#log,
+        gates: this.#gates,
+        watches: this.#watches,
+        clock,
+        random,
+        beforeWrite: () => this.#renewLease(),
+      },
+      limits.transactionCommandsMax,
+    )
+    const flushing = new Flushing(this.#execution, this.#db, clock)
+    this.#requests = new Requests(
+      this.#execution,
+      flushing,
+      this.#watches,
+      () => this.#db.size,
+      limits.watchedKeysMax,
+    )
+    this.#expiry = new Expiry(this.#execution, this.#db, clock)
+  }
+
+  get hello(): Hello {
+    const { index, ranges } = this.#options
+    return {
+      role: 'shard',
+      index,
+      ranges: ranges.map(({ first, last }) => ({ first, last })),
+      runId: this.runId,
+    }
+  }
+
+  get replication(): Replication {
+    const replication = this.#replication
+    invariant(replication !== null, 'the shard is open')
+    return replication
+  }
+
+  /** For tests and checks: what is stored, seen past all doors. */
+  get db(): Keyspace {
+    return this.#db
+  }
+
+  get log(): Log {
+    return this.#log
+  }
+
+  /** Brings back what the log holds. Throws `LogRefusal` or `DiskError`. */
+  open(): void {
+    for (const _ of this.opening());
+  }
+
+  /** The same in steps; yields the bytes of the log read so far. */
+  *opening(): Generator<number, void, void> {
+    const { clock, logger } = this.#ports
+    const { index, initialised, database } = this.#options
+    const leaseEndMs = this.#lease.open()
+    this.#db.nowMs = Math.floor(clock.wallMs())
+    const recovered = yield* this.#log.recover((bytes, start, end, bytesLeft) =>
+      this.#state.replay(bytes, start, end, bytesLeft),
+    )
+    const isKept = recovered.found && database.persistence !== 'none'
+    const isWhole = recovered.found && recovered.tear === null
+    // With the whole log the clock goes on from its last stamp; else stamps may have been given that nobody here knows of.
+    if (!isWhole && leaseEndMs > 0) this.#stampClock.raise(stampAt(leaseEndMs, this.#stampClock.origin))
+    this.#gates.setLeaseFailure(leaseRefusal(() => this.#lease.renew(clock.wallMs(), this.#stampClock.last)))
+    this.#start(initialised && !isKept)
+    const { keys, stale } = { keys: this.#db.size, stale: this.replication.stale }
+    logger.info({ shard: index, keys, position: recovered.end, stale, runId: this.runId }, 'shard is open')
+  }
+
+  /** A new connection; the other side says hello first. */
+  accept(connection: Connection): void {
+    if (this.#stopped) {
+      connection.destroy()
+      return
+    }
+    const link = new Link(connection, this)
+    connection.handler = link
+    this.#links.add(link)
+  }
+
+  setClock(verdict: ClockVerdict): void {
+    this.#gates.setClock(verdict)
+  }
+
+  /** Takes over what may change while the shard runs. */
+  configure(options: ShardOptions): void {
+    this.#members = options.database.members
+    this.replication.setMembers(this.#members.map((member) => member.clusterId))
+    this.#requests.watchedKeysMax = options.limits.watchedKeysMax
+    this.#execution.transactionCommandsMax = options.limits.transactionCommandsMax
+  }
+
+  status(): ShardInfo {
+    invariant(this.#admin !== null, 'the shard is open')
+    return this.#admin.info()
+  }
+
+  /** Finishes what has begun, makes it durable, and closes the links; then calls `done`. */
+  drain(done: () => void): void {
+    this.#stopped = true
+    for (const link of this.#links) link.stopReading()
+    this.#commit()
+    this.#log.drain(() => {
+      this.#log.stop()
+      this.#release()
+      for (const link of [...this.#links]) link.close('the shard stops')
+      done()
+    })
+  }
+
+  /** The end of a process in a simulation: nothing is called back any more. */
+  stop(): void {
+    this.#stopped = true
+    this.#log.stop()
+  }
+
+  admission(hello: Hello): string | null {
+    const { database } = this.#options
+    if (hello.role === 'proxy') return null
+    if (hello.role !== 'syncer') return `a ${hello.role} has no business here`
+    if (hello.syncVersion !== syncVersion) return `sync version ${hello.syncVersion}, this is ${syncVersion}`
+    if (hello.guid === database.guid && hello.clusterId === database.clusterId) return null
+    return 'a syncer of another database or cluster'
+  }
+
+  beginStep(): void {
+    this.#execution.beginStep()
+  }
+
+  execute(link: Link, frame: Frame): void {
+    this.#requests.execute(link, frame)
+    if (this.#requests.isFlushing) this.#continueFlush()
+    const early =
+      link.outbox.replies.length > earlyReplyBytes || this.#log.end - this.#log.written > earlyLogBytes
+    if (early) {
+      this.#busyLinks.add(link)
+      this.#commit()
+    }
+  }
+
+  ask(link: Link, tag: number, question: unknown): void {
+    invariant(this.#admin !== null, 'the shard is open')
+    const answer = this.#admin.answer(question)
+    const step = (): void => {
+      if (link.isClosed || this.#stopped) return
+      const next = answer.next()
+      if (next.done !== true) {
+        this.#ports.timers.after(0, step)
+        return
+      }
+      link.outbox.addFrame(jsonFrame(FrameKind.adminReply, tag, next.value))
+      this.hasOutput(link)
+    }
+    step()
+  }
+
+  openChannel(opening: ChannelOpening, channel: SyncChannel): ChannelEnd | string {
+    const { index, ranges, database } = this.#options
+    const { role, peer, shard } = opening
+    if (peer === database.clusterId || !this.#members.some((member) => member.clusterId === peer))
+      return `cluster ${peer} is no other member of the database`
+    if (opening.ranges.length === 0 || !rangesCover(opening.ranges, [ranges]))
+      return `shard ${index} doesn't own all these hash slots`
+    if (role === 'feed' && shard !== index) return `this is shard ${index}, not shard ${shard}`
+    return role === 'feed'
+      ? this.replication.openFeed(channel, peer, opening.ranges)
+      : this.replication.openIntake(channel, peer, shard, opening.ranges)
+  }
+
+  hasOutput(link: Link): void {
+    this.#busyLinks.add(link)
+    this.#needTurnEnd()
+  }
+
+  closed(link: Link, reason: string): void {
+    this.#links.delete(link)
+    this.#busyLinks.delete(link)
+    this.#requests.forget(link)
+    this.#ports.logger.info({ link: link.peerName, reason }, 'link closed')
+  }
+
+  #newLog(): Log {
+    const { database, limits } = this.#options
+    const { disk, clock, timers, logger } = this.#ports
+    const { persistence, clusterId } = database
+    const { segmentBytesMax } = this.#variations
+    const log = new Log(
+      {
+        persistence,
+        clusterId,
+        backlogBytesMax: limits.backlogBytesMax,
+        ...(segmentBytesMax === undefined ? {} : { segmentBytesMax }),
+      },
+      { disk, clock, timers, logger, fatal: (error) => this.#die(error) },
+    )
+    log.onSynced = () => this.#synced()
+    log.onFailureChange = () => {
+      this.#gates.setLogFailure(log.failure)
+      this.#needTurnEnd()
+    }
+    return log
+  }
+
+  #start(stale: boolean): void {
+    const { clock, timers, logger } = this.#ports
+    const { index, ranges, database, limits, timings } = this.#options
+    const { clusterId } = database
+    this.#replication = new Replication(
+      {
+        clusterId,
+        members: this.#members.map((member) => member.clusterId),
+        ranges: ranges.map(({ first, last }) => ({ first, last })),
+        runId: this.runId,
+        stale,
+        limits,
+        timings,
+      },
+      this.#state,
+      { clock, timers, logger, onRecovered: () => this.#gates.setStale(false) },
+      this.#variations.replicationParts,
+    )
+    this.#gates.setStale(this.#replication.stale)
+    this.#admin = new Admin({
+      index,
+      ranges,
+      backlogBytesMax: limits.backlogBytesMax,
+      state: this.#state,
+      log: this.#log,
+      lease: this.#lease,
+      gates: this.#gates,
+      execution: this.#execution,
+      requests: this.#requests,
+      watches: this.#watches,
+      expiry: this.#expiry,
+      replication: this.#replication,
+      clock,
+      linkCount: () => this.#links.size,
+      members: () => this.#members,
+      processFacts: () => this.#ports.processFacts(),
+      loopLateMs: () => Math.max(this.#loopLateMs, this.#loopLateBeforeMs),
+    })
+    this.#scheduleTick()
+  }
+
+  #scheduleTick(): void {
+    this.#tickDueMs = this.#ports.clock.monotonicMs() + tickMs
+    this.#ports.timers.after(tickMs, () => {
+      if (this.#stopped) return
+      this.#tick()
+      this.#scheduleTick()
+    })
+  }
+
+  #tick(): void {
+    const nowMs = this.#ports.clock.monotonicMs()
+    this.#noteLateness(Math.floor(nowMs - this.#tickDueMs))
+    this.#execution.beginStep()
+    this.#renewLease()
+    if (this.#gates.refusal === null) this.#expiry.run()
+    if (nowMs >= this.#housekeepingDueMs) {
+      this.#housekeepingDueMs = nowMs + housekeepingMs
+      this.#keepHouse()
+    }
+    this.replication.tick()
+    this.#needTurnEnd()
+  }
+
+  #keepHouse(): void {
+    const { replication } = this
+    this.#admin?.measureRate()
+    this.#loopLateBeforeMs = this.#loopLateMs
+    this.#loopLateMs = 0
+    if (replication.stale) return
+    this.#db.dropResidues(replication.acknowledgements, (slot) => !replication.inTransfer(slot))
+  }
+
+  #noteLateness(lateMs: number): void {
+    if (lateMs > this.#loopLateMs) this.#loopLateMs = lateMs
+    if (lateMs > loopLateWarnMs) this.#ports.logger.warn({ lateMs }, 'a turn took too long')
+  }
+
+  /** Before stamps are given: without a lease that covers them writes are refused. */
+  #renewLease(): void {
+    const { clock } = this.#ports
+    const failure = leaseRefusal(() => this.#lease.renew(clock.wallMs(), this.#stampClock.last))
+    if (failure !== null || this.#gates.diskFails) this.#gates.setLeaseFailure(failure)
+  }
+
+  #continueFlush(): void {
+    const more = this.#requests.flush(this.#gates.refusal, (link) => this.#busyLinks.add(link))
+    this.#needTurnEnd()
+    if (!more) return
+    this.#ports.timers.after(0, () => {
+      if (this.#stopped || !this.#requests.isFlushing) return
+      this.#execution.beginStep()
+      this.#continueFlush()
+    })
+  }
+
+  #needTurnEnd(): void {
+    if (this.#turnEnds || this.#stopped) return
+    this.#turnEnds = true
+    this.#ports.timers.atTurnEnd(this.#endTurn)
+  }
+
+  #commit(): void {
+    // Feeds that have something to say while this turn ends say it now, not in another one.
+    this.#turnEnds = true
+    const log = this.#log
+    const isLogged = this.#coverStamps() && log.flush()
+    if (!isLogged) for (const link of this.#busyLinks) link.outbox.refuseUnlogged(this.#gates.unloggedText)
+    const position = log.persistence === 'always' ? log.written : 0
+    for (const link of this.#busyLinks) link.outbox.seal(position)
+    this.#replication?.pump()
+    for (const link of this.#busyLinks) link.release(log.synced)
+    this.#busyLinks.clear()
+    this.#turnEnds = false
+  }
+
+  /** Stamps leave the process with the log: first the lease must cover them. */
+  #coverStamps(): boolean {
+    const last = this.#stampClock.last
+    if (this.#log.end === this.#log.written || this.#lease.covers(last)) return true
+    const failure = leaseRefusal(() => this.#lease.extendOver(last))
+    if (failure !== null) this.#gates.setLeaseFailure(failure)
+    return failure === null
+  }
+
+  #synced(): void {
+    if (this.#stopped || this.#log.persistence === 'none') return
+    this.#release()
+    this.#replication?.pump()
+  }
+
+  #release(): void {
+    for (const link of this.#links) link.release(this.#log.synced)
+  }
+
+  #die(error: Error): void {
+    this.stop()
+    this.#ports.fatal(error)
+  }
+}
+
+/** Sixteen hexadecimal digits. */
+function newRunId(random: Random): string {
+  let id = ''
+  for (let i = 0; i < 4; i++) id += random.below(65536).toString(16).padStart(4, '0')
+  return id
+}

@@ -1,0 +1,147 @@
+/** A proxy's side of a link to a shard, for tests: sends frames, keeps what comes back by tag. */
+import {
+  type Frame,
+  FrameFlag,
+  FrameKind,
+  FrameReader,
+  frameHeaderBytes,
+  writeFrameHeader,
+  writeU32,
+} from '#protocol/frames/frame.ts'
+import {
+  type ChannelOpening,
+  type Hello,
+  helloFrame,
+  jsonFrame,
+  readHello,
+  readJson,
+  readReason,
+} from '#protocol/frames/hello.ts'
+import { slotOfKey } from '#protocol/slots/crc16.ts'
+import { bytesOf, latin1 } from '#runtime/bytes/bytes.ts'
+import type { ConnectionHandler } from '#runtime/ports.ts'
+import type { MemoryConnection } from '#test/memoryConnection.ts'
+
+export const requestText = (words: readonly string[]): string =>
+  `*${words.length}\r\n${words.map((word) => `$${word.length}\r\n${word}\r\n`).join('')}`
+
+export function frameBytes(
+  kind: number,
+  tag: number,
+  slot: number,
+  flags: number,
+  payload: string,
+): Uint8Array {
+  const frame = new Uint8Array(frameHeaderBytes + payload.length)
+  writeFrameHeader(frame, 0, kind, tag, slot, flags, payload.length)
+  frame.set(bytesOf(payload), frameHeaderBytes)
+  return frame
+}
+
+export function sessionText(session: number): string {
+  const bytes = new Uint8Array(4)
+  writeU32(bytes, 0, session)
+  return latin1(bytes)
+}
+
+export class ProxySide implements ConnectionHandler {
+  readonly connection: MemoryConnection
+  /** Replies in the order of their arrival. */
+  readonly arrived: { tag: number; text: string }[] = []
+  readonly adminAnswers = new Map<number, unknown>()
+  readonly channelMessages: { tag: number; bytes: Uint8Array }[] = []
+  readonly channelsOpened: number[] = []
+  readonly channelsClosed: { tag: number; reason: string }[] = []
+  runId = ''
+  closed = false
+  readonly #reader = new FrameReader()
+  #tag = 0
+
+  constructor(connection: MemoryConnection, hello: Hello = { role: 'proxy', name: 'test' }) {
+    this.connection = connection
+    connection.handler = this
+    connection.write(helloFrame(hello))
+  }
+
+  onData(chunk: Uint8Array): void {
+    const error = this.#reader.feed(chunk, (frame) => this.#take(frame))
+    if (error !== null) throw new Error(error)
+  }
+
+  onDrain(): void {}
+
+  onClose(): void {
+    this.closed = true
+  }
+
+  /** Returns the tag. */
+  send(...words: string[]): number {
+    return this.frame(FrameKind.request, requestText(words), 0, slotOfKey(words[1] ?? ''))
+  }
+
+  send3(...words: string[]): number {
+    return this.frame(FrameKind.request, requestText(words), FrameFlag.resp3)
+  }
+
+  transaction(session: number, ...requests: (readonly string[])[]): number {
+    return this.frame(FrameKind.transaction, sessionText(session) + requests.map(requestText).join(''))
+  }
+
+  watch(session: number, ...keys: string[]): number {
+    return this.frame(FrameKind.watch, sessionText(session) + requestText(['WATCH', ...keys]))
+  }
+
+  unwatch(session: number): void {
+    this.connection.write(frameBytes(FrameKind.unwatch, session, 0, 0, ''))
+  }
+
+  ask(question: unknown): number {
+    this.#tag++
+    this.connection.write(jsonFrame(FrameKind.admin, this.#tag, question))
+    return this.#tag
+  }
+
+  openChannel(tag: number, opening: ChannelOpening): void {
+    this.connection.write(jsonFrame(FrameKind.channelOpen, tag, opening))
+  }
+
+  frame(kind: number, payload: string, flags = 0, slot = 0): number {
+    this.#tag++
+    this.connection.write(frameBytes(kind, this.#tag, slot, flags, payload))
+    return this.#tag
+  }
+
+  reply(tag: number): string | undefined {
+    return this.arrived.find((reply) => reply.tag === tag)?.text
+  }
+
+  #take(frame: Frame): void {
+    switch (frame.kind) {
+      case FrameKind.hello: {
+        const hello = readHello(frame)
+        if (typeof hello === 'string' || hello.role !== 'shard') throw new Error('not the hello of a shard')
+        this.runId = hello.runId
+        break
+      }
+      case FrameKind.reply:
+        this.arrived.push({ tag: frame.tag, text: latin1(frame.bytes, frame.payloadStart, frame.payloadEnd) })
+        break
+      case FrameKind.adminReply:
+        this.adminAnswers.set(frame.tag, readJson(frame))
+        break
+      case FrameKind.channelOpened:
+        this.channelsOpened.push(frame.tag)
+        break
+      case FrameKind.channelClosed:
+        this.channelsClosed.push({ tag: frame.tag, reason: readReason(frame) })
+        break
+      case FrameKind.channelData: {
+        const bytes = new Uint8Array(frame.bytes.subarray(frame.payloadStart, frame.payloadEnd))
+        this.channelMessages.push({ tag: frame.tag, bytes })
+        break
+      }
+      default:
+        throw new Error(`a shard sent a frame of kind ${frame.kind}`)
+    }
+  }
+}

@@ -1,0 +1,110 @@
+/** A shard in a world of its own, as its process would run it. */
+import type { Hello } from '#protocol/frames/hello.ts'
+import type { Disk } from '#runtime/ports.ts'
+import { Shard, type ShardOptions, type ShardVariations } from '#server/shard.ts'
+import { FaultyDisk } from '#test/faultyDisk.ts'
+import { MemoryConnection } from '#test/memoryConnection.ts'
+import { MemoryWorld } from '#test/memoryWorld.ts'
+import { SeededRandom } from '#test/seed.ts'
+import { RecordingLogger } from '#test/silentLogger.ts'
+import { ProxySide } from './proxySide.ts'
+
+export const testShardOptions: ShardOptions = {
+  index: 0,
+  ranges: [{ first: 0, last: 16383 }],
+  initialised: false,
+  database: {
+    guid: 'test',
+    clusterId: 1,
+    persistence: 'everysec',
+    members: [{ clusterId: 1, name: 'one' }],
+  },
+  limits: {
+    backlogBytesMax: 1 << 20,
+    linkInflightBytesMax: 1 << 20,
+    holdQueueBytesMax: 1 << 20,
+    watchedKeysMax: 1000,
+    transactionCommandsMax: 1000,
+  },
+  timings: { heartbeatMs: 250, linkDownMs: 2000, holdMs: 200, futureHoldMs: 60_000 },
+}
+
+export interface ShardChanges {
+  disk?: Disk
+  world?: MemoryWorld
+  index?: number
+  ranges?: ShardOptions['ranges']
+  initialised?: boolean
+  database?: Partial<ShardOptions['database']>
+  limits?: Partial<ShardOptions['limits']>
+  variations?: ShardVariations
+}
+
+/** Each start has a run id of its own. */
+let starts = 0
+
+export class TestShard {
+  readonly shard: Shard
+  readonly world: MemoryWorld
+  readonly disk: FaultyDisk
+  readonly logger = new RecordingLogger()
+  readonly fatal: Error[] = []
+  readonly options: ShardOptions
+  readonly proxy: ProxySide
+
+  constructor(changes: ShardChanges = {}) {
+    const { initialised, database, limits, variations } = changes
+    this.world = changes.world ?? new MemoryWorld()
+    this.disk = changes.disk instanceof FaultyDisk ? changes.disk : new FaultyDisk()
+    this.options = {
+      ...testShardOptions,
+      index: changes.index ?? 0,
+      ranges: changes.ranges ?? testShardOptions.ranges,
+      initialised: initialised ?? false,
+      database: { ...testShardOptions.database, ...database },
+      limits: { ...testShardOptions.limits, ...limits },
+    }
+    this.shard = new Shard(
+      this.options,
+      {
+        clock: this.world,
+        random: new SeededRandom(++starts),
+        timers: this.world,
+        disk: changes.disk ?? this.disk,
+        logger: this.logger,
+        processFacts: () => ({ memoryUsedBytes: 1, memoryRssBytes: 2, cpuUserMs: 3, cpuSystemMs: 4 }),
+        fatal: (error) => this.fatal.push(error),
+      },
+      variations,
+    )
+    this.shard.open()
+    this.proxy = this.connect()
+    this.world.settle()
+  }
+
+  connect(hello?: Hello): ProxySide {
+    const [near, far] = MemoryConnection.pair(this.world)
+    this.shard.accept(far)
+    return new ProxySide(near, hello)
+  }
+
+  /** Sends a command alone and returns the reply. */
+  run(...words: string[]): string {
+    const tag = this.proxy.send(...words)
+    this.world.settle()
+    return this.proxy.reply(tag) ?? 'no reply'
+  }
+
+  /** The next process: after a kill (what was written is there), or on another disk. */
+  restart(changes: ShardChanges = {}): TestShard {
+    this.shard.stop()
+    return new TestShard({
+      disk: this.disk.afterKill(),
+      world: this.world,
+      initialised: true,
+      database: this.options.database,
+      limits: this.options.limits,
+      ...changes,
+    })
+  }
+}

@@ -1,0 +1,133 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import {
+  beginOperations,
+  readMessage,
+  slotStatePartBytesMax,
+  syncVersion,
+  writeAcknowledge,
+  writeBehind,
+  writeCaughtUp,
+  writeHeartbeat,
+  writeNeed,
+  writePlan,
+  writeSlotStatePart,
+  writeSubscribe,
+} from '#protocol/sync/message.ts'
+import { emptyVector } from '#protocol/sync/versionVector.ts'
+import { FormatError } from '#runtime/bytes/byteReader.ts'
+import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
+
+const written = (write: (writer: ByteWriter) => void) => {
+  const writer = new ByteWriter()
+  write(writer)
+  return writer.take()
+}
+const read = (bytes: Uint8Array) => readMessage(bytes, 0, bytes.length)
+
+const vector = (...entries: [origin: number, counter: number][]) => {
+  const made = emptyVector()
+  for (const [origin, counter] of entries) made[origin] = counter * 8 + origin
+  return made
+}
+
+describe('sync messages', () => {
+  test('a subscribe comes back as it was written', () => {
+    const message = {
+      round: 3,
+      stale: true,
+      runId: 'run-1',
+      staleRuns: [{ clusterId: 2, runId: 'run-9' }],
+      origins: 0b1010_0000,
+      vectors: new Map([
+        [0, vector([7, 5])],
+        [1, vector([7, 1], [5, 2 ** 49])],
+        [16383, vector([0, 1])],
+      ]),
+    }
+    expect(read(written((writer) => writeSubscribe(writer, message)))).toEqual({
+      kind: 'subscribe',
+      ...message,
+    })
+  })
+
+  test('so do the others', () => {
+    const plan = { round: 7, stale: false, runId: 'x'.repeat(64), slotStates: 16384 }
+    expect(read(written((w) => writePlan(w, plan)))).toEqual({ kind: 'plan', ...plan })
+    expect(read(written((w) => writeCaughtUp(w, 9)))).toEqual({ kind: 'caughtUp', round: 9 })
+    expect(read(written((w) => writeAcknowledge(w, 2 ** 40)))).toEqual({
+      kind: 'acknowledge',
+      received: 2 ** 40,
+    })
+    expect(read(written((w) => writeNeed(w, 16383)))).toEqual({ kind: 'need', slot: 16383 })
+    expect(read(written(writeBehind))).toEqual({ kind: 'behind' })
+    const applied = vector([7, 3], [1, 2])
+    expect(read(written((w) => writeHeartbeat(w, false, applied)))).toEqual({
+      kind: 'heartbeat',
+      stale: false,
+      applied,
+    })
+  })
+
+  test('operations and parts of slot states point into the bytes', () => {
+    const operations = written((writer) => {
+      beginOperations(writer)
+      writer.raw(new Uint8Array([1, 2, 3]))
+    })
+    expect(read(operations)).toMatchObject({ kind: 'operations', start: 1, end: 4 })
+    const state = new Uint8Array(slotStatePartBytesMax).fill(7)
+    const label = vector([7, 1])
+    const first = written((w) => writeSlotStatePart(w, 12, 0, false, label, state, 0, state.length))
+    const message = read(first)
+    expect(message).toMatchObject({ kind: 'slotState', slot: 12, part: 0, last: false, label })
+    const later = written((w) => writeSlotStatePart(w, 12, 1, true, label, state, 0, 10))
+    expect(read(later)).toMatchObject({ slot: 12, part: 1, last: true, label: null })
+  })
+
+  test.each([
+    ['no message', []],
+    ['an unknown kind', [99]],
+    ['another version', [1, syncVersion + 1]],
+    ['bytes behind a message', [9, 0]],
+    ['a slot out of range', [8, 0xff, 0xff]],
+    ['a run id that is too long', [2, syncVersion, 1, 0, 65, ...new Array(65).fill(65), 0]],
+    ['a subscribe to too many slots', [1, syncVersion, 1, 0, 0, 0, 0xff, 0x81, 0x80, 0x02]],
+    ['a slot twice', [1, syncVersion, 1, 0, 0, 0, 0xff, 2, 1, 0, 0, 0]],
+    ['a slot behind the last', [1, syncVersion, 1, 0, 0, 0, 0xff, 1, 0x81, 0x80, 0x02, 0]],
+    ['a stale run of no cluster', [1, syncVersion, 1, 1, 0, 1, 9, 0, 0xff, 0]],
+    ['a stamp that is no integer', [6, 0, 1, 0, 0, 0, 0, 0, 0, 0xf0, 0x7f]],
+    [
+      'a part of a slot state that is too large',
+      [4, 0, 0, 1, 1, ...new Array(slotStatePartBytesMax + 1).fill(0)],
+    ],
+  ])('%s is refused', (_what, bytes) => {
+    expect(() => read(new Uint8Array(bytes))).toThrow(FormatError)
+  })
+
+  test('random bytes are a message or a FormatError, and a prefix of a message is never another one', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), fc.integer({ min: 1, max: 9 }), (bytes, kind) => {
+        const whole = new Uint8Array([kind, syncVersion, ...bytes])
+        try {
+          read(whole)
+        } catch (error) {
+          expect(error).toBeInstanceOf(FormatError)
+        }
+      }),
+      { numRuns: 2000 },
+    )
+    const subscribe = written((writer) =>
+      writeSubscribe(writer, {
+        round: 300,
+        stale: true,
+        runId: 'run',
+        staleRuns: [{ clusterId: 1, runId: 'r' }],
+        origins: 255,
+        vectors: new Map([[5, vector([3, 9])]]),
+      }),
+    )
+    for (let end = 0; end < subscribe.length; end++) {
+      expect(() => readMessage(subscribe, 0, end)).toThrow(FormatError)
+    }
+  })
+})
