@@ -1,0 +1,60 @@
+/** What this process counts for INFO. */
+import type { CommandSpec } from '#protocol/commands/index.ts'
+import type { Clock } from '#runtime/ports.ts'
+
+/** Rates are those of the last so many samples. */
+const samplesMax = 16
+
+export class Counters {
+  connectionsReceived = 0
+  connectionsRejected = 0
+  commands = 0
+  inputBytes = 0
+  outputBytes = 0
+  errorReplies = 0
+  /** Commands that the proxy answers itself, by spec. */
+  readonly calls = new Map<CommandSpec, number>()
+  readonly rejectedCalls = new Map<CommandSpec, number>()
+  /** Since when a `commandstats` counts. */
+  readonly #clock: Clock
+  #lastMs: number
+  #lastCommands = 0
+  #lastInputBytes = 0
+  #lastOutputBytes = 0
+  readonly #perSecond: { commands: number; inputBytes: number; outputBytes: number }[] = []
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+    this.#lastMs = clock.monotonicMs()
+  }
+
+  /** Call it about once a second. */
+  sample(): void {
+    const nowMs = this.#clock.monotonicMs()
+    const seconds = (nowMs - this.#lastMs) / 1000
+    if (seconds <= 0) return
+    this.#perSecond.push({
+      commands: (this.commands - this.#lastCommands) / seconds,
+      inputBytes: (this.inputBytes - this.#lastInputBytes) / seconds,
+      outputBytes: (this.outputBytes - this.#lastOutputBytes) / seconds,
+    })
+    if (this.#perSecond.length > samplesMax) this.#perSecond.shift()
+    this.#lastMs = nowMs
+    this.#lastCommands = this.commands
+    this.#lastInputBytes = this.inputBytes
+    this.#lastOutputBytes = this.outputBytes
+  }
+
+  perSecond(what: 'commands' | 'inputBytes' | 'outputBytes'): number {
+    if (this.#perSecond.length === 0) return 0
+    return this.#perSecond.reduce((sum, sample) => sum + sample[what], 0) / this.#perSecond.length
+  }
+
+  countCall(spec: CommandSpec): void {
+    this.calls.set(spec, (this.calls.get(spec) ?? 0) + 1)
+  }
+
+  countRejected(spec: CommandSpec): void {
+    this.rejectedCalls.set(spec, (this.rejectedCalls.get(spec) ?? 0) + 1)
+  }
+}

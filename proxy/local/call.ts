@@ -1,0 +1,18 @@
+/** A command that the proxy answers itself. */
+import type { CommandSpec } from '#protocol/commands/index.ts'
+import type { ReplyWriter } from '#protocol/resp/replyWriter.ts'
+import type { RequestScanner } from '#protocol/resp/requestScanner.ts'
+import type { Question } from '../routing/question.ts'
+import type { SessionHost } from '../session/host.ts'
+import type { Session } from '../session/session.ts'
+
+export interface LocalCall {
+  readonly spec: CommandSpec
+  readonly args: RequestScanner
+  readonly reply: ReplyWriter
+  readonly session: Session
+  readonly host: SessionHost
+}
+
+/** Writes one reply, or returns a question whose answer will write it; may throw `ReplyError` instead. */
+export type LocalCommand = (call: LocalCall) => Question | null

@@ -1,0 +1,51 @@
+/** One client as CLIENT LIST and CLIENT INFO show it, with the fields of Redis 7.2 in their order. */
+import type { Client } from '../clients.ts'
+
+/** What Redis counts and this process has no counterpart of is 0; `fd` is -1, as for Redis's clients without a socket. */
+export function clientLine(client: Client, nowMs: number): string {
+  const { queuedBytes, inputBytes, unreadBytes } = client
+  const fields: readonly (readonly [string, string | number])[] = [
+    ['id', client.id],
+    ['addr', client.remoteAddress],
+    ['laddr', client.localAddress],
+    ['fd', -1],
+    ['name', client.name],
+    ['age', seconds(nowMs - client.openedMs)],
+    ['idle', seconds(nowMs - client.lastRequestMs)],
+    ['flags', flagsOf(client)],
+    ['db', 0],
+    ['sub', 0],
+    ['psub', 0],
+    ['ssub', 0],
+    ['multi', client.queuedCommands],
+    ['qbuf', inputBytes],
+    ['qbuf-free', 0],
+    ['argv-mem', 0],
+    ['multi-mem', queuedBytes],
+    ['rbs', 0],
+    ['rbp', 0],
+    ['obl', 0],
+    ['oll', 0],
+    ['omem', unreadBytes],
+    ['tot-mem', queuedBytes + inputBytes + unreadBytes],
+    ['events', 'r'],
+    ['cmd', client.lastCommand?.lowerName ?? 'NULL'],
+    ['user', 'default'],
+    ['redir', -1],
+    ['resp', client.resp3 ? 3 : 2],
+    ['lib-name', client.libName],
+    ['lib-ver', client.libVersion],
+  ]
+  return `${fields.map(([name, value]) => `${name}=${value}`).join(' ')}\n`
+}
+
+function flagsOf(client: Client): string {
+  let flags = ''
+  if (client.queuedCommands >= 0) flags += 'x'
+  if (client.isClosing) flags += 'c'
+  if (client.noEvict) flags += 'e'
+  if (client.noTouch) flags += 'T'
+  return flags === '' ? 'N' : flags
+}
+
+const seconds = (durationMs: number): number => Math.max(0, Math.floor(durationMs / 1000))

@@ -1,0 +1,156 @@
+/**
+ * CONFIG GET and SET: what Redis's settings mean here, and this product's own limits under their names in the
+ * configuration file (with dashes). What is set counts for this process until it starts again or its configuration
+ * changes; lasting changes are made there.
+ */
+import type { ClientLimits } from '#config/process.ts'
+import { globMatches } from '#protocol/commands/globPattern.ts'
+import { errors, ReplyError } from '#protocol/resp/errors.ts'
+import type { SessionHost } from '../session/host.ts'
+import type { LocalCommand } from './call.ts'
+
+interface Setting {
+  get(host: SessionHost): string
+  /** Absent: fixed while the process runs. Null: the value is taken; else what is wrong with it. */
+  check?(value: string): string | null
+  set?(host: SessionHost, value: string): void
+}
+
+const kibibyte = 1024
+const integerMax = 2 ** 31 - 1
+
+const fixed = (value: string): Setting => ({ get: () => value })
+
+const memoryUnits: Readonly<Record<string, number>> = {
+  '': 1,
+  b: 1,
+  k: 1000,
+  kb: kibibyte,
+  m: 1000 ** 2,
+  mb: kibibyte ** 2,
+  g: 1000 ** 3,
+  gb: kibibyte ** 3,
+}
+
+function parseMemory(text: string): number | null {
+  const [, digits = '', unit = ''] = /^([0-9]{1,15})([a-z]{0,2})$/.exec(text.toLowerCase()) ?? []
+  const scale = memoryUnits[unit]
+  return digits === '' || scale === undefined ? null : Number(digits) * scale
+}
+
+const within = (value: number, least: number, most: number): string | null =>
+  value >= least && value <= most ? null : `argument must be between ${least} and ${most} inclusive`
+
+function checkInteger(text: string, least: number, most: number): string | null {
+  if (!/^-?[0-9]{1,18}$/.test(text)) return "argument couldn't be parsed into an integer"
+  return within(Number(text), least, most)
+}
+
+function checkMemory(text: string, least: number, most: number): string | null {
+  const value = parseMemory(text)
+  return value === null ? 'argument must be a memory value' : within(value, least, most)
+}
+
+function count(name: keyof ClientLimits, least: number, most: number): Setting {
+  return {
+    get: ({ limits }) => String(limits[name]),
+    check: (value) => checkInteger(value, least, most),
+    set: (host, value) => {
+      host.limits[name] = Number(value)
+      host.onLimitsChanged()
+    },
+  }
+}
+
+function bytes(name: keyof ClientLimits, least: number, most: number): Setting {
+  return {
+    get: ({ limits }) => String(limits[name]),
+    check: (value) => checkMemory(value, least, most),
+    set: (host, value) => {
+      host.limits[name] = parseMemory(value) as number
+      host.onLimitsChanged()
+    },
+  }
+}
+
+const gibibyte = kibibyte ** 3
+const requestBytes = bytes('requestBytesMax', 64 * kibibyte, gibibyte - 64 * kibibyte)
+
+const settings: Readonly<Record<string, Setting>> = {
+  appendfsync: { get: ({ config }) => (config.database.persistence === 'always' ? 'always' : 'everysec') },
+  appendonly: { get: ({ config }) => (config.database.persistence === 'none' ? 'no' : 'yes') },
+  bind: { get: ({ config }) => config.database.bind },
+  'client-query-buffer-limit': requestBytes,
+  'cluster-enabled': fixed('no'),
+  databases: fixed('1'),
+  maxclients: count('clientsMax', 1, 1_000_000),
+  maxmemory: fixed('0'),
+  'maxmemory-policy': fixed('noeviction'),
+  'notify-keyspace-events': fixed(''),
+  'output-bytes-max': bytes('outputBytesMax', 64 * kibibyte, 8 * gibibyte),
+  'output-pause-bytes': bytes('outputPauseBytes', 4 * kibibyte, gibibyte),
+  'pipeline-max': count('pipelineMax', 1, 1_000_000),
+  port: { get: ({ config }) => String(config.database.port) },
+  'proto-max-bulk-len': { get: ({ requestLimits }) => String(requestLimits.authenticated.bulkBytesMax) },
+  'request-bytes-max': requestBytes,
+  save: fixed(''),
+  'shard-pending-max': count('shardPendingMax', 100, 10_000_000),
+  'tcp-keepalive': fixed('300'),
+  timeout: {
+    get: ({ idleMs }) => String(Math.round(idleMs / 1000)),
+    check: (value) => checkInteger(value, 0, integerMax),
+    set: (host, value) => {
+      host.idleMs = Number(value) * 1000
+    },
+  },
+  'transaction-commands-max': count('transactionCommandsMax', 1, 10_000_000),
+}
+
+/** A request that names so many patterns or settings. */
+const namesMax = 1024
+
+const GET: LocalCommand = ({ args, reply, host }) => {
+  if (args.argumentCount > namesMax) throw new ReplyError(errors.syntax)
+  const patterns: string[] = []
+  for (let i = 2; i < args.argumentCount; i++) patterns.push(args.text(i).toLowerCase())
+  const chosen = Object.entries(settings).filter(([name]) =>
+    patterns.some((pattern) => globMatches(pattern, name)),
+  )
+  reply.map(chosen.length)
+  for (const [name, setting] of chosen) {
+    reply.bulk(name)
+    reply.bulk(setting.get(host))
+  }
+  return null
+}
+
+function failure(name: string, why: string): ReplyError {
+  return new ReplyError(`ERR CONFIG SET failed (possibly related to argument '${name}') - ${why}`)
+}
+
+/** All are set or none. */
+const SET: LocalCommand = ({ args, reply, host }) => {
+  if (args.argumentCount > namesMax) throw new ReplyError(errors.syntax)
+  if (args.argumentCount % 2 !== 0) throw new ReplyError(errors.wrongArity('config|set'))
+  const chosen = new Map<string, { setting: Setting; value: string }>()
+  for (let i = 2; i < args.argumentCount; i += 2) {
+    const given = args.text(i)
+    const name = given.toLowerCase()
+    const setting = settings[name]
+    if (setting === undefined)
+      throw new ReplyError(`ERR Unknown option or number of arguments for CONFIG SET - '${given}'`)
+    if (setting.set === undefined) throw failure(name, "can't set immutable config")
+    if (chosen.has(name)) throw failure(name, 'duplicate parameter')
+    chosen.set(name, { setting, value: args.text(i + 1) })
+  }
+  for (const [name, { setting, value }] of chosen) {
+    const wrong = setting.check?.(value) ?? null
+    if (wrong !== null) throw failure(name, wrong)
+  }
+  for (const { setting, value } of chosen.values()) setting.set?.(host, value)
+  host.logger.info({ settings: [...chosen.keys()] }, 'settings were changed by CONFIG SET')
+  reply.ok()
+  return null
+}
+
+export const configCommands = { 'CONFIG|GET': GET, 'CONFIG|SET': SET }

@@ -1,0 +1,243 @@
+/**
+ * INFO: one text about the whole database in this cluster, from what this process knows and what every shard answers.
+ * Fields have Redis's names where they mean the same; what has no counterpart here is left out rather than invented.
+ */
+import type { ShardInfo } from '#protocol/frames/admin.ts'
+import type { ShardAnswer } from '../routing/question.ts'
+import type { SessionHost } from '../session/host.ts'
+import type { LocalCommand } from './call.ts'
+import { clockFields, crdtFields } from './infoReplication.ts'
+import { antipodeVersion, compatibleVersion } from './version.ts'
+
+/** What the sections are made of. */
+export interface InfoFacts {
+  host: SessionHost
+  /** Of the shards that answered. */
+  shards: readonly ShardInfo[]
+  missingShards: readonly number[]
+}
+
+export type InfoField = readonly [name: string, value: string | number]
+
+const mebibyte = 1024 * 1024
+
+const sum = (shards: readonly ShardInfo[], figure: (shard: ShardInfo) => number): number =>
+  shards.reduce((total, shard) => total + figure(shard), 0)
+
+function humanBytes(bytes: number): string {
+  if (bytes < 1024) return `${bytes}B`
+  if (bytes < mebibyte) return `${(bytes / 1024).toFixed(2)}K`
+  if (bytes < mebibyte * 1024) return `${(bytes / mebibyte).toFixed(2)}M`
+  return `${(bytes / mebibyte / 1024).toFixed(2)}G`
+}
+
+function serverFields({ host }: InfoFacts): InfoField[] {
+  const uptimeSeconds = Math.floor((host.clock.monotonicMs() - host.startedMs) / 1000)
+  return [
+    ['redis_version', compatibleVersion],
+    ['redis_mode', 'standalone'],
+    ['antipode_version', antipodeVersion],
+    ['arch_bits', 64],
+    ['process_id', host.process().processId],
+    ['run_id', host.runId],
+    ['tcp_port', host.config.database.port],
+    ['server_time_usec', host.clock.wallMs() * 1000],
+    ['uptime_in_seconds', uptimeSeconds],
+    ['uptime_in_days', Math.floor(uptimeSeconds / 86_400)],
+    ['database_name', host.config.database.name],
+    ['database_guid', host.config.database.guid],
+    ['cluster_id', host.config.database.clusterId],
+    ['cluster_name', host.config.database.clusterName],
+    ['shards', host.links.all.length],
+    ['proxy_worker', host.config.worker],
+    ['proxy_workers', host.config.workerCount],
+  ]
+}
+
+function clientsFields({ host }: InfoFacts): InfoField[] {
+  const clients = host.clients.list()
+  return [
+    ['connected_clients', clients.length],
+    ['cluster_connections', 0],
+    ['maxclients', host.limits.clientsMax],
+    ['client_recent_max_input_buffer', Math.max(0, ...clients.map(({ inputBytes }) => inputBytes))],
+    ['client_recent_max_output_buffer', Math.max(0, ...clients.map(({ unreadBytes }) => unreadBytes))],
+    ['blocked_clients', 0],
+    ['tracking_clients', 0],
+    ['clients_in_timeout_table', 0],
+  ]
+}
+
+function memoryFields({ host, shards }: InfoFacts): InfoField[] {
+  const usedBytes = sum(shards, ({ memoryUsedBytes }) => memoryUsedBytes)
+  const residentBytes = sum(shards, ({ memoryRssBytes }) => memoryRssBytes)
+  return [
+    ['used_memory', usedBytes],
+    ['used_memory_human', humanBytes(usedBytes)],
+    ['used_memory_rss', residentBytes],
+    ['used_memory_rss_human', humanBytes(residentBytes)],
+    ['used_memory_proxy_rss', host.process().residentBytes],
+    ['maxmemory', 0],
+    ['maxmemory_human', '0B'],
+    ['maxmemory_policy', 'noeviction'],
+    ['mem_fragmentation_ratio', usedBytes === 0 ? '0.00' : (residentBytes / usedBytes).toFixed(2)],
+  ]
+}
+
+function persistenceFields({ host, shards, missingShards }: InfoFacts): InfoField[] {
+  const isFailing = shards.some(({ log }) => log.failure !== null)
+  return [
+    ['loading', missingShards.length > 0 || !host.links.allUp ? 1 : 0],
+    ['async_loading', 0],
+    ['rdb_bgsave_in_progress', 0],
+    ['aof_enabled', host.config.database.persistence === 'none' ? 0 : 1],
+    ['aof_rewrite_in_progress', 0],
+    ['aof_last_write_status', isFailing ? 'err' : 'ok'],
+    ['aof_current_size', sum(shards, ({ log }) => log.endPosition - log.startPosition)],
+    ['aof_unsynced_bytes', sum(shards, ({ log }) => log.endPosition - log.syncedPosition)],
+  ]
+}
+
+function statsFields({ host: { counters }, shards }: InfoFacts): InfoField[] {
+  const kilobytes = (bytes: number): string => (bytes / 1024).toFixed(2)
+  return [
+    ['total_connections_received', counters.connectionsReceived],
+    ['total_commands_processed', counters.commands],
+    ['instantaneous_ops_per_sec', Math.round(counters.perSecond('commands'))],
+    ['total_net_input_bytes', counters.inputBytes],
+    ['total_net_output_bytes', counters.outputBytes],
+    ['instantaneous_input_kbps', kilobytes(counters.perSecond('inputBytes'))],
+    ['instantaneous_output_kbps', kilobytes(counters.perSecond('outputBytes'))],
+    ['rejected_connections', counters.connectionsRejected],
+    ['expired_keys', sum(shards, ({ expiredKeys }) => expiredKeys)],
+    ['evicted_keys', 0],
+    ['pubsub_channels', 0],
+    ['pubsub_patterns', 0],
+    ['total_active_watched_keys', sum(shards, ({ watchedKeys }) => watchedKeys)],
+    ['slowest_turn_ms', Math.max(0, ...shards.map(({ loopLateMs }) => Math.round(loopLateMs)))],
+  ]
+}
+
+function replicationFields({ host, shards }: InfoFacts): InfoField[] {
+  return [
+    ['role', 'master'],
+    ['connected_slaves', 0],
+    ['master_replid', host.config.database.guid],
+    ['master_repl_offset', sum(shards, ({ log }) => log.endPosition)],
+    ['repl_backlog_active', 1],
+    ['repl_backlog_size', sum(shards, ({ log }) => log.backlogBytesMax)],
+    ['repl_backlog_histlen', sum(shards, ({ log }) => log.backlogBytes)],
+    ['active_active_members', host.config.database.members.length],
+  ]
+}
+
+function cpuFields({ host, shards }: InfoFacts): InfoField[] {
+  const own = host.process()
+  const inSeconds = (milliseconds: number): string => (milliseconds / 1000).toFixed(6)
+  return [
+    ['used_cpu_sys', inSeconds(own.cpuSystemMs + sum(shards, ({ cpuSystemMs }) => cpuSystemMs))],
+    ['used_cpu_user', inSeconds(own.cpuUserMs + sum(shards, ({ cpuUserMs }) => cpuUserMs))],
+    ['used_cpu_sys_proxy', inSeconds(own.cpuSystemMs)],
+    ['used_cpu_user_proxy', inSeconds(own.cpuUserMs)],
+  ]
+}
+
+function commandstatsFields({ host: { counters }, shards }: InfoFacts): InfoField[] {
+  const total = new Map<string, { calls: number; usec: number; rejected: number; failed: number }>()
+  const of = (name: string) => {
+    const figures = total.get(name) ?? { calls: 0, usec: 0, rejected: 0, failed: 0 }
+    total.set(name, figures)
+    return figures
+  }
+  for (const [spec, calls] of counters.calls) of(spec.lowerName).calls += calls
+  for (const [spec, rejected] of counters.rejectedCalls) of(spec.lowerName).rejected += rejected
+  for (const { commands } of shards) {
+    for (const [name, { calls, microseconds, rejectedCalls, failedCalls }] of Object.entries(commands)) {
+      const figures = of(name)
+      figures.calls += calls
+      figures.usec += Math.round(microseconds)
+      figures.rejected += rejectedCalls
+      figures.failed += failedCalls
+    }
+  }
+  return [...total].map(([name, { calls, usec, rejected, failed }]) => [
+    `cmdstat_${name}`,
+    `calls=${calls},usec=${usec},usec_per_call=${(calls === 0 ? 0 : usec / calls).toFixed(2)},rejected_calls=${rejected},failed_calls=${failed}`,
+  ])
+}
+
+function keyspaceFields({ shards }: InfoFacts): InfoField[] {
+  const keys = sum(shards, (shard) => shard.keys)
+  const expires = sum(shards, ({ expiringKeys }) => expiringKeys)
+  const ttlMs = sum(shards, ({ expiringKeys, averageTtlMs }) => expiringKeys * averageTtlMs)
+  if (keys === 0) return []
+  const averageMs = expires === 0 ? 0 : Math.round(ttlMs / expires)
+  return [['db0', `keys=${keys},expires=${expires},avg_ttl=${averageMs}`]]
+}
+
+interface Section {
+  readonly title: string
+  readonly fields: (facts: InfoFacts) => InfoField[]
+  /** Only when asked for by name, or with everything. */
+  readonly isExtra: boolean
+}
+
+const section = (title: string, fields: Section['fields'], isExtra = false): Section => ({
+  title,
+  fields,
+  isExtra,
+})
+
+const sections: readonly Section[] = [
+  section('Server', serverFields),
+  section('Clients', clientsFields),
+  section('Memory', memoryFields),
+  section('Persistence', persistenceFields),
+  section('Stats', statsFields),
+  section('Replication', replicationFields),
+  section('CPU', cpuFields),
+  section('Commandstats', commandstatsFields, true),
+  section('Cluster', () => [['cluster_enabled', 0]]),
+  section('Keyspace', keyspaceFields),
+  section('CRDT', crdtFields),
+  section('Clock', clockFields),
+]
+
+function chosenSections(asked: readonly string[]): Section[] {
+  const names = new Set(asked.map((name) => name.toLowerCase()))
+  const everything = names.has('all') || names.has('everything')
+  const usual = names.size === 0 || names.has('default')
+  return sections.filter(
+    ({ title, isExtra }) => everything || names.has(title.toLowerCase()) || (usual && !isExtra),
+  )
+}
+
+/** A shard that refuses to answer counts as missing. */
+const shardInfo = ({ value }: ShardAnswer): ShardInfo | null =>
+  typeof value === 'object' && value !== null && 'runId' in value ? (value as ShardInfo) : null
+
+const INFO: LocalCommand = ({ args, host }) => {
+  const asked: string[] = []
+  for (let i = 1; i < args.argumentCount; i++) asked.push(args.text(i))
+  const chosen = chosenSections(asked)
+  return {
+    ask: { what: 'info' },
+    answer: (answers, reply) => {
+      const shards: ShardInfo[] = []
+      const missingShards: number[] = []
+      for (const answer of answers) {
+        const info = shardInfo(answer)
+        if (info === null) missingShards.push(answer.shard)
+        else shards.push(info)
+      }
+      const facts: InfoFacts = { host, shards, missingShards }
+      const texts = chosen.map(({ title, fields }) => {
+        const lines = fields(facts).map(([name, value]) => `${name}:${value}\r\n`)
+        return `# ${title}\r\n${lines.join('')}`
+      })
+      reply.verbatim('txt', texts.join('\r\n'))
+    },
+  }
+}
+
+export const infoCommands = { INFO }

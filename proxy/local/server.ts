@@ -1,0 +1,38 @@
+/** TIME, COMMAND, and the HELP of containers whose other subcommands are not the proxy's. */
+import { answerCommand, writeHelp } from '#protocol/commands/describe.ts'
+import type { LocalCommand } from './call.ts'
+
+const TIME: LocalCommand = ({ reply, host }) => {
+  const wallMs = host.clock.wallMs()
+  reply.array(2)
+  reply.bulk(String(Math.floor(wallMs / 1000)))
+  reply.bulk(String((wallMs % 1000) * 1000))
+  return null
+}
+
+const COMMAND: LocalCommand = ({ spec, args, reply }) => {
+  answerCommand(spec, args, reply)
+  return null
+}
+
+const helpOf =
+  (container: string): LocalCommand =>
+  ({ reply }) => {
+    writeHelp(container, reply)
+    return null
+  }
+
+export const serverCommands = {
+  TIME,
+  COMMAND,
+  'COMMAND|COUNT': COMMAND,
+  'COMMAND|DOCS': COMMAND,
+  'COMMAND|GETKEYS': COMMAND,
+  'COMMAND|GETKEYSANDFLAGS': COMMAND,
+  'COMMAND|HELP': COMMAND,
+  'COMMAND|INFO': COMMAND,
+  'COMMAND|LIST': COMMAND,
+  'OBJECT|HELP': helpOf('OBJECT'),
+  'CONFIG|HELP': helpOf('CONFIG'),
+  'CRDT|HELP': helpOf('CRDT'),
+}

@@ -1,0 +1,136 @@
+/**
+ * The process of a proxy: `node proxy/main.ts --agent SOCKET --role proxy --name DATABASE/WORKER`. It gets its configuration
+ * from the agent, connects to the shards, listens on the database port and serves until it is told to stop. When the
+ * agent dies the proxy goes on with what it knows.
+ */
+import type { FromAgent, ProxyConfig, ToAgent } from '#config/process.ts'
+import { DatabaseProxy, syncAlpn } from '#proxy/proxy.ts'
+import { AgentLink } from '#runtime/node/agentLink.ts'
+import { nodeClock } from '#runtime/node/nodeClock.ts'
+import { type Listening, listenPort } from '#runtime/node/nodeListener.ts'
+import { nodeLogger } from '#runtime/node/nodeLogger.ts'
+import { NodeNet } from '#runtime/node/nodeNet.ts'
+import { nodeRandom } from '#runtime/node/nodeRandom.ts'
+import { NodeTimers } from '#runtime/node/nodeTimers.ts'
+import { type ProcessArguments, processArguments } from '#runtime/node/processArguments.ts'
+import type { Logger } from '#runtime/ports.ts'
+
+const failedExitCode = 1
+const statusMs = 1000
+/** A port that is in use is tried again: a predecessor may be on its way out. */
+const listenRetryMs = 100
+const listenAttemptsMax = 50
+
+class ProxyProcess {
+  readonly #logger: Logger
+  readonly #agent: AgentLink<FromAgent, ToAgent>
+  #proxy: DatabaseProxy | null = null
+  #listening: Listening | null = null
+  #draining = false
+
+  constructor({ agentPath, name }: ProcessArguments) {
+    this.#logger = nodeLogger({ role: 'proxy', name })
+    const onMessage = (message: FromAgent): void => this.#onMessage(message)
+    this.#agent = new AgentLink({ socketPath: agentPath, logger: this.#logger, onMessage })
+    this.#agent.announce({ type: 'hello', role: 'proxy', name, pid: process.pid })
+    process.on('SIGTERM', () => this.#drain())
+    process.on('SIGINT', () => this.#drain())
+    process.on('uncaughtException', (error) => this.#fail(error))
+    process.on('unhandledRejection', (error) => this.#fail(error))
+  }
+
+  #onMessage(message: FromAgent): void {
+    switch (message.type) {
+      case 'config':
+        if (message.config.role !== 'proxy')
+          this.#fail(new Error('the agent sent the configuration of another role'))
+        else if (this.#proxy === null) this.#open(message.config)
+        else this.#proxy.reconfigure(message.config)
+        break
+      case 'drain':
+        this.#drain()
+        break
+      case 'clock':
+        // Shards judge the clock; INFO shows what they say.
+        break
+    }
+  }
+
+  #open(config: ProxyConfig): void {
+    const proxy = new DatabaseProxy(config, {
+      clock: nodeClock,
+      random: nodeRandom,
+      timers: new NodeTimers(),
+      net: new NodeNet(),
+      logger: this.#logger,
+      process: processFigures,
+    })
+    this.#proxy = proxy
+    this.#listen(config, proxy, 1).catch((error: unknown) => this.#fail(error))
+  }
+
+  async #listen(config: ProxyConfig, proxy: DatabaseProxy, attempt: number): Promise<void> {
+    const { bind, port } = config.database
+    try {
+      this.#listening = await listenPort(
+        {
+          host: bind,
+          port,
+          reusePort: config.workerCount > 1,
+          identity: config.tls,
+          alpnProtocols: [syncAlpn],
+          logger: this.#logger,
+        },
+        (connection, facts) => proxy.accept(connection, facts),
+      )
+    } catch (error) {
+      const isInUse = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
+      if (!isInUse || attempt >= listenAttemptsMax) throw error
+      setTimeout(() => {
+        if (!this.#draining)
+          this.#listen(config, proxy, attempt + 1).catch((late: unknown) => this.#fail(late))
+      }, listenRetryMs)
+      return
+    }
+    if (this.#draining) {
+      this.#listening.close()
+      return
+    }
+    this.#logger.info({ bind, port }, 'listening')
+    proxy.whenReady(() => this.#agent.announce({ type: 'ready' }))
+    setInterval(() => this.#agent.send({ type: 'status', status: proxy.status() }), statusMs)
+  }
+
+  /** Being told twice is no reason to hurry. */
+  #drain(): void {
+    if (this.#draining) return
+    this.#draining = true
+    this.#logger.info({}, 'stopping')
+    this.#listening?.close()
+    if (this.#proxy === null) process.exit(0)
+    this.#proxy.drain(() => {
+      this.#logger.info({}, 'stopped')
+      this.#agent.close()
+      process.exit(0)
+    })
+  }
+
+  #fail(error: unknown): void {
+    const facts =
+      error instanceof Error ? { error: error.message, stack: error.stack } : { error: String(error) }
+    this.#logger.error(facts, 'the proxy stops: it can not go on')
+    process.exit(failedExitCode)
+  }
+}
+
+function processFigures() {
+  const { user, system } = process.cpuUsage()
+  return {
+    processId: process.pid,
+    residentBytes: process.memoryUsage.rss(),
+    cpuUserMs: user / 1000,
+    cpuSystemMs: system / 1000,
+  }
+}
+
+new ProxyProcess(processArguments())

@@ -1,0 +1,19 @@
+/** One request that several shards answer: waits for all parts, then hands them over in order. */
+import type { ReplyTarget } from '../shardLink.ts'
+
+export class FanOut implements ReplyTarget {
+  readonly #parts: Uint8Array[]
+  readonly #finish: (parts: readonly Uint8Array[]) => void
+  #left: number
+
+  constructor(count: number, finish: (parts: readonly Uint8Array[]) => void) {
+    this.#parts = new Array<Uint8Array>(count)
+    this.#left = count
+    this.#finish = finish
+  }
+
+  onReply(part: number, bytes: Uint8Array, start: number, end: number): void {
+    this.#parts[part] = bytes.slice(start, end)
+    if (--this.#left === 0) this.#finish(this.#parts)
+  }
+}

@@ -1,0 +1,40 @@
+/** What the proxy can only answer after asking every shard for its part. */
+import type { AdminQuestion } from '#protocol/frames/admin.ts'
+import type { ReplyWriter } from '#protocol/resp/replyWriter.ts'
+import { latin1 } from '#runtime/bytes/bytes.ts'
+import { FanOut } from './fanOut.ts'
+import type { ShardLinks } from './shardLinks.ts'
+
+export interface ShardAnswer {
+  shard: number
+  /** JSON; undefined: the shard could not be asked. */
+  value: unknown
+}
+
+export interface Question {
+  ask: AdminQuestion
+  answer(answers: readonly ShardAnswer[], reply: ReplyWriter): void
+}
+
+/** The answers come in the order of the links. */
+export function askShards(
+  links: ShardLinks,
+  question: AdminQuestion,
+  done: (answers: readonly ShardAnswer[]) => void,
+): void {
+  const { all } = links
+  const fanOut = new FanOut(all.length, (parts) =>
+    done(parts.map((part, i) => ({ shard: all[i]?.index ?? i, value: jsonOf(part) }))),
+  )
+  for (const [part, link] of all.entries()) link.ask(fanOut, part, question)
+}
+
+/** An error reply stands for a shard that could not be asked. */
+function jsonOf(part: Uint8Array): unknown {
+  if (part[0] === 0x2d) return undefined
+  try {
+    return JSON.parse(latin1(part))
+  } catch {
+    return undefined
+  }
+}

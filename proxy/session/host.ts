@@ -1,0 +1,48 @@
+/** What a session needs of the process around it. */
+import type { ClientLimits, ProxyConfig } from '#config/process.ts'
+import type { ReplyWriter } from '#protocol/resp/replyWriter.ts'
+import type { RequestLimits } from '#protocol/resp/requestScanner.ts'
+import type { Clock, Logger, Timers } from '#runtime/ports.ts'
+import type { Clients } from '../clients.ts'
+import type { Counters } from '../counters.ts'
+import type { Pause } from '../pause.ts'
+import type { Router } from '../routing/router.ts'
+import type { ShardLinks } from '../routing/shardLinks.ts'
+import type { Turn } from '../turn.ts'
+import type { ReplyMemory } from './replyMemory.ts'
+
+export interface SessionHost {
+  readonly config: ProxyConfig
+  /** Of this process; CONFIG SET may have changed them. One object for all sessions, changed in place. */
+  readonly limits: ClientLimits
+  readonly requestLimits: { readonly authenticated: RequestLimits; readonly other: RequestLimits }
+  /** Clients that say nothing for so long are disconnected; 0: never. */
+  idleMs: number
+  readonly links: ShardLinks
+  readonly router: Router
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly logger: Logger
+  readonly turn: Turn
+  readonly memory: ReplyMemory
+  readonly clients: Clients
+  readonly pause: Pause
+  readonly counters: Counters
+  /** For replies written and passed on within one call. */
+  readonly reply: ReplyWriter
+  readonly startedMs: number
+  /** Another one at each start. */
+  readonly runId: string
+  process(): ProcessFigures
+  /** To be called after a change of `limits`. */
+  onLimitsChanged(): void
+  onClientClosed(): void
+}
+
+/** Of the process itself. */
+export interface ProcessFigures {
+  processId: number
+  residentBytes: number
+  cpuUserMs: number
+  cpuSystemMs: number
+}

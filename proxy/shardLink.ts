@@ -1,0 +1,399 @@
+/**
+ * The connection to one shard. All clients share it: each request gets a tag, the shard's reply carries the tag back, and
+ * the tag leads to whoever waits. Bytes are gathered over a turn and written at once; a busy turn writes earlier, so
+ * that shard and proxy work at the same time.
+ *
+ * When the connection breaks, nobody knows which of the pending requests were executed, and each is told so: sending
+ * them again could execute one twice. What comes while the link is down is refused before it is sent. Redialling goes
+ * on for ever, with growing pauses.
+ */
+import type { ShardAddress } from '#config/process.ts'
+import type { AdminQuestion } from '#protocol/frames/admin.ts'
+import { type Frame, FrameKind, FrameReader } from '#protocol/frames/frame.ts'
+import {
+  type ChannelOpening,
+  channelClosedFrame,
+  helloFrame,
+  jsonFrame,
+  readHello,
+  readReason,
+} from '#protocol/frames/hello.ts'
+import { bytesOf } from '#runtime/bytes/bytes.ts'
+import type { Connection, Logger, Net, Random, Timers } from '#runtime/ports.ts'
+import { FrameOutput, noPrefix } from './frameOutput.ts'
+import type { Turn } from './turn.ts'
+
+/** Who waits for replies. */
+export interface ReplyTarget {
+  /** `place` is what it gave with the request. The bytes are valid during the call only. */
+  onReply(place: number, bytes: Uint8Array, start: number, end: number): void
+}
+
+/** The other end of a sync channel to the shard. */
+export interface ChannelTarget {
+  onChannelOpened(): void
+  /** One message; valid during the call only. */
+  onChannelData(bytes: Uint8Array, start: number, end: number): void
+  /** Also when the link breaks. */
+  onChannelClosed(reason: string): void
+}
+
+/** Who wants to know that a link that was full has room again. */
+export interface RoomWaiter {
+  onRoom(): void
+}
+
+export interface ShardLinkPorts {
+  net: Net
+  timers: Timers
+  random: Random
+  logger: Logger
+}
+
+/** Written to a shard and not yet taken by the system: beyond, the link counts as full. */
+export const shardOutgoingBytesMax = 64 * 1024 * 1024
+/** A shard that accepts a connection and does not say hello within this is dialled again. */
+export const helloMs = 5_000
+export const redialMinMs = 10
+export const redialMaxMs = 500
+
+const empty = new Uint8Array(0)
+
+type State = 'down' | 'greeting' | 'up'
+
+export class ShardLink {
+  readonly index: number
+  pendingMax: number
+  /** Of the shard process at the other end; empty until it has said hello. */
+  runId = ''
+  readonly #name: string
+  readonly #socketPath: string
+  readonly #ports: ShardLinkPorts
+  readonly #output: FrameOutput
+  readonly #onState: (link: ShardLink) => void
+  readonly #takeFrame = (frame: Frame) => this.#take(frame)
+
+  #connection: Connection | null = null
+  #reader = new FrameReader()
+  #state: State = 'down'
+  #closed = false
+  #hasBeenUp = false
+  #attempts = 0
+  #cancelTimer: () => void = () => {}
+
+  // A tag is an index into these.
+  #targets: (ReplyTarget | null)[] = []
+  #places: number[] = []
+  #freeTags: number[] = []
+  #pending = 0
+
+  #waiters: RoomWaiter[] = []
+
+  #channels = new Map<number, ChannelTarget>()
+  #lastChannel = 0
+
+  constructor(
+    address: ShardAddress,
+    name: string,
+    pendingMax: number,
+    turn: Turn,
+    ports: ShardLinkPorts,
+    onState: (link: ShardLink) => void,
+  ) {
+    this.index = address.index
+    this.pendingMax = pendingMax
+    this.#socketPath = address.socketPath
+    this.#name = name
+    this.#output = new FrameOutput(turn)
+    this.#ports = ports
+    this.#onState = onState
+  }
+
+  get isUp(): boolean {
+    return this.#state === 'up'
+  }
+
+  get pending(): number {
+    return this.#pending
+  }
+
+  get channelCount(): number {
+    return this.#channels.size
+  }
+
+  /** Whoever has a request for a full link waits with `waitForRoom`. */
+  get isFull(): boolean {
+    return this.#pending >= this.pendingMax || this.#isCongested
+  }
+
+  waitForRoom(waiter: RoomWaiter): void {
+    this.#waiters.push(waiter)
+  }
+
+  dial(): void {
+    this.#state = 'greeting'
+    this.#reader = new FrameReader()
+    const connection = this.#ports.net.connect(
+      { kind: 'unix', path: this.#socketPath },
+      {
+        onOpen: () => connection.write(helloFrame({ role: 'proxy', name: this.#name })),
+        onData: (chunk) => this.#onData(chunk),
+        onDrain: () => this.#wakeWaiters(),
+        onClose: (error) => this.#onClose(error),
+      },
+    )
+    this.#connection = connection
+    this.#output.connection = connection
+    this.#cancelTimer = this.#ports.timers.after(helloMs, () => connection.destroy())
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#cancelTimer()
+    if (this.#connection === null) return
+    this.#output.flush()
+    this.#connection.close()
+  }
+
+  /** A raw command. `isFixed`: nobody will ever change the bytes, so they need not be copied. */
+  request(
+    target: ReplyTarget,
+    place: number,
+    slot: number,
+    flags: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    isFixed: boolean,
+  ): void {
+    if (this.#state !== 'up') {
+      this.#refuse(target, place)
+      return
+    }
+    const tag = this.#takeTag(target, place)
+    this.#output.add(FrameKind.request, tag, slot, flags, noPrefix, bytes, start, end, isFixed)
+  }
+
+  /** Raw commands, to be run as one; `session` names the watches that it depends on, 0: none. */
+  transaction(
+    target: ReplyTarget,
+    place: number,
+    slot: number,
+    flags: number,
+    session: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    this.#send(FrameKind.transaction, target, place, slot, flags, session, bytes, start, end)
+  }
+
+  watch(
+    target: ReplyTarget,
+    place: number,
+    slot: number,
+    session: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    this.#send(FrameKind.watch, target, place, slot, 0, session, bytes, start, end)
+  }
+
+  unwatch(session: number): void {
+    if (this.#state !== 'up') return
+    this.#output.add(FrameKind.unwatch, session, 0, 0, noPrefix, empty, 0, 0, false)
+  }
+
+  /** JSON; `target` gets JSON, or an error reply when the link is down or breaks. */
+  ask(target: ReplyTarget, place: number, question: AdminQuestion): void {
+    if (this.#state !== 'up') {
+      this.#refuse(target, place)
+      return
+    }
+    this.#output.addFrame(jsonFrame(FrameKind.admin, this.#takeTag(target, place), question))
+  }
+
+  /** Returns the channel's tag on this link. */
+  openChannel(target: ChannelTarget, opening: ChannelOpening): number {
+    do this.#lastChannel = (this.#lastChannel + 1) >>> 0
+    while (this.#channels.has(this.#lastChannel))
+    const tag = this.#lastChannel
+    this.#channels.set(tag, target)
+    if (this.#state === 'up') this.#output.addFrame(jsonFrame(FrameKind.channelOpen, tag, opening))
+    else this.#channelClosed(tag, `shard ${this.index} is not reachable`)
+    return tag
+  }
+
+  sendChannel(tag: number, bytes: Uint8Array, start: number, end: number): void {
+    if (this.#state !== 'up' || !this.#channels.has(tag)) return
+    this.#output.add(FrameKind.channelData, tag, 0, 0, noPrefix, bytes, start, end, false)
+  }
+
+  closeChannel(tag: number, reason: string): void {
+    if (this.#channels.delete(tag) && this.#state === 'up')
+      this.#output.addFrame(channelClosedFrame(tag, reason))
+  }
+
+  #send(
+    kind: number,
+    target: ReplyTarget,
+    place: number,
+    slot: number,
+    flags: number,
+    session: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    if (this.#state !== 'up') {
+      this.#refuse(target, place)
+      return
+    }
+    this.#output.add(kind, this.#takeTag(target, place), slot, flags, session, bytes, start, end, false)
+  }
+
+  #takeTag(target: ReplyTarget, place: number): number {
+    this.#pending++
+    const free = this.#freeTags.pop()
+    const tag = free ?? this.#targets.length
+    this.#targets[tag] = target
+    this.#places[tag] = place
+    return tag
+  }
+
+  #refuse(target: ReplyTarget, place: number): void {
+    const text = this.#hasBeenUp
+      ? `-UNAVAILABLE shard ${this.index} is restarting; the command was not executed, try again\r\n`
+      : `-LOADING shard ${this.index} has not come up yet; the command was not executed, try again\r\n`
+    const bytes = bytesOf(text)
+    target.onReply(place, bytes, 0, bytes.length)
+  }
+
+  #onData(chunk: Uint8Array): void {
+    const error = this.#reader.feed(chunk, this.#takeFrame)
+    if (error !== null) this.#reject(error)
+    this.#wakeWaiters()
+  }
+
+  #take(frame: Frame): void {
+    if (this.#state === 'up' && (frame.kind === FrameKind.reply || frame.kind === FrameKind.adminReply)) {
+      const target = this.#targets[frame.tag]
+      if (target === undefined || target === null) {
+        this.#reject(`reply to tag ${frame.tag}`)
+        return
+      }
+      this.#targets[frame.tag] = null
+      this.#freeTags.push(frame.tag)
+      this.#pending--
+      target.onReply(this.#places[frame.tag] as number, frame.bytes, frame.payloadStart, frame.payloadEnd)
+    } else this.#takeOther(frame)
+  }
+
+  #takeOther(frame: Frame): void {
+    if (this.#state === 'greeting') {
+      this.#takeHello(frame)
+      return
+    }
+    switch (frame.kind) {
+      case FrameKind.channelData:
+        this.#channels.get(frame.tag)?.onChannelData(frame.bytes, frame.payloadStart, frame.payloadEnd)
+        return
+      case FrameKind.channelOpened:
+        this.#channels.get(frame.tag)?.onChannelOpened()
+        return
+      case FrameKind.channelClosed:
+        this.#channelClosed(frame.tag, readReason(frame))
+        return
+      default:
+        // After a rejected frame those behind it still come.
+        if (this.#state === 'up') this.#reject(`frame of kind ${frame.kind}`)
+    }
+  }
+
+  #takeHello(frame: Frame): void {
+    const hello = readHello(frame)
+    if (typeof hello === 'string') {
+      this.#reject(hello)
+      return
+    }
+    if (hello.role !== 'shard' || hello.index !== this.index) {
+      this.#reject('not the shard it should be')
+      return
+    }
+    this.#cancelTimer()
+    this.#state = 'up'
+    this.#hasBeenUp = true
+    this.#attempts = 0
+    this.runId = hello.runId
+    this.#onState(this)
+  }
+
+  #reject(reason: string): void {
+    this.#ports.logger.error({ shard: this.index, reason }, 'a shard breaks the protocol; dialling again')
+    this.#connection?.destroy()
+  }
+
+  /** A shard that is slow in taking what is written to it. */
+  get #isCongested(): boolean {
+    const { connection } = this.#output
+    return connection !== null && connection.bufferedBytes > shardOutgoingBytesMax
+  }
+
+  #wakeWaiters(): void {
+    // Three quarters: or each reply would wake a client for a single request.
+    if (this.#waiters.length === 0 || this.#isCongested || this.#pending * 4 > this.pendingMax * 3) return
+    const waiters = this.#waiters
+    this.#waiters = []
+    for (const [i, waiter] of waiters.entries()) {
+      if (this.isFull) {
+        this.#waiters = waiters.slice(i).concat(this.#waiters)
+        return
+      }
+      waiter.onRoom()
+    }
+  }
+
+  #onClose(error: Error | null): void {
+    this.#cancelTimer()
+    const wasUp = this.#state === 'up'
+    this.#state = 'down'
+    this.#connection = null
+    this.#output.connection = null
+    this.#output.clear()
+    this.#failPending()
+    for (const tag of [...this.#channels.keys()]) this.#channelClosed(tag, `shard ${this.index} went away`)
+    if (wasUp) {
+      this.#ports.logger.warn({ shard: this.index, error: error?.message ?? null }, 'a shard went away')
+      this.#onState(this)
+    }
+    if (this.#closed) return
+    this.#attempts++
+    const pauseMs = Math.min(redialMaxMs, redialMinMs * 2 ** Math.min(this.#attempts - 1, 10))
+    this.#cancelTimer = this.#ports.timers.after(pauseMs / 2 + this.#ports.random.below(pauseMs), () =>
+      this.dial(),
+    )
+    this.#wakeWaiters()
+  }
+
+  #failPending(): void {
+    const bytes = bytesOf(
+      `-UNAVAILABLE shard ${this.index} went away; whether the command was executed is unknown\r\n`,
+    )
+    const targets = this.#targets
+    const places = this.#places
+    this.#targets = []
+    this.#places = []
+    this.#freeTags = []
+    this.#pending = 0
+    for (const [tag, target] of targets.entries()) {
+      target?.onReply(places[tag] as number, bytes, 0, bytes.length)
+    }
+  }
+
+  #channelClosed(tag: number, reason: string): void {
+    const target = this.#channels.get(tag)
+    this.#channels.delete(tag)
+    target?.onChannelClosed(reason)
+  }
+}

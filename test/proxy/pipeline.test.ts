@@ -1,0 +1,120 @@
+/** Replies come in the order of the requests, whatever the shards do, and however the bytes arrive. */
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { SeededRandom, seedFromEnv } from '../seed.ts'
+import { encode, ProxyWorld } from './proxyWorld.ts'
+
+describe('a pipeline', () => {
+  it('is answered in order although one shard is slower', () => {
+    const world = new ProxyWorld({ shardCount: 2 })
+    const client = world.client()
+    const [first, second] = world.shards
+    if (!first || !second) throw new Error('two shards')
+    first.isHolding = true
+    // {a} lies in the upper half of the slots, {b} in the lower one.
+    client.write(`${encode(['SET', 'b', '1'])}${encode(['SET', 'a', '2'])}PING\r\n${encode(['GET', 'a'])}`)
+    expect(client.read()).toBe('')
+    expect(world.shards.map(({ seen }) => seen.length)).toEqual([1, 2])
+    first.release()
+    expect(client.read()).toBe('+OK\r\n+OK\r\n+PONG\r\n$1\r\n2\r\n')
+  })
+
+  it('keeps its order under random interleavings, splits and reply orders', () => {
+    const seed = seedFromEnv()
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 0, max: 2 ** 31 - 1 }),
+        fc.integer({ min: 1, max: 200 }),
+        (runSeed, chunk) => {
+          const random = new SeededRandom(runSeed)
+          const world = new ProxyWorld({ shardCount: 3, limits: { pipelineMax: 1 + random.below(40) } })
+          const client = world.client()
+          client.connection.chunkBytesMax = Number.MAX_SAFE_INTEGER
+          for (const shard of world.shards) {
+            shard.answer = ({ commands: [command] }) => `+${command?.[1]}\r\n`
+          }
+          const requests: string[] = []
+          const expected: string[] = []
+          for (let i = 0; i < 100; i++) {
+            if (random.chance(0.2)) {
+              requests.push(encode(['ECHO', `e${i}`]))
+              expected.push(`$${`e${i}`.length}\r\ne${i}\r\n`)
+            } else {
+              const size = random.chance(0.05) ? 40_000 : random.below(40)
+              const key = `k${i}${'x'.repeat(size)}`
+              requests.push(encode(['GET', key]))
+              expected.push(`+${key}\r\n`)
+            }
+          }
+          const stream = requests.join('')
+          let got = ''
+          for (let at = 0; at < stream.length; ) {
+            const size = random.chance(0.1) ? 30_000 : 1 + random.below(chunk)
+            client.write(stream.slice(at, at + size))
+            at += size
+            for (const shard of world.shards) {
+              if (random.chance(0.3)) shard.isHolding = true
+              if (random.chance(0.3)) shard.release((held) => (random.chance(0.5) ? held : held.toReversed()))
+            }
+            got += client.read()
+          }
+          for (let round = 0; round < 200; round++) {
+            for (const shard of world.shards) shard.release((held) => held.toReversed())
+            got += client.read()
+          }
+          expect(got).toBe(expected.join(''))
+        },
+      ),
+      { seed, numRuns: 60 },
+    )
+  })
+
+  it('takes inline commands and sends them on as arrays', () => {
+    const world = new ProxyWorld()
+    const client = world.client()
+    expect(client.raw('set k "a b\\x00"\r\n')).toBe('+OK\r\n')
+    expect(world.shard.seen[0]?.commands).toEqual([['set', 'k', 'a b\0']])
+    expect(client.raw('\r\n  \r\nget k\r\n*0\r\n*-1\r\nping\r\n')).toBe('$4\r\na b\0\r\n+PONG\r\n')
+  })
+
+  it('passes values of any size, cut anywhere', () => {
+    const world = new ProxyWorld({
+      limits: { requestBytesMax: 4 * 1024 * 1024, outputBytesMax: 64 * 1024 * 1024 },
+    })
+    const client = world.client()
+    for (const size of [0, 1, 1000, 16_384, 32_768, 100_000, 3_000_000]) {
+      const value = 'v'.repeat(size)
+      const request = encode(['SET', 'k', value])
+      for (let at = 0; at < request.length; at += 65_536) client.write(request.slice(at, at + 65_536))
+      expect(client.read()).toBe('+OK\r\n')
+      expect(client.call('GET', 'k') === `$${size}\r\n${value}\r\n`).toBe(true)
+    }
+  })
+
+  it('answers everything that came before the client ended its side', () => {
+    const world = new ProxyWorld()
+    const client = world.client()
+    world.shard.isHolding = true
+    client.write(`${encode(['SET', 'a', '1'])}${encode(['GET', 'a'])}`)
+    client.end()
+    expect(client.read()).toBe('')
+    world.shard.release()
+    expect(client.read()).toBe('+OK\r\n$1\r\n1\r\n')
+    world.world.advance(0)
+    expect(client.isClosed).toBe(true)
+  })
+
+  it('forgets a client that went away while its requests were under way', () => {
+    const world = new ProxyWorld()
+    const client = world.client()
+    const other = world.client()
+    world.shard.isHolding = true
+    client.write(encode(['SET', 'a', '1']))
+    client.read()
+    client.connection.destroy()
+    world.world.settle()
+    world.shard.release()
+    expect(other.call('GET', 'a')).toBe('$1\r\n1\r\n')
+    expect(world.proxy.clients.count).toBe(1)
+  })
+})

@@ -1,0 +1,160 @@
+/** A proxy with shards and clients in memory. */
+import type { ClientLimits, DatabaseConfig, ProxyConfig } from '#config/process.ts'
+import { evenRanges } from '#protocol/slots/slotMap.ts'
+import { type ConnectionFacts, DatabaseProxy } from '#proxy/proxy.ts'
+import { bytesOf, latin1 } from '#runtime/bytes/bytes.ts'
+import { MemoryConnection, MemoryNet } from '../memoryConnection.ts'
+import { MemoryWorld } from '../memoryWorld.ts'
+import { SeededRandom } from '../seed.ts'
+import { RecordingLogger } from '../silentLogger.ts'
+import { FakeShard } from './fakeShard.ts'
+
+export const usualLimits: ClientLimits = {
+  clientsMax: 100,
+  requestBytesMax: 1024 * 1024,
+  pipelineMax: 1000,
+  outputPauseBytes: 64 * 1024,
+  outputBytesMax: 1024 * 1024,
+  shardPendingMax: 10_000,
+  transactionCommandsMax: 100,
+}
+
+export interface WorldOptions {
+  shardCount?: number
+  database?: Partial<DatabaseConfig>
+  limits?: Partial<ClientLimits>
+  worker?: number
+  workerCount?: number
+}
+
+export function configOf(options: WorldOptions): ProxyConfig {
+  const shardCount = options.shardCount ?? 1
+  return {
+    role: 'proxy',
+    database: {
+      name: 'db1',
+      guid: 'guid-1',
+      port: 12000,
+      bind: '127.0.0.1',
+      shardCount,
+      persistence: 'everysec',
+      password: null,
+      causalConsistency: false,
+      clusterId: 1,
+      clusterName: 'c1',
+      members: [
+        { clusterId: 1, name: 'c1', host: '127.0.0.1', port: 12000 },
+        { clusterId: 2, name: 'c2', host: '127.0.0.1', port: 12002 },
+      ],
+      ...options.database,
+    },
+    worker: options.worker ?? 0,
+    workerCount: options.workerCount ?? 1,
+    shards: evenRanges(shardCount).map((range, index) => ({
+      index,
+      ranges: [range],
+      socketPath: `/shard/${index}`,
+    })),
+    tls: null,
+    limits: { ...usualLimits, ...options.limits },
+  }
+}
+
+export class ProxyWorld {
+  readonly world = new MemoryWorld()
+  readonly logger = new RecordingLogger()
+  readonly shards: FakeShard[]
+  readonly config: ProxyConfig
+  readonly proxy: DatabaseProxy
+  #lastPort = 50000
+
+  constructor(options: WorldOptions = {}) {
+    this.config = configOf(options)
+    this.shards = this.config.shards.map(({ index, ranges }) => new FakeShard(index, ranges))
+    const { world, logger } = this
+    this.proxy = new DatabaseProxy(this.config, {
+      clock: world,
+      timers: world,
+      random: new SeededRandom(1),
+      net: new MemoryNet(world, (target) => {
+        const shard = this.shards.find(
+          ({ index }) => target.kind === 'unix' && target.path === `/shard/${index}`,
+        )
+        if (shard === undefined || shard.isDown) return new Error('connect ENOENT')
+        return (far) => shard.accept(far)
+      }),
+      logger,
+      process: () => ({ processId: 42, residentBytes: 1, cpuUserMs: 2, cpuSystemMs: 3 }),
+    })
+    this.world.settle()
+  }
+
+  get shard(): FakeShard {
+    return this.shards[0] as FakeShard
+  }
+
+  client(tls: ConnectionFacts['tls'] = null): TestClient {
+    const [near, far] = MemoryConnection.pair(this.world)
+    const client = new TestClient(this.world, far, near)
+    const remoteAddress = `127.0.0.1:${this.#lastPort++}`
+    this.proxy.accept(near, { remoteAddress, localAddress: '127.0.0.1:12000', tls })
+    client.remoteAddress = remoteAddress
+    return client
+  }
+}
+
+export class TestClient {
+  readonly connection: MemoryConnection
+  isClosed = false
+  remoteAddress = ''
+  readonly #world: MemoryWorld
+  readonly #near: MemoryConnection
+  #received = ''
+
+  constructor(world: MemoryWorld, connection: MemoryConnection, near: MemoryConnection) {
+    this.#world = world
+    this.#near = near
+    this.connection = connection
+    connection.handler = {
+      onData: (chunk) => {
+        this.#received += latin1(chunk)
+      },
+      onDrain() {},
+      onClose: () => {
+        this.isClosed = true
+      },
+    }
+  }
+
+  write(raw: string): void {
+    this.connection.write(bytesOf(raw))
+  }
+
+  /** Sends nothing more, and still reads. */
+  end(): void {
+    this.#world.post(() => this.#near.handler.onEnd?.())
+  }
+
+  /** What has come since the last call. */
+  read(): string {
+    this.#world.settle()
+    const text = this.#received
+    this.#received = ''
+    return text
+  }
+
+  /** Sends raw text and returns what comes back before the world is at rest. */
+  raw(text: string): string {
+    this.write(text)
+    return this.read()
+  }
+
+  /** Sends one command as an array of bulk strings. */
+  call(...args: string[]): string {
+    return this.raw(encode(args))
+  }
+}
+
+export function encode(args: readonly string[]): string {
+  return `*${args.length}\r\n${args.map((arg) => `$${arg.length}\r\n${arg}\r\n`).join('')}`
+}
