@@ -1,0 +1,82 @@
+/** One JSON object a line over a socket. A line that is none, or too long, ends the connection. */
+import { createConnection, type Socket } from 'node:net'
+import { LineReader, lineCharactersMax } from '#runtime/node/agentLink.ts'
+
+export type JsonObject = Readonly<Record<string, unknown>>
+
+export class JsonLines {
+  readonly #socket: Socket
+  readonly #reader = new LineReader()
+  readonly #onMessage: (message: JsonObject) => void
+
+  /** `onClose` is called once, whoever closed. */
+  constructor(
+    socket: Socket,
+    onMessage: (message: JsonObject) => void,
+    onClose: (error: Error | null) => void,
+  ) {
+    this.#socket = socket
+    this.#onMessage = onMessage
+    let failure: Error | null = null
+    socket.on('data', (chunk: Buffer) => this.#feed(chunk))
+    socket.on('error', (error) => {
+      failure = error
+    })
+    socket.on('close', () => onClose(failure))
+  }
+
+  send(message: object): void {
+    if (this.#socket.writable) this.#socket.write(`${JSON.stringify(message)}\n`)
+  }
+
+  /** Ends after what was sent has left. */
+  close(): void {
+    this.#socket.end()
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
+  #feed(chunk: Buffer): void {
+    for (const line of this.#reader.feed(chunk)) {
+      if (this.#socket.destroyed) return
+      const message = parseLine(line)
+      if (message === null) this.#socket.destroy(new Error('a line is not a JSON object'))
+      else this.#onMessage(message)
+    }
+    if (this.#reader.tooLong) {
+      this.#socket.destroy(new Error(`a line has more than ${lineCharactersMax} characters`))
+    }
+  }
+}
+
+/** Null: not a JSON object. */
+export function parseLine(line: string): JsonObject | null {
+  try {
+    const value: unknown = JSON.parse(line)
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : null
+  } catch {
+    return null
+  }
+}
+
+/** Sends one request to a Unix socket and resolves to the one answer. */
+export async function ask(socketPath: string, request: object, timeoutMs: number): Promise<JsonObject> {
+  return await new Promise((resolve, reject) => {
+    const socket = createConnection(socketPath)
+    const timer = setTimeout(() => socket.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs)
+    const lines: JsonLines = new JsonLines(
+      socket,
+      (message) => {
+        resolve(message)
+        lines.destroy()
+      },
+      (error) => {
+        clearTimeout(timer)
+        reject(error ?? new Error('closed without an answer'))
+      },
+    )
+    lines.send(request)
+  })
+}

@@ -1,0 +1,115 @@
+/** Which processes a node runs for its databases, and what each is told. Pure. */
+import type {
+  DatabaseConfig,
+  MemberConfig,
+  ProcessConfig,
+  ShardAddress,
+  ShardConfig,
+} from '#config/process.ts'
+import type { NodeSettings } from '#config/schema.ts'
+import { isInitialised, type StoredDatabase, type StoreState } from '#control/store/storeState.ts'
+import { evenRanges } from '#protocol/slots/slotMap.ts'
+import type { TlsIdentity } from '#runtime/ports.ts'
+
+export interface NodeProcess {
+  /** Such as `shard/db1/0`. */
+  id: string
+  role: ProcessConfig['role']
+  /** Such as `db1/0`. */
+  name: string
+  config: ProcessConfig
+  /** Proxies and syncers stop before the shards that they talk to. */
+  stopRank: 0 | 1
+}
+
+export interface NodePaths {
+  dataDirectory: string
+  socketDirectory: string
+}
+
+export function nodeProcesses(settings: NodeSettings, state: StoreState, paths: NodePaths): NodeProcess[] {
+  return state.databases.flatMap((stored) => databaseProcesses(settings, state, stored, paths))
+}
+
+function databaseProcesses(
+  settings: NodeSettings,
+  state: StoreState,
+  stored: StoredDatabase,
+  paths: NodePaths,
+): NodeProcess[] {
+  const database = databaseConfig(settings, stored)
+  const shards: ShardAddress[] = evenRanges(stored.shards).map((range, index) => ({
+    index,
+    ranges: [range],
+    socketPath: `${paths.socketDirectory}/${socketName(stored, index)}`,
+  }))
+  const processes = shards.map((address): NodeProcess => {
+    const name = `${stored.name}/${address.index}`
+    const initialised = isInitialised(state, stored.guid, address.index)
+    const directory = `${paths.dataDirectory}/databases/${stored.name}/shard-${address.index}`
+    const config: ShardConfig = {
+      role: 'shard',
+      database,
+      ...address,
+      directory,
+      initialised,
+      limits: settings.limits,
+      timings: settings.sync,
+    }
+    return { id: `shard/${name}`, role: 'shard', name, config, stopRank: 1 }
+  })
+  const tls = identity(settings)
+  const { workers } = settings.proxy
+  for (let worker = 0; worker < workers; worker++) {
+    const name = `${stored.name}/${worker}`
+    const config: ProcessConfig = {
+      role: 'proxy',
+      database,
+      worker,
+      workerCount: workers,
+      shards,
+      tls,
+      limits: settings.limits,
+    }
+    processes.push({ id: `proxy/${name}`, role: 'proxy', name, config, stopRank: 0 })
+  }
+  if (tls !== null && database.members.length > 1) {
+    const name = stored.name
+    const config: ProcessConfig = { role: 'syncer', database, shards, tls, timings: settings.sync }
+    processes.push({ id: `syncer/${name}`, role: 'syncer', name, config, stopRank: 0 })
+  }
+  return processes
+}
+
+function databaseConfig(settings: NodeSettings, stored: StoredDatabase): DatabaseConfig {
+  const members = stored.members.map(
+    ({ id, name, host, port }): MemberConfig => ({ clusterId: id, name, host, port }),
+  )
+  const { cluster } = settings.node
+  const own = members.find(({ name }) => name === cluster)
+  if (own === undefined) throw new Error(`${cluster} (node.cluster) is no member of database ${stored.name}`)
+  return {
+    name: stored.name,
+    guid: stored.guid,
+    port: stored.port,
+    bind: settings.proxy.bind,
+    shardCount: stored.shards,
+    persistence: stored.persistence,
+    password: stored.password,
+    causalConsistency: stored.causalConsistency,
+    clusterId: own.clusterId,
+    clusterName: cluster,
+    members,
+  }
+}
+
+function identity({ tls }: NodeSettings): TlsIdentity | null {
+  const { certificate, key, authority } = tls
+  if (certificate === null || key === null || authority === null) return null
+  return { certificatePath: certificate, keyPath: key, authorityPath: authority }
+}
+
+/** Short, for the path is limited: the name is for people, the port is what makes it unique. */
+function socketName({ name, port }: StoredDatabase, index: number): string {
+  return `${name.slice(0, 20)}-${port}-${index}.sock`
+}

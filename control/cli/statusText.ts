@@ -1,0 +1,64 @@
+/** The status of a lab for people. Pure. */
+import type { ClusterStatus, LabStatus, LinkStatus, ProcessStatus } from '#control/contract/status.ts'
+
+export function statusText(lab: LabStatus): string {
+  const state = lab.waitingFor.length === 0 ? 'ready' : `waiting for ${lab.waitingFor.join(', ')}`
+  return [
+    `lab in ${lab.directory}, process ${lab.pid}: ${state}`,
+    ...lab.clusters.flatMap((cluster) => ['', ...clusterLines(cluster)]),
+    ...(lab.links.length === 0 ? [] : ['', ...linkLines(lab.links)]),
+  ].join('\n')
+}
+
+function clusterLines({ name, port, agent, node }: ClusterStatus): string[] {
+  const clock = node === null ? '' : `, clock ${clockText(node.clock)}`
+  const head = `${name}, port ${port}${clock}`
+  const rows = [['agent', agent.state, pidText(agent.pid), restartsText(agent.restarts), '']]
+  for (const process of node?.processes ?? []) rows.push(processRow(process))
+  if (node === null) rows.push(['', 'its agent does not answer', '', '', ''])
+  return [head, ...table(rows)]
+}
+
+function clockText({ state, offsetMs, source }: { state: string; offsetMs: number; source: string }): string {
+  return source === ''
+    ? `${state} (nothing to compare with)`
+    : `${state} (${offsetMs.toFixed(1)} ms from ${source})`
+}
+
+function processRow({ id, state, pid, restarts, status, lastEnd }: ProcessStatus): string[] {
+  const stale = status['stale'] === true ? 'stale' : ''
+  const end = lastEnd === null ? '' : `last ended with ${lastEnd}`
+  return [id, state, pidText(pid), restartsText(restarts), [stale, end].filter(Boolean).join(', ')]
+}
+
+const pidText = (pid: number | null): string => (pid === null ? '-' : String(pid))
+
+const restartsText = (restarts: number): string => (restarts === 0 ? '' : `restarted ${restarts} x`)
+
+/** One line for each pair of clusters: both have a relay to the other, and each relay carries bytes both ways. */
+function linkLines(links: readonly LinkStatus[]): string[] {
+  const rows = links.flatMap((out) => {
+    const back = links.find(({ from, to }) => from === out.to && to === out.from)
+    if (out.from > out.to || back === undefined) return []
+    const thereCut = out.cutForward || back.cutBackward
+    const hereCut = out.cutBackward || back.cutForward
+    return [[`link ${out.from}-${out.to}`, cutText(out, thereCut, hereCut), `delay ${out.delayMs} ms`]]
+  })
+  return table(rows)
+}
+
+function cutText({ from, to }: LinkStatus, thereCut: boolean, hereCut: boolean): string {
+  if (thereCut && hereCut) return 'cut'
+  if (thereCut) return `cut from ${from} to ${to}`
+  return hereCut ? `cut from ${to} to ${from}` : 'whole'
+}
+
+function table(rows: readonly (readonly string[])[]): string[] {
+  const widths: number[] = []
+  for (const row of rows) {
+    row.forEach((cell, i) => {
+      widths[i] = Math.max(widths[i] ?? 0, cell.length)
+    })
+  }
+  return rows.map((row) => `  ${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ')}`.trimEnd())
+}

@@ -1,0 +1,68 @@
+/** Through which `antipode lab cut` and the like reach the lab that runs. */
+import { rmSync } from 'node:fs'
+import { createServer, type Server } from 'node:net'
+import { join } from 'node:path'
+import { JsonLines, type JsonObject } from '#control/agent/jsonLines.ts'
+import { socketDirectory } from '#control/agent/socketDirectory.ts'
+import type { LabReply, LabRequest } from '#control/contract/requests.ts'
+
+/** Requests at the same time. */
+const connectionsMax = 100
+
+export const labSocketPath = (directory: string): string => join(socketDirectory(directory), 'lab.sock')
+
+/** Answers each request with what `handle` resolves to; what it throws becomes a refusal. */
+export async function serveLab(
+  socketPath: string,
+  handle: (request: LabRequest) => Promise<LabReply>,
+): Promise<Server> {
+  const server = createServer((socket) => {
+    const lines: JsonLines = new JsonLines(
+      socket,
+      (message) => {
+        void answer(message, handle).then((reply) => lines.send(reply))
+      },
+      () => {},
+    )
+  })
+  server.maxConnections = connectionsMax
+  rmSync(socketPath, { force: true })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(socketPath, resolve)
+  })
+  return server
+}
+
+async function answer(
+  message: JsonObject,
+  handle: (request: LabRequest) => Promise<LabReply>,
+): Promise<LabReply> {
+  const request = decodeLabRequest(message)
+  if (request === null) return { type: 'refused', message: 'this lab does not know such a request' }
+  try {
+    return await handle(request)
+  } catch (error) {
+    return { type: 'refused', message: error instanceof Error ? error.message : String(error) }
+  }
+}
+
+/** Null: not a request. */
+export function decodeLabRequest(message: JsonObject): LabRequest | null {
+  const { type, one, other, oneWay, delayMs } = message
+  switch (type) {
+    case 'status':
+    case 'healAll':
+    case 'down':
+      return { type }
+    case 'cut':
+    case 'heal':
+      return isNumber(one) && isNumber(other) ? { type, one, other, oneWay: oneWay === true } : null
+    case 'delay':
+      return isNumber(one) && isNumber(other) && isNumber(delayMs) ? { type, one, other, delayMs } : null
+    default:
+      return null
+  }
+}
+
+const isNumber = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value)

@@ -1,0 +1,58 @@
+/** Writes the TOML file of a lab's node, as somebody would by hand. Pure. */
+import { clusterName, clusterNumbers, databasePort, LabError, type LabFile, linkName } from './labFile.ts'
+
+export const labDatabase = 'db1'
+const host = '127.0.0.1'
+
+export function nodeToml(lab: LabFile, number: number): string {
+  const own = clusterName(number)
+  const sections: Record<string, Record<string, string>> = {
+    node: { cluster: quote(own), data_dir: quote('.') },
+    tls: {
+      certificate: quote(`../tls/${own}.crt`),
+      key: quote(`../tls/${own}.key`),
+      authority: quote('../tls/authority.crt'),
+    },
+    proxy: { bind: quote(host) },
+  }
+  for (const [path, value] of Object.entries(lab.set)) {
+    const [section = '', key, ...rest] = path.split('.')
+    if (key === undefined || rest.length > 0) {
+      throw new LabError(
+        `--set ${path}: a setting is written SECTION.KEY=VALUE, such as limits.backlog_bytes_max=1048576`,
+      )
+    }
+    sections[section] = { ...sections[section], [key]: tomlValue(value) }
+  }
+  const lines = ['# Written by `antipode lab up` at each start. Change it with --set SECTION.KEY=VALUE.']
+  for (const [name, settings] of Object.entries(sections)) {
+    lines.push('', `[${name}]`, ...Object.entries(settings).map(([key, value]) => `${key} = ${value}`))
+  }
+  lines.push('', ...databaseLines(lab, number))
+  return `${lines.join('\n')}\n`
+}
+
+function databaseLines(lab: LabFile, number: number): string[] {
+  const lines = [
+    '[[database]]',
+    `name = ${quote(labDatabase)}`,
+    `guid = ${quote(lab.guid)}`,
+    `port = ${databasePort(lab, number)}`,
+    `shards = ${lab.shards}`,
+    `persistence = ${quote(lab.persistence)}`,
+  ]
+  for (const member of clusterNumbers(lab)) {
+    // Others are reached over the lab's relay, so that the link can be cut.
+    const port = member === number ? databasePort(lab, member) : lab.relayPorts[linkName(number, member)]
+    lines.push('', '[[database.member]]', `id = ${member}`, `name = ${quote(clusterName(member))}`)
+    lines.push(`host = ${quote(host)}`, `port = ${port}`)
+  }
+  return lines
+}
+
+/** JSON's quoting is TOML's for basic strings. */
+const quote = (value: string): string => JSON.stringify(value)
+
+/** Numbers, booleans and lists as they are, all else as a text. */
+const tomlValue = (value: string): string =>
+  /^-?\d[\d_]*$|^true$|^false$|^\[.*\]$/.test(value) ? value : quote(value)

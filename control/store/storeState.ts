@@ -1,0 +1,29 @@
+/** What the config store holds, and the changes to it. */
+import type { DatabaseSettings } from '#config/schema.ts'
+
+/** A database with everything decided: what the file left open has been filled in. */
+export type StoredDatabase = DatabaseSettings & { guid: string }
+
+export interface StoreState {
+  /** Whether the databases of the file have been imported. */
+  imported: boolean
+  databases: readonly StoredDatabase[]
+  /** By the database's guid: the shards that have served, and so have held data. */
+  initialised: Readonly<Record<string, readonly number[]>>
+}
+
+export type Change =
+  | { kind: 'import'; databases: readonly StoredDatabase[] }
+  | { kind: 'initialised'; guid: string; shard: number }
+
+export const emptyState: StoreState = { imported: false, databases: [], initialised: {} }
+
+export function applyChange(state: StoreState, change: Change): StoreState {
+  if (change.kind === 'import') return { ...state, imported: true, databases: change.databases }
+  const before = state.initialised[change.guid] ?? []
+  if (before.includes(change.shard)) return state
+  return { ...state, initialised: { ...state.initialised, [change.guid]: [...before, change.shard] } }
+}
+
+export const isInitialised = (state: StoreState, guid: string, shard: number): boolean =>
+  state.initialised[guid]?.includes(shard) ?? false

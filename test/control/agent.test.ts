@@ -1,0 +1,326 @@
+/** The agent with real processes, small ones. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { ask } from '#control/agent/jsonLines.ts'
+import type { NodeStatus, ProcessStatus } from '#control/contract/status.ts'
+import { isAlive, PidDirectory, signalProcess } from '#control/supervisor/pidFile.ts'
+
+let directory: string
+let agents: ChildProcess[]
+
+const node = `
+[node]
+cluster = "here"
+data_dir = "data"
+[tls]
+certificate = "c"
+key = "k"
+authority = "a"
+[agent]
+drain_ms = 2000
+[[database]]
+name = "db1"
+port = 12000
+shards = 2
+guid = "g"
+[[database.member]]
+id = 1
+name = "here"
+host = "127.0.0.1"
+port = 12000
+[[database.member]]
+id = 2
+name = "there"
+host = "127.0.0.1"
+port = 12002
+`
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'agent-'))
+  agents = []
+  writeNode(node)
+})
+
+afterEach(async () => {
+  for (const agent of agents) agent.kill('SIGTERM')
+  await Promise.all(agents.map(exited))
+  for (const record of pids().read()) signalProcess(record, 'SIGKILL')
+  rmSync(directory, { recursive: true })
+})
+
+const writeNode = (text: string) => writeFileSync(join(directory, 'node.toml'), text)
+const pids = () => new PidDirectory(join(directory, 'data', 'run'))
+const logLines = (): Record<string, unknown>[] => {
+  const path = join(directory, 'fake.log')
+  if (!existsSync(path)) return []
+  return readFileSync(path, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+}
+
+function startAgent(environment: Record<string, string> = {}, ...more: string[]): ChildProcess {
+  const child = spawn(
+    process.execPath,
+    [join(import.meta.dirname, 'fakeAgent.ts'), join(directory, 'node.toml'), ...more],
+    {
+      env: { ...process.env, FAKE_LOG: join(directory, 'fake.log'), ...environment },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  )
+  agents.push(child)
+  return child
+}
+
+async function exited(child: ChildProcess): Promise<number | null> {
+  if (child.exitCode !== null || child.signalCode !== null) return child.exitCode
+  return await new Promise((resolve) => child.once('exit', resolve))
+}
+
+async function until<T>(look: () => Promise<T | null> | T | null): Promise<T> {
+  const deadlineMs = performance.now() + 20_000
+  for (;;) {
+    const found = await look()
+    if (found !== null) return found
+    if (performance.now() > deadlineMs) throw new Error('it did not happen within 20 s')
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}
+
+async function status(): Promise<NodeStatus | null> {
+  try {
+    const reply = await ask(join(directory, 'data', 'agent.sock'), { type: 'status' }, 5_000)
+    return reply['status'] as NodeStatus
+  } catch {
+    // Not there yet, or not there any more.
+    return null
+  }
+}
+
+/** Resolves when every process runs (and has told its status), except those named. */
+async function allRunning(...except: string[]): Promise<NodeStatus> {
+  return await until(async () => {
+    const found = await status()
+    const waits = found?.processes.filter(({ id }) => !except.includes(id)) ?? []
+    return found !== null && waits.length > 0 && waits.every(isRunning) ? found : null
+  })
+}
+
+const isRunning = (process: ProcessStatus) =>
+  process.state === 'running' && process.status['fake'] === process.name
+
+const pidOf = (found: NodeStatus, id: string) =>
+  found.processes.find((process) => process.id === id)?.pid ?? 0
+
+describe('an agent', () => {
+  it('runs the processes of its databases and tells about them', async () => {
+    const agent = startAgent()
+    let said = ''
+    agent.stdout?.on('data', (chunk) => {
+      said += chunk
+    })
+    const found = await allRunning()
+    expect(said).toContain('{"peer":2,"offsetMs":12.5}')
+    expect(found.processes.map(({ id }) => id)).toEqual([
+      'shard/db1/0',
+      'shard/db1/1',
+      'proxy/db1/0',
+      'syncer/db1',
+    ])
+    expect(found.databases).toMatchObject([
+      { name: 'db1', guid: 'g', port: 12_000, shardCount: 2, clusterId: 1 },
+    ])
+    expect(found.clock).toMatchObject({ state: 'ok' })
+    const configs = logLines().filter(({ type }) => type === 'config')
+    expect(configs.map(({ role, name }) => `${role}/${name}`).sort()).toEqual(
+      found.processes.map(({ id }) => id).sort(),
+    )
+    const clocks = logLines().filter(({ type }) => type === 'clock')
+    expect(new Set(clocks.map(({ role }) => role))).toEqual(new Set(['shard', 'proxy']))
+  })
+
+  it('tells each process what it needs to know', async () => {
+    startAgent()
+    await allRunning()
+    const config = (role: string, name: string) =>
+      logLines().find(
+        (line) => line['type'] === 'config' && line['role'] === role && line['name'] === name,
+      )?.['config']
+    expect(config('shard', 'db1/1')).toMatchObject({
+      role: 'shard',
+      index: 1,
+      ranges: [{ first: 8192, last: 16_383 }],
+      initialised: false,
+      directory: join(directory, 'data', 'databases', 'db1', 'shard-1'),
+      database: {
+        name: 'db1',
+        clusterId: 1,
+        clusterName: 'here',
+        members: [{ clusterId: 1 }, { clusterId: 2 }],
+      },
+    })
+    expect(config('proxy', 'db1/0')).toMatchObject({
+      role: 'proxy',
+      worker: 0,
+      workerCount: 1,
+      tls: { keyPath: join(directory, 'k') },
+    })
+    expect(config('syncer', 'db1')).toMatchObject({ role: 'syncer', shards: [{ index: 0 }, { index: 1 }] })
+  })
+
+  it('starts a killed process again, which is then known to have held data', async () => {
+    startAgent()
+    const before = await allRunning()
+    const startMs = performance.now()
+    process.kill(pidOf(before, 'shard/db1/1'), 'SIGKILL')
+    const after = await until(async () => {
+      const found = await allRunning()
+      return pidOf(found, 'shard/db1/1') === pidOf(before, 'shard/db1/1') ? null : found
+    })
+    // Within a second, says the promise; the rest is the start of Node on a machine that does other things.
+    expect(performance.now() - startMs).toBeLessThan(5_000)
+    expect(after.processes[1]).toMatchObject({ restarts: 1, lastEnd: 'signal SIGKILL' })
+    const configs = logLines().filter(
+      ({ type, role, name }) => type === 'config' && role === 'shard' && name === 'db1/1',
+    )
+    expect(configs.map(({ config }) => (config as { initialised: boolean }).initialised)).toEqual([
+      false,
+      true,
+    ])
+  })
+
+  it('is patient with a process that ends again and again, and keeps the others running', async () => {
+    startAgent({ FAKE_CRASHES: 'proxy/db1/0' })
+    const found = await until(async () => {
+      const now = await allRunning('proxy/db1/0')
+      return (now.processes[2]?.restarts ?? 0) >= 3 ? now : null
+    })
+    expect(found.processes[2]).toMatchObject({ lastEnd: 'exit code 7' })
+  })
+
+  it('stops everything on SIGTERM, shards last, and leaves no process and no socket', async () => {
+    const agent = startAgent()
+    await allRunning()
+    agent.kill('SIGTERM')
+    agent.kill('SIGTERM')
+    expect(await exited(agent)).toBe(0)
+    expect(pids().read()).toEqual([])
+    expect(readdirSync(join(directory, 'data')).filter((name) => /sock|pid/.test(name))).toEqual([])
+    const stopped = logLines()
+      .filter(({ type }) => type === 'stopped')
+      .map(({ role }) => role)
+    expect(stopped.slice(2)).toEqual(['shard', 'shard'])
+    expect(stopped.slice(0, 2).sort()).toEqual(['proxy', 'syncer'])
+  })
+})
+
+describe('an agent that was killed', () => {
+  it('leaves its processes running for the next one', async () => {
+    const first = startAgent()
+    const before = await allRunning()
+    first.kill('SIGKILL')
+    await exited(first)
+    expect(pids().read().every(isAlive)).toBe(true)
+    const second = startAgent()
+    const after = await allRunning()
+    expect(after.processes.map(({ pid }) => pid)).toEqual(before.processes.map(({ pid }) => pid))
+    expect(after.pid).not.toBe(before.pid)
+    // What it took over it also watches, and stops.
+    process.kill(pidOf(after, 'syncer/db1'), 'SIGKILL')
+    await until(async () =>
+      pidOf(await allRunning(), 'syncer/db1') === pidOf(after, 'syncer/db1') ? null : true,
+    )
+    second.kill('SIGTERM')
+    expect(await exited(second)).toBe(0)
+    expect(pids().read()).toEqual([])
+  })
+})
+
+describe('a second agent', () => {
+  it('is refused while the first lives', async () => {
+    startAgent()
+    const { pid } = await allRunning()
+    const second = startAgent()
+    let said = ''
+    second.stderr?.on('data', (chunk) => {
+      said += chunk
+    })
+    expect(await exited(second)).toBe(1)
+    expect(said).toContain(`is held by process ${pid}`)
+  })
+})
+
+describe('the file', () => {
+  it('is what counts at the first start only', async () => {
+    const first = startAgent()
+    await allRunning()
+    first.kill('SIGTERM')
+    await exited(first)
+    writeNode(node.replace('port = 12000\nshards', 'port = 12345\nshards'))
+    const second = startAgent()
+    let said = ''
+    second.stdout?.on('data', (chunk) => {
+      said += chunk
+    })
+    expect((await allRunning()).databases[0]?.port).toBe(12_000)
+    expect(said).toContain('"setting":"port","inForce":"12000","inFile":"12345"')
+    second.kill('SIGTERM')
+    await exited(second)
+    startAgent({}, '--reimport')
+    expect((await allRunning()).databases[0]?.port).toBe(12_345)
+  })
+
+  it('is read again on SIGHUP', async () => {
+    const agent = startAgent()
+    let said = ''
+    agent.stdout?.on('data', (chunk) => {
+      said += chunk
+    })
+    await allRunning()
+    writeNode(`${node}[sync]\nheartbeat_ms = 77\n[proxy]\nworkers = 3\n`)
+    agent.kill('SIGHUP')
+    await until(() => {
+      const configs = logLines().filter(({ type, role }) => type === 'config' && role === 'syncer')
+      const last = configs.at(-1)?.['config'] as { timings: { heartbeatMs: number } } | undefined
+      return last?.timings.heartbeatMs === 77 ? true : null
+    })
+    expect(said).toContain('"setting":"proxy.workers"')
+    writeNode('[node')
+    agent.kill('SIGHUP')
+    await until(() => (said.includes('the file was not read again') ? true : null))
+    expect((await allRunning()).processes).toHaveLength(4)
+  })
+
+  it('that can not be used is refused with every reason', async () => {
+    writeNode('[node]\nclutser = "a"\n')
+    const agent = startAgent()
+    let said = ''
+    agent.stderr?.on('data', (chunk) => {
+      said += chunk
+    })
+    expect(await exited(agent)).toBe(1)
+    expect(said).toContain('node.toml: node.clutser: unknown setting; did you mean `cluster`?')
+    expect(said).toContain('node.toml: node.data_dir: must be given')
+  })
+})
+
+describe('a long data directory', () => {
+  it('has its sockets elsewhere, which are gone at the end', async () => {
+    const long = 'd'.repeat(120)
+    writeNode(node.replace('data_dir = "data"', `data_dir = "${long}"`))
+    const agent = startAgent()
+    const config = await until(
+      () => logLines().find(({ type, role }) => type === 'config' && role === 'syncer') ?? null,
+    )
+    const { shards } = config['config'] as { shards: { socketPath: string }[] }
+    const socketPath = shards[0]?.socketPath ?? ''
+    expect(socketPath.length).toBeLessThan(100)
+    expect(socketPath).not.toContain(long)
+    agent.kill('SIGTERM')
+    expect(await exited(agent)).toBe(0)
+    expect(existsSync(join(socketPath, '..'))).toBe(false)
+  })
+})

@@ -1,0 +1,159 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { ConfigStore, journalBytesMax, StoreDamage } from '#control/store/configStore.ts'
+import { applyChange, type Change, isInitialised, type StoredDatabase } from '#control/store/storeState.ts'
+import { DiskError } from '#runtime/ports.ts'
+import { FaultyDisk } from '#test/faultyDisk.ts'
+import { SeededRandom, seedFromEnv } from '#test/seed.ts'
+import { RecordingLogger, silentLogger } from '#test/silentLogger.ts'
+
+const database = (name: string): StoredDatabase => ({
+  name,
+  port: 12_000,
+  shards: 2,
+  persistence: 'everysec',
+  password: 'pässword',
+  guid: `guid of ${name}`,
+  causalConsistency: false,
+  members: [{ id: 1, name: 'here', host: 'h', port: 12_000 }],
+})
+const imported: Change = { kind: 'import', databases: [database('db1')] }
+const mark = (shard: number): Change => ({ kind: 'initialised', guid: 'guid of db1', shard })
+
+function commit(store: ConfigStore, change: Change): boolean {
+  let durable = false
+  store.commit(change, (error) => {
+    durable = error === null
+  })
+  return durable
+}
+
+const open = (disk: FaultyDisk) => ConfigStore.open(disk, silentLogger)
+
+describe('the config store', () => {
+  it('is empty at first', () => {
+    expect(open(new FaultyDisk()).state).toEqual({ imported: false, databases: [], initialised: {} })
+  })
+
+  it('has after a start what was committed before it', () => {
+    const disk = new FaultyDisk()
+    const store = open(disk)
+    expect(commit(store, imported)).toBe(true)
+    expect(commit(store, mark(1))).toBe(true)
+    const next = open(disk.afterKill())
+    expect(next.state).toEqual(store.state)
+    expect(next.state.databases).toEqual([database('db1')])
+    expect([0, 1].map((shard) => isInitialised(next.state, 'guid of db1', shard))).toEqual([false, true])
+  })
+
+  it('replaces a long journal by a snapshot, and goes on from there', () => {
+    const disk = new FaultyDisk()
+    const store = open(disk)
+    while ((disk.files.get('journal')?.bytes.length ?? 0) <= journalBytesMax) commit(store, imported)
+    commit(store, mark(0))
+    const next = open(disk)
+    expect([...disk.files.keys()]).toEqual(['snapshot'])
+    commit(next, mark(1))
+    expect(open(disk.afterKill()).state).toEqual(next.state)
+    expect(next.state.initialised).toEqual({ 'guid of db1': [0, 1] })
+  })
+
+  it('survives a crash between the snapshot and the end of the journal', () => {
+    const disk = new FaultyDisk()
+    const store = open(disk)
+    for (let shard = 0; (disk.files.get('journal')?.bytes.length ?? 0) <= journalBytesMax; shard++) {
+      commit(store, shard === 0 ? imported : mark(shard))
+    }
+    disk.failAt = Number.POSITIVE_INFINITY
+    const before = store.state
+    const crashing = disk.afterKill()
+    crashing.remove = () => {
+      throw new DiskError('EIO', 'crash')
+    }
+    expect(() => open(crashing)).toThrow('crash')
+    expect([...crashing.files.keys()].sort()).toEqual(['journal', 'snapshot'])
+    expect(open(crashing.afterKill()).state).toEqual(before)
+  })
+
+  it('drops a change that was cut short, tells it, and can be written to', () => {
+    const whole = new FaultyDisk()
+    const store = open(whole)
+    commit(store, imported)
+    const after = whole.files.get('journal')?.bytes.length ?? 0
+    commit(store, mark(0))
+    const size = whole.files.get('journal')?.bytes.length ?? 0
+    for (let length = 'antipode-config-journal 1\n'.length; length < size; length++) {
+      const torn = whole.afterKill()
+      torn.truncate('journal', length)
+      const logger = new RecordingLogger()
+      const next = ConfigStore.open(torn, logger)
+      expect(next.state.imported).toBe(length >= after)
+      const isEdge = length === after || length === 'antipode-config-journal 1\n'.length
+      expect(logger.lines.map(({ level }) => level)).toEqual(isEdge ? [] : ['warn'])
+      commit(next, imported)
+      commit(next, mark(3))
+      expect(open(torn.afterKill()).state).toEqual(next.state)
+    }
+  })
+
+  it('refuses damage anywhere else, with the place', () => {
+    const disk = new FaultyDisk()
+    const store = open(disk)
+    for (let shard = 0; shard < 3; shard++) commit(store, mark(shard))
+    const bytes = disk.files.get('journal')?.bytes ?? new Uint8Array(0)
+    const lastLine = bytes.lastIndexOf(10, bytes.length - 2) + 1
+    // Without the line end before the last line, the two look like one that was cut short.
+    for (let at = 0; at < lastLine - 1; at++) {
+      const damaged = disk.afterKill()
+      const copy = bytes.slice()
+      copy[at] = (copy[at] as number) ^ 0x04
+      damaged.files.set('journal', { bytes: copy, syncedBytes: copy.length })
+      expect(() => open(damaged), `byte ${at}`).toThrow(StoreDamage)
+    }
+  })
+
+  it('refuses a damaged snapshot', () => {
+    const disk = new FaultyDisk()
+    disk.replace('snapshot', new TextEncoder().encode('antipode-config 1\n00000000 {}\n'))
+    expect(() => open(disk)).toThrow('snapshot at byte 18 has a wrong checksum')
+    disk.replace('snapshot', new TextEncoder().encode('antipode-config 2\n00000000 {}\n'))
+    expect(() => open(disk)).toThrow(StoreDamage)
+  })
+
+  it('changes nothing when a change can not be written', () => {
+    const disk = new FaultyDisk()
+    const store = open(disk)
+    commit(store, imported)
+    disk.failAt = disk.calls
+    disk.failsOn = true
+    disk.tornFraction = 0.5
+    expect(commit(store, mark(0))).toBe(false)
+    expect(store.state.initialised).toEqual({})
+    disk.failAt = Number.POSITIVE_INFINITY
+    expect(commit(store, mark(1))).toBe(true)
+    expect(open(disk.afterKill()).state).toEqual(store.state)
+  })
+
+  it('keeps what it confirmed over any power cut', () => {
+    const random = new SeededRandom(seedFromEnv())
+    fc.assert(
+      fc.property(fc.array(fc.nat(5), { maxLength: 12 }), fc.nat(12), (shards, slowFrom) => {
+        const disk = new FaultyDisk()
+        const store = open(disk)
+        let confirmed = store.state
+        shards.forEach((shard, i) => {
+          disk.slow = i >= slowFrom
+          if (disk.slow && i % 3 === 0) disk.finishSyncs()
+          const change = shard === 5 ? imported : mark(shard)
+          store.commit(change, () => {
+            confirmed = applyChange(confirmed, change)
+          })
+        })
+        const { state } = open(disk.afterPowerCut(random))
+        expect(state.imported || !confirmed.imported).toBe(true)
+        const kept = state.initialised['guid of db1'] ?? []
+        for (const shard of confirmed.initialised['guid of db1'] ?? []) expect(kept).toContain(shard)
+      }),
+    )
+  })
+})
