@@ -1,0 +1,177 @@
+/**
+ * What the clients were told, and what must therefore be true. An operation either must be there in the end, may be there, or
+ * was refused. It must be there when the client was told that it was done, unless the shard lost what the persistence
+ * policy allows it to lose:
+ *
+ *     always      nothing, whatever happens to processes and power
+ *     everysec    nothing when a process is killed; about the last second when the power is cut
+ *     none        everything, with the process
+ *
+ * (and everything, when the disk itself is lost).
+ */
+import { slotOfKey } from '#protocol/slots/crc16.ts'
+import type { Outcome, Reply, SimClient } from './simClient.ts'
+import { keyOf, type Operation } from './workload.ts'
+import type { SimShard, World } from './world.ts'
+
+type LossKind = 'kill' | 'power' | 'disk'
+
+interface Loss {
+  shard: SimShard
+  kind: LossKind
+  atMs: number
+}
+
+interface Entry {
+  operation: Operation
+  shard: SimShard
+  sentMs: number
+  /** When it was known to be done; Infinity: it never was. */
+  doneMs: number
+}
+
+/** What may be lost by a power cut with everysec: written, and not synced a second later, give or take a turn. */
+const everysecLossMs = 1100
+/** With more that may or may not be there only bounds are checked. */
+const uncertainMax = 14
+
+export class Ledger {
+  readonly #world: World
+  readonly #entries: Entry[] = []
+  readonly #losses: Loss[] = []
+  #flushed = false
+  done = 0
+  refused = 0
+  unknown = 0
+
+  constructor(world: World) {
+    this.#world = world
+  }
+
+  onLoss(shard: SimShard, kind: LossKind): void {
+    this.#losses.push({ shard, kind, atMs: this.#nowMs })
+  }
+
+  /** A client sends the operation; the result is what to call with its outcome. */
+  enter(client: SimClient, operation: Operation): (outcome: Outcome, replies: Reply[]) => void {
+    const shard = shardOf(client, operation.tag)
+    const sentMs = this.#nowMs
+    const entry: Entry = { operation, shard, sentMs, doneMs: Number.POSITIVE_INFINITY }
+    if (operation.law === 'flush') this.#flushed = true
+    if (operation.write) this.#entries.push(entry)
+    return (outcome, replies) => {
+      this[outcome]++
+      if (outcome === 'refused') this.#entries.splice(this.#entries.indexOf(entry), operation.write ? 1 : 0)
+      if (outcome !== 'done') return
+      entry.doneMs = this.#nowMs
+      if (!operation.write) this.#checkRead(entry, replies.at(-1) ?? null)
+    }
+  }
+
+  /** A read of the final state of a tag's keys at one cluster. */
+  checkFinal(tag: string, clusterName: string, read: Record<string, Reply>): void {
+    const at = `${clusterName}, ${tag}:`
+    this.#checkPair(at, [read['left'] ?? null, read['right'] ?? null])
+    this.#checkText(at, tag, read['text'] ?? null)
+    if (this.#flushed) return
+    this.#checkSum(`${at} sum`, this.#of('sum', tag), Number(read['sum'] ?? 0))
+    this.#checkSum(`${at} left`, this.#of('pair', tag), Number(read['left'] ?? 0))
+    this.#checkGrow(at, tag, read['grow'] as string[])
+  }
+
+  get #nowMs(): number {
+    return this.#world.events.nowMs
+  }
+
+  #of(law: Operation['law'], tag: string): Entry[] {
+    return this.#entries.filter(({ operation }) => operation.law === law && operation.tag === tag)
+  }
+
+  #checkRead({ operation, shard, sentMs }: Entry, reply: Reply): void {
+    const at = `read at cluster ${shard.cluster.clusterId}, ${operation.tag}:`
+    if (operation.law === 'pair') this.#checkPair(at, reply as Reply[])
+    if (operation.law === 'text') this.#checkText(at, operation.tag, reply)
+    if (operation.law !== 'grow' || this.#flushed) return
+    // What this cluster had acknowledged before, unless it lost something since.
+    for (const entry of this.#of('grow', operation.tag)) {
+      if (entry.shard !== shard || entry.doneMs > sentMs || this.#losses.some((loss) => mayHit(loss, entry)))
+        continue
+      if (!(reply as string[]).includes(entry.operation.token))
+        this.#world.fail(
+          `${at} ${entry.operation.token} was added at ${entry.doneMs.toFixed(1)} ms and is not there`,
+        )
+    }
+  }
+
+  #checkPair(at: string, [left, right]: Reply[]): void {
+    if (Number(left ?? 0) + Number(right ?? 0) !== 0)
+      this.#world.fail(`${at} half a transaction shows: ${left} and ${right}`)
+  }
+
+  #checkText(at: string, tag: string, value: Reply): void {
+    if (value === null || this.#of('text', tag).some(({ operation }) => operation.token === value)) return
+    this.#world.fail(`${at} ${value} was never written`)
+  }
+
+  #checkGrow(at: string, tag: string, members: readonly string[]): void {
+    const entries = this.#of('grow', tag)
+    for (const entry of entries) {
+      if (this.#mustBeThere(entry) && !members.includes(entry.operation.token))
+        this.#world.fail(
+          `${at} ${entry.operation.token} was added at ${entry.doneMs.toFixed(1)} ms and is lost`,
+        )
+    }
+    for (const member of members) {
+      if (!entries.some(({ operation }) => operation.token === member))
+        this.#world.fail(`${at} ${member} was never added`)
+    }
+  }
+
+  /** The sum of all that must be there and of any of those that may. */
+  #checkSum(at: string, entries: readonly Entry[], sum: number): void {
+    let certain = 0
+    const uncertain: number[] = []
+    for (const entry of entries) {
+      const amount = Number(entry.operation.token)
+      if (this.#mustBeThere(entry)) certain += amount
+      else uncertain.push(amount)
+    }
+    const rest = sum - certain
+    const possible =
+      uncertain.length > uncertainMax
+        ? rest >= 0 && rest <= uncertain.reduce((a, b) => a + b, 0)
+        : subsetSums(uncertain).has(rest)
+    if (!possible)
+      this.#world.fail(`${at} is ${sum}: ${certain} must be in it, and any of [${uncertain.join(', ')}] may`)
+  }
+
+  #mustBeThere(entry: Entry): boolean {
+    if (entry.doneMs === Number.POSITIVE_INFINITY) return false
+    return !this.#losses.some((loss) => this.#excuses(loss, entry))
+  }
+
+  #excuses(loss: Loss, entry: Entry): boolean {
+    if (!mayHit(loss, entry)) return false
+    if (loss.kind === 'disk') return true
+    const { persistence } = this.#world.options
+    if (persistence === 'none') return true
+    return persistence === 'everysec' && loss.kind === 'power' && loss.atMs - entry.doneMs < everysecLossMs
+  }
+}
+
+const mayHit = (loss: Loss, entry: Entry): boolean => loss.shard === entry.shard && loss.atMs >= entry.sentMs
+
+function subsetSums(amounts: readonly number[]): Set<number> {
+  let sums = new Set([0])
+  for (const amount of amounts) sums = new Set([...sums].flatMap((sum) => [sum, sum + amount]))
+  return sums
+}
+
+function shardOf({ cluster }: SimClient, tag: string): SimShard {
+  const slot = slotOfKey(keyOf(tag, ''))
+  const owner = cluster.shards.find(({ address }) =>
+    address.ranges.some(({ first, last }) => slot >= first && slot <= last),
+  )
+  if (owner === undefined) throw new Error(`nobody owns slot ${slot}`)
+  return owner
+}

@@ -1,0 +1,190 @@
+/** What goes wrong in a world, and how it comes right again. */
+import type { SeededRandom } from '#test/seed.ts'
+import type { Ledger } from './ledger.ts'
+import type { Observer } from './observer.ts'
+import type { SimProcess } from './simProcess.ts'
+import type { SimCluster, SimShard, World } from './world.ts'
+
+export interface NemesisOptions {
+  /** Disks may be lost: at most one at a time, so that somebody has the data. */
+  losingDisks: boolean
+}
+
+const faults = [
+  'cut',
+  'cut',
+  'oneWay',
+  'slow',
+  'killShard',
+  'killShard',
+  'killProxy',
+  'killSyncer',
+  'power',
+  'power',
+  'step',
+  'full',
+  'wipe',
+] as const
+
+export class Nemesis {
+  readonly #world: World
+  readonly #random: SeededRandom
+  readonly #ledger: Ledger
+  readonly #observer: Observer
+  readonly #options: NemesisOptions
+  strikes = 0
+
+  constructor(world: World, ledger: Ledger, observer: Observer, options: NemesisOptions) {
+    this.#world = world
+    this.#random = world.random
+    this.#ledger = ledger
+    this.#observer = observer
+    this.#options = options
+  }
+
+  strike(): void {
+    const random = this.#random
+    const fault = random.pick(faults)
+    const cluster = random.pick(this.#world.clusters)
+    const other = random.pick(this.#world.clusters.filter((one) => one !== cluster))
+    const shard = random.pick(cluster.shards)
+    this.strikes++
+    switch (fault) {
+      case 'cut':
+        this.#cut(cluster.site, other.site)
+        this.#cut(other.site, cluster.site)
+        break
+      case 'oneWay':
+        this.#cut(cluster.site, other.site)
+        break
+      case 'slow':
+        this.#slow(cluster.site, other.site)
+        break
+      case 'killShard':
+        this.killShard(shard)
+        break
+      case 'killProxy':
+        this.#kill(cluster.proxyProcess)
+        this.#later(() => cluster.proxyProcess?.alive || cluster.startProxy())
+        break
+      case 'killSyncer':
+        this.#kill(cluster.syncerProcess)
+        this.#later(() => cluster.syncerProcess?.alive || cluster.startSyncer())
+        break
+      case 'power':
+        this.cutPower(cluster)
+        break
+      case 'step':
+        this.#step(cluster)
+        break
+      case 'full':
+        this.#fill(shard)
+        break
+      case 'wipe':
+        if (this.#options.losingDisks) this.wipe(shard)
+        break
+    }
+  }
+
+  /** All links work, all processes run, all clocks are about right, all disks have room. */
+  heal(): void {
+    const { clusters, network } = this.#world
+    this.#world.trace('heal')
+    for (const cluster of clusters) {
+      this.#step(cluster, this.#random.below(100) - 50)
+      for (const shard of cluster.shards) shard.disk.full = false
+      this.#startMissing(cluster)
+    }
+    for (const a of clusters) {
+      for (const b of clusters) {
+        if (a === b) continue
+        this.#fast(a.site, b.site)
+        network.heal(a.site, b.site, this.#random.chance(0.5))
+      }
+    }
+  }
+
+  killShard(shard: SimShard): void {
+    if (shard.process === null) return
+    this.#ledger.onLoss(shard, 'kill')
+    this.#kill(shard.process)
+    this.#later(() => this.#startMissing(shard.cluster))
+  }
+
+  /** All processes of a cluster at once; disks keep what was synced. */
+  cutPower(cluster: SimCluster): void {
+    this.#world.trace(`power cut at cluster ${cluster.clusterId}`)
+    for (const shard of cluster.shards) {
+      this.#ledger.onLoss(shard, 'power')
+      this.#kill(shard.process)
+      shard.disk.cutPower()
+    }
+    this.#kill(cluster.proxyProcess)
+    this.#kill(cluster.syncerProcess)
+    this.#later(() => this.#startMissing(cluster))
+  }
+
+  wipe(shard: SimShard): void {
+    const others = this.#world.shards.filter((one) => one !== shard)
+    if (others.some((one) => one.shard === null || one.shard.replication.stale)) return
+    this.#world.trace(`disk of shard ${shard.name} is lost`)
+    this.#ledger.onLoss(shard, 'disk')
+    this.#kill(shard.process)
+    shard.disk.wipe()
+    this.#observer.onWiped(shard)
+    this.#later(() => this.#startMissing(shard.cluster))
+  }
+
+  #kill(process: SimProcess | null): void {
+    if (process?.alive !== true) return
+    this.#world.trace(`${process.name} is killed`)
+    process.kill()
+  }
+
+  #startMissing(cluster: SimCluster): void {
+    for (const shard of cluster.shards) if (shard.process === null) cluster.startShard(shard)
+    if (cluster.proxyProcess?.alive !== true) cluster.startProxy()
+    if (cluster.syncerProcess?.alive !== true) cluster.startSyncer()
+  }
+
+  #cut(from: number, to: number): void {
+    const { network } = this.#world
+    this.#world.trace(`link ${from} > ${to} is cut`)
+    network.cut(from, to)
+    const reset = this.#random.chance(0.5)
+    this.#later(() => {
+      this.#world.trace(`link ${from} > ${to} is healed${reset ? ', connections are reset' : ''}`)
+      network.heal(from, to, reset)
+    }, 2000)
+  }
+
+  #slow(from: number, to: number): void {
+    const random = this.#random
+    const delayMs = 50 + random.below(300)
+    this.#world.trace(`link ${from} > ${to} takes ${delayMs} ms`)
+    this.#world.network.link(from, to).delayMs = () => delayMs + random.below(20)
+    this.#later(() => this.#fast(from, to), 1500)
+  }
+
+  #fast(from: number, to: number): void {
+    const random = this.#random
+    this.#world.network.link(from, to).delayMs = () => 1 + random.below(20)
+  }
+
+  #step(cluster: SimCluster, offsetMs = this.#random.below(8000) - 4000): void {
+    this.#world.trace(`clock of cluster ${cluster.clusterId} is off by ${offsetMs} ms`)
+    cluster.clock.offsetMs = offsetMs
+  }
+
+  #fill(shard: SimShard): void {
+    this.#world.trace(`disk of shard ${shard.name} is full`)
+    shard.disk.full = true
+    this.#later(() => {
+      shard.disk.full = false
+    })
+  }
+
+  #later(act: () => void, delayMaxMs = 500): void {
+    this.#world.events.after(20 + this.#random.below(delayMaxMs), act)
+  }
+}

@@ -1,0 +1,266 @@
+/**
+ * One run: a world, a workload and a nemesis under one seed. First the safety phase, in which things go wrong and the
+ * observer checks every step; then everything is healed, and within a bounded time all clusters must be equal, must hold
+ * what the ledger says, and must have forgotten everything that nobody needs any more.
+ */
+import type { Persistence } from '#config/process.ts'
+import { slotOfKey } from '#protocol/slots/crc16.ts'
+import type { ShardVariations } from '#server/shard.ts'
+import { SeededRandom } from '#test/seed.ts'
+import { Ledger } from './ledger.ts'
+import { Nemesis } from './nemesis.ts'
+import { Observer } from './observer.ts'
+import { type Reply, SimClient } from './simClient.ts'
+import { keyOf, spreadTags, Workload } from './workload.ts'
+import { SimulationError, World } from './world.ts'
+
+export interface RunOptions {
+  /** Time of the safety phase. */
+  durationMs: number
+  /** Mean time between two faults; 0: none. */
+  faultEveryMs: number
+  variations: ShardVariations
+  verbose: boolean
+}
+
+export const defaultRun: RunOptions = { durationMs: 3000, faultEveryMs: 400, variations: {}, verbose: false }
+
+export interface RunResult {
+  seed: number
+  /** null: nothing was found. */
+  failure: string | null
+  trace: string
+  events: number
+  operations: number
+}
+
+/** Healed worlds must have come to rest by then. */
+const restMs = 20_000
+const lookEveryMs = 250
+const clientsPerCluster = 2
+
+export class Simulation {
+  readonly world: World
+  readonly observer: Observer
+  readonly ledger: Ledger
+  readonly nemesis: Nemesis
+  readonly workload: Workload
+  readonly clients: SimClient[]
+  readonly #options: RunOptions
+  readonly #random: SeededRandom
+  #busy = true
+
+  constructor(seed: number, options: RunOptions) {
+    const random = new SeededRandom(seed)
+    this.#random = random
+    this.#options = options
+    const clusters = random.chance(0.5) ? 3 : 2
+    const persistence: Persistence = random.pick([
+      'everysec',
+      'everysec',
+      'everysec',
+      'always',
+      'always',
+      'none',
+    ])
+    const losingDisks = persistence !== 'none' && random.chance(0.15)
+    this.world = new World(random, {
+      clusters,
+      shards: Array.from({ length: clusters }, () => 1 + random.below(2)),
+      persistence,
+      backlogBytesMax: random.pick([1 << 10, 4 << 10, 1 << 20]),
+      linkInflightBytesMax: random.pick([2 << 10, 1 << 20]),
+      holdQueueBytesMax: random.pick([1 << 10, 1 << 20]),
+      variations: options.variations,
+    })
+    this.world.verbose = options.verbose
+    this.observer = new Observer(this.world)
+    this.world.watch = this.observer
+    this.ledger = new Ledger(this.world)
+    this.nemesis = new Nemesis(this.world, this.ledger, this.observer, { losingDisks })
+    this.workload = new Workload(random, spreadTags(2), random.chance(0.2))
+    this.world.start()
+    this.clients = this.world.clusters.flatMap((cluster) =>
+      Array.from(
+        { length: clientsPerCluster },
+        (_, i) => new SimClient(cluster, `client ${cluster.clusterId}.${i}`),
+      ),
+    )
+  }
+
+  run(): void {
+    const { world } = this
+    for (const client of this.clients) this.#work(client)
+    if (this.#options.faultEveryMs > 0) this.#harm()
+    world.run(this.#options.durationMs)
+    this.#busy = false
+    world.guard(() => this.nemesis.heal())
+    this.converge()
+  }
+
+  /** Everything is healed and nobody writes any more. */
+  converge(): void {
+    this.#waitFor('all clusters are equal', () => this.#difference())
+    const before = this.#digests()
+    this.#waitFor(
+      'everything that can be forgotten is forgotten',
+      () => this.#residue() ?? this.#difference(),
+    )
+    this.#checkContents()
+    // Keys may expire meanwhile, but equal ones stay equal.
+    if (before !== this.#digests()) this.#waitFor('all clusters are equal again', () => this.#difference())
+  }
+
+  /** The client goes on with the next operation as soon as it can, after a pause. */
+  #work(client: SimClient): void {
+    const { events } = this.world
+    const next = () => {
+      if (!this.#busy) return
+      if (client.isFree) {
+        const operation = this.workload.next()
+        const done = this.ledger.enter(client, operation)
+        this.world.trace(
+          `${client.name} sends ${operation.commands.map((command) => command.join(' ')).join('; ')}`,
+        )
+        client.send(operation.commands, (outcome, replies) => {
+          this.world.trace(`${client.name} gets ${outcome}: ${textOf(replies.at(-1))}`)
+          done(outcome, replies)
+        })
+      }
+      events.after(5 + this.#random.below(60), next)
+    }
+    events.after(this.#random.below(100), next)
+  }
+
+  #harm(): void {
+    this.world.events.after(this.#random.below(2 * this.#options.faultEveryMs), () => {
+      if (!this.#busy) return
+      this.nemesis.strike()
+      this.#harm()
+    })
+  }
+
+  /** Lets time pass until there is no obstacle any more; one that stays is a failure. */
+  #waitFor(what: string, obstacle: () => string | null): void {
+    const untilMs = this.world.events.nowMs + restMs
+    for (let found = obstacle(); found !== null; found = obstacle()) {
+      if (this.world.events.nowMs >= untilMs)
+        this.world.fail(`not reached within ${restMs} ms: ${what}; ${found}`)
+      this.world.run(lookEveryMs)
+    }
+  }
+
+  /** What is not equal yet. */
+  #difference(): string | null {
+    for (const { name, shard } of this.world.shards) {
+      if (shard === null) return `shard ${name} is down`
+      const { replication } = shard
+      if (replication.stale) return `shard ${name} is stale`
+      if (replication.gate.heldCount > 0) return `shard ${name} holds ${replication.gate.heldCount} records`
+    }
+    for (const slot of this.observer.slots) {
+      const owners = this.#ownersOf(slot)
+      const vectors = owners.map((shard) => shard.db.vectors.of(slot).join(' '))
+      if (new Set(vectors).size > 1) return `vectors of slot ${slot}: ${vectors.join(' | ')}`
+      const digests = owners.map((shard) => shard.db.slotDigest(slot))
+      if (new Set(digests).size > 1) return `digests of slot ${slot}: ${digests.join(' | ')}`
+    }
+    return null
+  }
+
+  #digests(): string {
+    return [...this.observer.slots]
+      .flatMap((slot) => this.#ownersOf(slot).map((shard) => shard.db.slotDigest(slot)))
+      .join()
+  }
+
+  #residue(): string | null {
+    for (const { name, shard } of this.world.shards) {
+      const residues = shard?.db.residues ?? 0
+      if (residues > 0) return `shard ${name} keeps ${residues} residues`
+    }
+    return null
+  }
+
+  #ownersOf(slot: number) {
+    return this.world.shards.flatMap(({ shard, address }) =>
+      shard !== null && address.ranges.some(({ first, last }) => slot >= first && slot <= last)
+        ? [shard]
+        : [],
+    )
+  }
+
+  /** Every key of every cluster as a client sees it: equal everywhere, and as the ledger wants it. */
+  #checkContents(): void {
+    const seen = this.world.clusters.map((cluster) => {
+      const content = new Map<string, Reply>()
+      for (const tag of this.workload.tags) {
+        const names = ['s', 'c', 'h', 't', 'm', 'sum', 'grow', 'left', 'right', 'text']
+        for (const name of names)
+          content.set(keyOf(tag, name), this.#read(cluster.clusterId, keyOf(tag, name)))
+        const read = Object.fromEntries(names.map((name) => [name, content.get(keyOf(tag, name)) ?? null]))
+        this.world.guard(() => this.ledger.checkFinal(tag, `cluster ${cluster.clusterId}`, read))
+      }
+      return JSON.stringify([...content])
+    })
+    if (new Set(seen).size > 1) this.world.fail(`clients see different contents:\n${seen.join('\n')}`)
+  }
+
+  #read(clusterId: number, key: string): Reply {
+    const [type] = this.#ask(clusterId, ['TYPE', key])
+    switch (type) {
+      case 'string':
+        return this.#ask(clusterId, ['GET', key])[0] ?? null
+      case 'set':
+        return (this.#ask(clusterId, ['SMEMBERS', key])[0] as string[]).sort()
+      case 'hash':
+        return this.#pairs(this.#ask(clusterId, ['HGETALL', key])[0] as string[])
+      default:
+        return key.endsWith('grow') ? [] : null
+    }
+  }
+
+  #pairs(flat: readonly string[]): string[] {
+    const pairs: string[] = []
+    for (let i = 0; i < flat.length; i += 2) pairs.push(`${flat[i]}=${flat[i + 1]}`)
+    return pairs.sort()
+  }
+
+  /** Asks through the front door, and waits for the answer. */
+  #ask(clusterId: number, command: string[]): Reply[] {
+    const client = this.clients.find((one) => one.cluster.clusterId === clusterId) as SimClient
+    let answer: Reply[] | null = null
+    this.#waitFor(`an answer to ${command.join(' ')} at cluster ${clusterId}`, () =>
+      client.isFree ? null : 'no connection',
+    )
+    client.send([command], (outcome, replies) => {
+      if (outcome !== 'done')
+        this.world.fail(`${command.join(' ')} at cluster ${clusterId}: ${textOf(replies.at(-1))}`)
+      answer = replies
+    })
+    while (answer === null) this.world.run(1)
+    return answer
+  }
+
+  slotsOf(tag: string): number {
+    return slotOfKey(keyOf(tag, ''))
+  }
+}
+
+export function runSeed(seed: number, options: Partial<RunOptions> = {}): RunResult {
+  const simulation = new Simulation(seed, { ...defaultRun, ...options })
+  let failure: string | null = null
+  try {
+    simulation.run()
+  } catch (error) {
+    if (!(error instanceof SimulationError)) throw error
+    failure = error.message
+  }
+  const { world, ledger } = simulation
+  const operations = ledger.done + ledger.refused + ledger.unknown
+  return { seed, failure, trace: world.traceText, events: world.events.count, operations }
+}
+
+function textOf(reply: Reply | undefined): string {
+  return reply instanceof Error ? reply.message : JSON.stringify(reply)
+}

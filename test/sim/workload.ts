@@ -1,0 +1,175 @@
+/**
+ * What the clients do: few keys, many conflicts. In each of a few hash slots there are keys on which anything happens, whose
+ * only law is that all clusters agree in the end; and keys with a law of their own (see `ledger.ts`):
+ *
+ *     sum          only ever incremented, each time by an amount that no other increment has
+ *     grow         a set to which members are only added, each of them once
+ *     left, right  two counters that one MULTI moves oppositely
+ *     text         a string that is only SET and DELeted, to values that are written once
+ */
+import { slotOfKey } from '#protocol/slots/crc16.ts'
+import type { SeededRandom } from '#test/seed.ts'
+
+export type Law = 'none' | 'sum' | 'grow' | 'pair' | 'text' | 'flush'
+
+export interface Operation {
+  law: Law
+  /** Hash tag of its keys. */
+  tag: string
+  write: boolean
+  commands: string[][]
+  /** The amount, member or value that it brings. */
+  token: string
+}
+
+export const keyOf = (tag: string, name: string): string => `{${tag}}${name}`
+
+const freeNames = ['s', 'c', 'h', 't', 'm']
+const fields = ['f', 'g']
+const members = ['a', 'b', 'c']
+
+export class Workload {
+  readonly #random: SeededRandom
+  readonly tags: readonly string[]
+  readonly #flushing: boolean
+  #tokens = 0
+
+  constructor(random: SeededRandom, tags: readonly string[], flushing: boolean) {
+    this.#random = random
+    this.tags = tags
+    this.#flushing = flushing
+  }
+
+  next(): Operation {
+    const random = this.#random
+    const tag = random.pick(this.tags)
+    const key = (name: string) => keyOf(tag, name)
+    const operation = (law: Law, write: boolean, commands: string[][], token = ''): Operation => ({
+      law,
+      tag,
+      write,
+      commands,
+      token,
+    })
+    const x = random.below(100)
+    if (x < 50) return operation('none', true, [this.#free(tag)])
+    if (x < 54) return operation('none', true, this.#transaction(tag))
+    if (x < 64) {
+      const amount = `${1 + random.below(2 ** 31)}`
+      return operation('sum', true, [['INCRBY', key('sum'), amount]], amount)
+    }
+    if (x < 72) {
+      const member = `m${this.#tokens++}`
+      return operation('grow', true, [['SADD', key('grow'), member]], member)
+    }
+    if (x < 75) return operation('grow', false, [['SMEMBERS', key('grow')]])
+    if (x < 82) {
+      const amount = `${1 + random.below(2 ** 31)}`
+      const moves = [
+        ['INCRBY', key('left'), amount],
+        ['DECRBY', key('right'), amount],
+      ]
+      return operation('pair', true, [['MULTI'], ...moves, ['EXEC']], amount)
+    }
+    if (x < 86) return operation('pair', false, [['MGET', key('left'), key('right')]])
+    if (x < 92) {
+      const value = `v${this.#tokens++}`
+      return operation('text', true, [['SET', key('text'), value]], value)
+    }
+    if (x < 94) return operation('text', true, [['DEL', key('text')]])
+    if (x < 98 || !this.#flushing) return operation('text', false, [['GET', key('text')]])
+    return operation('flush', true, [['FLUSHALL']])
+  }
+
+  /** A write to a key without a law. */
+  #free(tag: string): string[] {
+    const random = this.#random
+    // Each name mostly keeps its type; `m` takes any.
+    const name = random.pick(freeNames)
+    const kind = name === 'm' || random.chance(0.05) ? random.pick(['s', 'c', 'h', 't']) : name
+    const key = keyOf(tag, name)
+    const any = random.below(10)
+    if (any === 0) return ['DEL', key]
+    if (any === 1)
+      return random.chance(0.6) ? ['PEXPIRE', key, `${100 + random.below(3_000)}`] : ['PERSIST', key]
+    if (kind === 's') return this.#onString(key)
+    if (kind === 'c') return this.#onCounter(key)
+    return kind === 'h' ? this.#onHash(key) : this.#onSet(key)
+  }
+
+  #onString(key: string): string[] {
+    const random = this.#random
+    const value = `v${this.#tokens++}`
+    switch (random.below(6)) {
+      case 0:
+        return ['APPEND', key, random.pick(['x', 'y'])]
+      case 1:
+        return ['SET', key, value, 'PX', `${100 + random.below(3_000)}`]
+      case 2:
+        return ['SET', key, value, 'KEEPTTL']
+      case 3:
+        return ['SET', key, `${random.below(100)}`, random.pick(['NX', 'XX'])]
+      case 4:
+        return ['GETDEL', key]
+      default:
+        return ['SET', key, value]
+    }
+  }
+
+  #onCounter(key: string): string[] {
+    const random = this.#random
+    switch (random.below(5)) {
+      case 0:
+        return ['SET', key, `${random.below(100)}`]
+      case 1:
+        return ['INCRBYFLOAT', key, `0.${1 + random.below(9)}`]
+      case 2:
+        return ['DECR', key]
+      default:
+        return ['INCRBY', key, `${1 + random.below(1000)}`]
+    }
+  }
+
+  #onHash(key: string): string[] {
+    const random = this.#random
+    const field = random.pick(fields)
+    switch (random.below(5)) {
+      case 0:
+        return ['HDEL', key, field]
+      case 1:
+      case 2:
+        return ['HINCRBY', key, field, `${1 + random.below(1000)}`]
+      default:
+        return ['HSET', key, field, `${random.below(100)}`]
+    }
+  }
+
+  #onSet(key: string): string[] {
+    const random = this.#random
+    switch (random.below(5)) {
+      case 0:
+        return ['SREM', key, random.pick(members)]
+      case 1:
+        return ['SPOP', key]
+      case 2:
+        return ['SADD', key, ...members]
+      default:
+        return ['SADD', key, random.pick(members)]
+    }
+  }
+
+  #transaction(tag: string): string[][] {
+    const count = 2 + this.#random.below(3)
+    return [['MULTI'], ...Array.from({ length: count }, () => this.#free(tag)), ['EXEC']]
+  }
+}
+
+/** Hash tags whose slots are spread over the whole range, so that every shard has one. */
+export function spreadTags(count: number): string[] {
+  const tags: string[] = []
+  for (let candidate = 0; tags.length < count; candidate++) {
+    const tag = candidate.toString(36)
+    if (Math.floor((slotOfKey(keyOf(tag, '')) * count) / 16384) === tags.length) tags.push(tag)
+  }
+  return tags
+}

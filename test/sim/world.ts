@@ -1,0 +1,325 @@
+/**
+ * A whole world under one seed: clusters of production shards, proxies and syncers, joined by simulated sockets, disks and
+ * clocks. Only what `main.ts` files do is played here: starting processes, and starting them again.
+ */
+import type { DatabaseConfig, MemberConfig, Persistence, ShardAddress, SyncTimings } from '#config/process.ts'
+import { evenRanges } from '#protocol/slots/slotMap.ts'
+import { syncAlpn } from '#protocol/sync/alpn.ts'
+import { DatabaseProxy } from '#proxy/proxy.ts'
+import { InvariantError } from '#runtime/invariant.ts'
+import type { Logger } from '#runtime/ports.ts'
+import { Shard, type ShardVariations } from '#server/shard.ts'
+import { Syncer } from '#syncer/syncer.ts'
+import type { SeededRandom } from '#test/seed.ts'
+import { EventQueue } from './eventQueue.ts'
+import { SimDisk } from './simDisk.ts'
+import { SimNetwork } from './simNetwork.ts'
+import { SimClock, SimProcess } from './simProcess.ts'
+
+export interface WorldOptions {
+  clusters: number
+  /** Per cluster: clusters may cut their slots differently. */
+  shards: number[]
+  persistence: Persistence
+  backlogBytesMax: number
+  linkInflightBytesMax: number
+  holdQueueBytesMax: number
+  /** The production parts, or wrong ones of a mutation. */
+  variations: ShardVariations
+}
+
+/** Everything is faster than in the real world, so that a run is short; the proportions are the same. */
+const timings: SyncTimings = {
+  heartbeatMs: 100,
+  linkDownMs: 600,
+  holdMs: 80,
+  futureHoldMs: 1000,
+  reconnectMinMs: 10,
+  reconnectMaxMs: 200,
+}
+
+const segmentBytesMax = 4096
+const noTls = { certificatePath: '', keyPath: '', authorityPath: '' }
+const figures = { memoryUsedBytes: 0, heapUsedBytes: 0, cpuUserMs: 0, cpuSystemMs: 0 }
+const traceLinesMax = 400
+
+export class SimulationError extends Error {}
+
+/** One shard through all its lives. */
+export class SimShard {
+  readonly cluster: SimCluster
+  readonly address: ShardAddress
+  readonly disk: SimDisk
+  /** It has been open once. */
+  initialised = false
+  process: SimProcess | null = null
+  shard: Shard | null = null
+
+  constructor(cluster: SimCluster, address: ShardAddress, disk: SimDisk) {
+    this.cluster = cluster
+    this.address = address
+    this.disk = disk
+  }
+
+  get name(): string {
+    return `${this.cluster.clusterId}/${this.address.index}`
+  }
+}
+
+export class SimCluster {
+  readonly world: World
+  readonly clusterId: number
+  readonly clock: SimClock
+  readonly shards: SimShard[]
+  readonly database: DatabaseConfig
+  proxyProcess: SimProcess | null = null
+  syncerProcess: SimProcess | null = null
+
+  constructor(world: World, database: DatabaseConfig) {
+    this.world = world
+    this.database = database
+    this.clusterId = database.clusterId
+    const { random } = world
+    this.clock = new SimClock(world.events, random.below(200) - 100, random.below(400) - 200)
+    this.shards = evenRanges(database.shardCount).map((range, index) => {
+      const address = { index, ranges: [range], socketPath: `/shard/${database.clusterId}/${index}` }
+      const disk = new SimDisk(random, () => 0.2 + random.below(40) / 10)
+      return new SimShard(this, address, disk)
+    })
+  }
+
+  /** Where it is on the network. */
+  get site(): number {
+    return this.clusterId
+  }
+
+  get addresses(): ShardAddress[] {
+    return this.shards.map((shard) => shard.address)
+  }
+
+  get clientPath(): string {
+    return `/client/${this.clusterId}`
+  }
+
+  startAll(): void {
+    for (const shard of this.shards) this.startShard(shard)
+    this.startProxy()
+    this.startSyncer()
+  }
+
+  startShard(of: SimShard): void {
+    const { world } = this
+    const process = this.#newProcess(`shard ${of.name}`)
+    const { persistence } = this.database
+    const { backlogBytesMax, linkInflightBytesMax, holdQueueBytesMax, variations } = world.options
+    const shard = new Shard(
+      {
+        ...of.address,
+        initialised: of.initialised,
+        database: { ...this.database, persistence },
+        limits: {
+          backlogBytesMax,
+          linkInflightBytesMax,
+          holdQueueBytesMax,
+          watchedKeysMax: 1000,
+          transactionCommandsMax: 1000,
+        },
+        timings,
+      },
+      {
+        ...this.#ports(process),
+        disk: of.disk.mount(process),
+        processFacts: () => figures,
+        fatal: (error) => world.fail(`${process.name} ends itself: ${error.message}`),
+      },
+      { segmentBytesMax, ...variations },
+    )
+    of.process = process
+    of.shard = shard
+    shard.open()
+    of.initialised = true
+    process.afterRun = () => world.onShardRan(of, shard)
+    process.onKill(() => {
+      shard.stop()
+      of.process = null
+      of.shard = null
+    })
+    world.network.listen(of.address.socketPath, process, this.site, (connection) => shard.accept(connection))
+    world.onShardOpened(of, shard)
+  }
+
+  startProxy(): void {
+    const process = this.#newProcess(`proxy ${this.clusterId}`)
+    this.proxyProcess = process
+    const { network } = this.world
+    const proxy = new DatabaseProxy(
+      {
+        role: 'proxy',
+        database: this.database,
+        worker: 0,
+        workerCount: 1,
+        shards: this.addresses,
+        tls: noTls,
+        limits: {
+          clientsMax: 1000,
+          requestBytesMax: 1 << 20,
+          pipelineMax: 1000,
+          outputPauseBytes: 1 << 20,
+          outputBytesMax: 1 << 24,
+          shardPendingMax: 1000,
+          transactionCommandsMax: 1000,
+        },
+      },
+      {
+        ...this.#ports(process),
+        net: network.net(process, this.site),
+        process: () => ({ processId: 1, residentBytes: 0, cpuUserMs: 0, cpuSystemMs: 0 }),
+      },
+    )
+    const addresses = { remoteAddress: '10.0.0.1:1', localAddress: '10.0.0.2:2' }
+    network.listen(this.clientPath, process, this.site, (connection) =>
+      proxy.accept(connection, { ...addresses, tls: null }),
+    )
+    network.listen(databaseAddress(this.database), process, this.site, (connection, caller) =>
+      // What TLS proves: the certificate is of the cluster that calls.
+      proxy.accept(connection, { ...addresses, tls: { alpn: syncAlpn, peerName: nameOf(caller.site) } }),
+    )
+  }
+
+  startSyncer(): void {
+    const process = this.#newProcess(`syncer ${this.clusterId}`)
+    this.syncerProcess = process
+    const syncer = new Syncer(
+      { role: 'syncer', database: this.database, shards: this.addresses, tls: noTls, timings },
+      `instance-${this.world.events.count}`,
+      {
+        ...this.#ports(process),
+        net: this.world.network.net(process, this.site),
+        onPeerOffset() {},
+      },
+    )
+    syncer.start()
+  }
+
+  #newProcess(name: string): SimProcess {
+    this.world.trace(`${name} starts`)
+    return new SimProcess(name, this.world.events, this.clock)
+  }
+
+  #ports(process: SimProcess) {
+    return {
+      clock: process,
+      timers: process,
+      random: this.world.random,
+      logger: this.world.loggerOf(process.name),
+    }
+  }
+}
+
+/** What looks on; see `observer.ts`. */
+export interface WorldWatch {
+  onShardOpened(of: SimShard, shard: Shard): void
+  /** A turn of the shard, or a part of one, has run. */
+  onShardRan(of: SimShard, shard: Shard): void
+}
+
+export class World {
+  readonly random: SeededRandom
+  readonly options: WorldOptions
+  readonly events = new EventQueue()
+  readonly network: SimNetwork
+  readonly clusters: SimCluster[]
+  readonly #trace: string[] = []
+  /** Log lines of the processes go into the trace, too. */
+  verbose = false
+  watch: WorldWatch | null = null
+
+  constructor(random: SeededRandom, options: WorldOptions) {
+    this.random = random
+    this.options = options
+    this.network = new SimNetwork(random)
+    this.network.splitting = true
+    const members: MemberConfig[] = Array.from({ length: options.clusters }, (_, i) => ({
+      clusterId: i + 1,
+      name: nameOf(i + 1),
+      host: `cluster-${i + 1}`,
+      port: 12000,
+    }))
+    this.clusters = members.map(({ clusterId, name, port }) => {
+      const database: DatabaseConfig = {
+        name: 'db',
+        guid: 'guid',
+        port,
+        bind: '0.0.0.0',
+        shardCount: options.shards[clusterId - 1] ?? 1,
+        persistence: options.persistence,
+        password: null,
+        causalConsistency: false,
+        clusterId,
+        clusterName: name,
+        members,
+      }
+      return new SimCluster(this, database)
+    })
+  }
+
+  get shards(): SimShard[] {
+    return this.clusters.flatMap((cluster) => cluster.shards)
+  }
+
+  start(): void {
+    for (const cluster of this.clusters) this.guard(() => cluster.startAll())
+  }
+
+  /** Lets time pass. */
+  run(durationMs: number): void {
+    const untilMs = this.events.nowMs + durationMs
+    this.guard(() => {
+      while (this.events.step(untilMs));
+    })
+  }
+
+  /** What a process can't survive is a failure of the run. */
+  guard(act: () => void): void {
+    try {
+      act()
+    } catch (error) {
+      if (error instanceof SimulationError) throw error
+      const kind = error instanceof InvariantError ? 'a process stopped' : 'a process crashed'
+      const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+      this.fail(`${kind}: ${text}`)
+    }
+  }
+
+  fail(reason: string): never {
+    throw new SimulationError(`at ${this.events.nowMs.toFixed(1)} ms: ${reason}`)
+  }
+
+  trace(line: string): void {
+    this.#trace.push(`${this.events.nowMs.toFixed(1).padStart(9)} ${line}`)
+    if (this.#trace.length > traceLinesMax && !this.verbose) this.#trace.shift()
+  }
+
+  get traceText(): string {
+    return this.#trace.join('\n')
+  }
+
+  onShardOpened(of: SimShard, shard: Shard): void {
+    this.watch?.onShardOpened(of, shard)
+  }
+
+  onShardRan(of: SimShard, shard: Shard): void {
+    this.watch?.onShardRan(of, shard)
+  }
+
+  loggerOf(name: string): Logger {
+    const log = (facts: Readonly<Record<string, unknown>>, message: string) => {
+      if (this.verbose) this.trace(`${name}: ${message} ${JSON.stringify(facts)}`)
+    }
+    return { debug() {}, info: log, warn: log, error: log }
+  }
+}
+
+const nameOf = (clusterId: number): string => `cluster-${clusterId}`
+
+const databaseAddress = ({ clusterId, port }: DatabaseConfig): string => `${nameOf(clusterId)}:${port}`
