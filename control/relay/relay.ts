@@ -116,7 +116,10 @@ class RelayedConnection {
     this.#forward.close()
     this.#backward.close()
     for (const socket of [this.#near, this.#far]) {
-      if (socket !== null && !socket.destroyed) socket.resetAndDestroy()
+      if (socket === null || socket.destroyed) continue
+      // A reset is refused while an end is on its way out (libuv), and the handle would stay open for ever.
+      if (socket.writableEnded) socket.destroy()
+      else socket.resetAndDestroy()
     }
     this.#onGone()
   }
