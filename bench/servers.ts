@@ -34,12 +34,14 @@ export async function answers(port: number, withinMs = 30_000): Promise<void> {
   const deadlineMs = performance.now() + withinMs
   while (performance.now() < deadlineMs) {
     const pong = await new Promise<boolean>((resolve) => {
-      const socket = createConnection({ port, host }, () => socket.write('PING\r\n'))
+      const socket = createConnection({ port, host }, () => socket.write('*1\r\n$4\r\nPING\r\n'))
       socket.once('data', (data) => {
         socket.destroy()
         resolve(data.toString().startsWith('+PONG'))
       })
       socket.once('error', () => resolve(false))
+      socket.setTimeout(1_000, () => socket.destroy())
+      socket.once('close', () => resolve(false))
     })
     if (pong) return
     await new Promise((resolve) => setTimeout(resolve, 20))

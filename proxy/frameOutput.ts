@@ -8,7 +8,7 @@ import type { Connection } from '#runtime/ports.ts'
 import type { Flushable, Turn } from './turn.ts'
 
 /** A busy turn does not wait for its end: so many frames or bytes go at once. */
-const flushFrames = 32
+const flushFrames = 48
 const flushBytes = 16 * 1024
 const blockBytes = 128 * 1024
 /** Copying a payload of this size costs more than a write of its own. */

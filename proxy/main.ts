@@ -6,6 +6,7 @@
 import type { FromAgent, ProxyConfig, ToAgent } from '#config/process.ts'
 import { DatabaseProxy, syncAlpn } from '#proxy/proxy.ts'
 import { AgentLink } from '#runtime/node/agentLink.ts'
+import { flushCompileCacheSoon } from '#runtime/node/compileCache.ts'
 import { nodeClock } from '#runtime/node/nodeClock.ts'
 import { type Listening, listenPort } from '#runtime/node/nodeListener.ts'
 import { nodeLogger } from '#runtime/node/nodeLogger.ts'
@@ -134,3 +135,4 @@ function processFigures() {
 }
 
 new ProxyProcess(processArguments())
+flushCompileCacheSoon()

@@ -18,7 +18,7 @@ import type { ProcessFigures, SessionHost } from './session/host.ts'
 import { ReplyMemory } from './session/replyMemory.ts'
 import { Session } from './session/session.ts'
 import { ShardLink } from './shardLink.ts'
-import { type RelayHost, SyncRelay } from './syncRelay.ts'
+import { peerOutgoingBytesMax, type RelayHost, SyncRelay } from './syncRelay.ts'
 import { Turn } from './turn.ts'
 
 /** By what a peer's syncer says in its TLS handshake that it is one. */
@@ -59,6 +59,7 @@ export class DatabaseProxy implements SessionHost, RelayHost {
   readonly limits: ClientLimits
   readonly requestLimits: { readonly authenticated: RequestLimits; readonly other: RequestLimits }
   idleMs = 0
+  peerOutgoingBytesMax = peerOutgoingBytesMax
   links: ShardLinks
   readonly router: Router
   readonly clock: Clock

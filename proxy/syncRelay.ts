@@ -35,7 +35,7 @@ import type { Turn } from './turn.ts'
 
 /** A subscribe, the largest message of a peer, names each slot with a vector: little more than a mebibyte. */
 export const peerFrameBytesMax = 4 * 1024 * 1024
-/** Messages that a peer does not read. */
+/** Usual limit of messages that a peer does not read. */
 export const peerOutgoingBytesMax = 512 * 1024 * 1024
 /** More than any pair of clusters has pairs of shards. */
 export const peerChannelsMax = 4096
@@ -48,6 +48,8 @@ export interface RelayHost {
   readonly timers: Timers
   readonly turn: Turn
   readonly logger: Logger
+  /** Messages that a peer does not read: it is disconnected. */
+  readonly peerOutgoingBytesMax: number
   onRelayClosed(relay: SyncRelay): void
 }
 
@@ -115,11 +117,9 @@ export class SyncRelay implements ConnectionHandler, RoomWaiter {
   /** A message of a shard for the peer. */
   send(tag: number, bytes: Uint8Array, start: number, end: number): void {
     this.#output.add(FrameKind.channelData, tag, 0, 0, noPrefix, bytes, start, end, false)
-    if (this.#output.unsentBytes <= peerOutgoingBytesMax) return
-    this.#host.logger.error(
-      { peer: this.peerName, peerOutgoingBytesMax },
-      'a peer does not read; disconnected',
-    )
+    const { peerOutgoingBytesMax: unreadBytesMax, logger } = this.#host
+    if (this.#output.unsentBytes <= unreadBytesMax) return
+    logger.error({ peer: this.peerName, unreadBytesMax }, 'a peer does not read; disconnected')
     this.#connection.destroy()
   }
 

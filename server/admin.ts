@@ -15,16 +15,16 @@ import {
   stampWallMs,
 } from '#protocol/sync/stamp.ts'
 import type { Clock } from '#runtime/ports.ts'
+import type { ClockLease } from '#server/log/lease.ts'
+import type { Log } from '#server/log/log.ts'
+import type { Replication } from '#server/sync/replication.ts'
+import { rangesCover } from '#server/sync/slotSet.ts'
 import type { Execution } from './execution.ts'
 import type { Expiry } from './expiry.ts'
 import type { WriteGates } from './gates.ts'
 import type { LocalState } from './localState.ts'
-import type { ClockLease } from './log/lease.ts'
-import type { Log } from './log/log.ts'
 import type { Requests } from './requests.ts'
 import type { ShardMember, ShardProcessFacts } from './shard.ts'
-import type { Replication } from './sync/replication.ts'
-import { rangesCover } from './sync/slotSet.ts'
 import type { Watches } from './watches.ts'
 
 /** A digest looks at everything: it is cut at so much a turn. */
@@ -92,7 +92,7 @@ export class Admin {
       stale: replication.stale,
       keys: db.size,
       expiringKeys: db.expiring,
-      averageTtlMs: 0,
+      averageTtlMs: Math.round(expiry.averageTtlMs),
       expiredKeys: expiry.expiredKeys,
       residues: db.residues,
       watchedKeys: watches.count,
@@ -185,11 +185,12 @@ export class Admin {
   }
 
   #syncFigures(): ShardInfo['sync'] {
-    const { replication, clock } = this.#parts
+    const { replication, state, clock } = this.#parts
     const { gate } = replication
     return {
       appliedRecords: gate.applied,
       duplicateRecords: gate.duplicates,
+      mergedSlotStates: state.mergedSlotStates,
       heldRecords: gate.heldCount,
       heldBytes: gate.heldBytes,
       holdOverflows: gate.overflows,
@@ -222,7 +223,7 @@ export class Admin {
       if (member === state.clock.origin) continue
       const intakes = [...replication.intakes].filter((intake) => intake.peer === member)
       const caughtUp = intakes.filter((intake) => intake.caughtUp)
-      const stamp = (o: Origin) => replication.acknowledgements.stamp(member, o)
+      const stamp = (o: Origin) => replication.acknowledgements.least(member, o)
       figures.push({
         clusterId,
         name,

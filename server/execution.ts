@@ -13,14 +13,14 @@ import type { StampClock } from '#protocol/sync/stamp.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { invariant } from '#runtime/invariant.ts'
 import type { Clock, Random } from '#runtime/ports.ts'
-import { CommandArguments } from './commands/arguments.ts'
-import type { CommandContext, Handler } from './commands/context.ts'
-import { handlers } from './commands/index.ts'
-import { checkFlush } from './commands/server.ts'
+import { CommandArguments } from '#server/commands/arguments.ts'
+import type { CommandContext, Handler } from '#server/commands/context.ts'
+import { handlers } from '#server/commands/index.ts'
+import { checkFlush } from '#server/commands/server.ts'
+import type { Log } from '#server/log/log.ts'
+import type { Keyspace } from '#server/store/keyspace.ts'
+import { Transaction } from '#server/store/transaction.ts'
 import type { WriteGates } from './gates.ts'
-import type { Log } from './log/log.ts'
-import type { Keyspace } from './store/keyspace.ts'
-import { Transaction } from './store/transaction.ts'
 import type { Watches, WatchingSession } from './watches.ts'
 
 /** A command that this shard can run, and how it fared. */
@@ -60,7 +60,7 @@ export interface ExecutionParts {
   clock: Clock
   random: Random
   /** Called before a command that writes is run, so that the clock lease covers its stamps. */
-  beforeWrite(): void
+  beforeWrite(nowMs: number): void
 }
 
 export class Execution {
@@ -115,7 +115,7 @@ export class Execution {
   refusal(runnable: Runnable): string | null {
     if (!runnable.isWrite) return null
     const { gates, beforeWrite } = this.#parts
-    if (gates.refusal === null) beforeWrite()
+    if (gates.refusal === null) beforeWrite(this.#nowMs)
     if (gates.refusal !== null) runnable.rejectedCalls++
     return gates.refusal
   }
@@ -165,7 +165,7 @@ export class Execution {
       return false
     }
     const { gates, watches, beforeWrite } = this.#parts
-    if (found.writes && gates.refusal === null) beforeWrite()
+    if (found.writes && gates.refusal === null) beforeWrite(this.#nowMs)
     if (found.writes && gates.refusal !== null) {
       reply.error(`EXECABORT Transaction discarded because of: ${gates.refusal}`)
       return false

@@ -5,8 +5,8 @@
  */
 import type { CommandSpec } from '#protocol/commands/index.ts'
 import type { Clock } from '#runtime/ports.ts'
+import type { Keyspace } from '#server/store/keyspace.ts'
 import type { Execution } from './execution.ts'
-import type { Keyspace } from './store/keyspace.ts'
 
 const sliceMs = 5
 

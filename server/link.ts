@@ -13,9 +13,9 @@ import {
   readJson,
 } from '#protocol/frames/hello.ts'
 import type { Connection, ConnectionHandler } from '#runtime/ports.ts'
+import type { SyncChannel } from '#server/sync/localShard.ts'
+import type { ChannelEnd } from '#server/sync/replication.ts'
 import { Outbox } from './outbox.ts'
-import type { SyncChannel } from './sync/localShard.ts'
-import type { ChannelEnd } from './sync/replication.ts'
 import type { WatchingSession } from './watches.ts'
 
 /** With more than this on its way out a link is not read from, until half of it has left. */

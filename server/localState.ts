@@ -15,15 +15,17 @@ import { originsMax, type Stamp, type StampClock } from '#protocol/sync/stamp.ts
 import { emptyVector, type SlotVectors, type VersionVector } from '#protocol/sync/versionVector.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { checkEffects } from '#server/crdt/effect.ts'
-import type { Log } from './log/log.ts'
-import type { Keyspace } from './store/keyspace.ts'
-import type { LocalLog, LocalShard } from './sync/localShard.ts'
+import type { Log } from '#server/log/log.ts'
+import type { Keyspace } from '#server/store/keyspace.ts'
+import type { LocalLog, LocalShard } from '#server/sync/localShard.ts'
 
 const noStamps = emptyVector()
 /** A buffer that grew beyond it is given back. */
 const recordBytesKept = 1024 * 1024
 
 export class LocalState implements LocalShard {
+  /** Slot states of peers joined in since the start. */
+  mergedSlotStates = 0
   readonly db: Keyspace
   readonly clock: StampClock
   readonly log: LocalLog
@@ -69,6 +71,7 @@ export class LocalState implements LocalShard {
   }
 
   merge(slot: number, label: VersionVector, bytes: Uint8Array, start: number, end: number): void {
+    this.mergedSlotStates++
     this.#merge(slot, label, bytes, start, end)
     const record = this.#record
     record.clear()

@@ -3,8 +3,10 @@
  * from the agent, reads its log, listens on its Unix socket and serves until it is told to stop. When the agent dies
  * the shard goes on with what it knows.
  */
+import { readFileSync } from 'node:fs'
 import type { FromAgent, ShardConfig, ToAgent } from '#config/process.ts'
 import { AgentLink } from '#runtime/node/agentLink.ts'
+import { flushCompileCacheSoon } from '#runtime/node/compileCache.ts'
 import { nodeClock } from '#runtime/node/nodeClock.ts'
 import { NodeDisk } from '#runtime/node/nodeDisk.ts'
 import { type Listening, listenUnix } from '#runtime/node/nodeListener.ts'
@@ -71,6 +73,7 @@ class ShardProcess {
         disk: new NodeDisk(config.directory),
         logger: this.#logger,
         processFacts,
+        bootId: bootId(),
         fatal: (error) => this.#fail(error),
       })
     } catch (error) {
@@ -153,6 +156,15 @@ class ShardProcess {
 
 const lastWordsMs = 50
 
+/** Empty where the system doesn't tell. */
+function bootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()
+  } catch {
+    return ''
+  }
+}
+
 function processFacts(): ShardProcessFacts {
   const { rss, heapUsed, external } = process.memoryUsage()
   const { user, system } = process.cpuUsage()
@@ -165,3 +177,4 @@ function processFacts(): ShardProcessFacts {
 }
 
 new ShardProcess(processArguments())
+flushCompileCacheSoon()

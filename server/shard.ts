@@ -12,24 +12,30 @@
 import type { ShardInfo } from '#protocol/frames/admin.ts'
 import { type Frame, FrameKind } from '#protocol/frames/frame.ts'
 import { type ChannelOpening, type Hello, jsonFrame } from '#protocol/frames/hello.ts'
-import { syncVersion } from '#protocol/sync/message.ts'
 import { originOfCluster, StampClock, stampAt } from '#protocol/sync/stamp.ts'
 import { invariant } from '#runtime/invariant.ts'
 import type { Clock, Connection, Disk, Logger, Random, Timers } from '#runtime/ports.ts'
+import { ClockLease, leaseRefusal } from '#server/log/lease.ts'
+import { Log, type Persistence, segmentBytesMaxDefault } from '#server/log/log.ts'
+import { LossMark } from '#server/log/lossMark.ts'
+import { Keyspace, type KeyspaceOptions } from '#server/store/keyspace.ts'
+import type { SyncChannel } from '#server/sync/localShard.ts'
+import {
+  type ChannelEnd,
+  Replication,
+  type ReplicationVariations,
+  type SyncTimings,
+} from '#server/sync/replication.ts'
 import { Admin } from './admin.ts'
+import { channelRefusal, helloRefusal } from './admission.ts'
 import { Execution } from './execution.ts'
 import { Expiry } from './expiry.ts'
 import { Flushing } from './flushing.ts'
 import { type ClockVerdict, WriteGates } from './gates.ts'
+import { Lateness } from './lateness.ts'
 import { Link, type LinkHost } from './link.ts'
 import { LocalState } from './localState.ts'
-import { ClockLease, leaseRefusal } from './log/lease.ts'
-import { Log, type Persistence } from './log/log.ts'
 import { Requests } from './requests.ts'
-import { Keyspace } from './store/keyspace.ts'
-import type { SyncChannel } from './sync/localShard.ts'
-import { type ChannelEnd, Replication, type SyncTimings } from './sync/replication.ts'
-import { rangesCover } from './sync/slotSet.ts'
 import { Watches } from './watches.ts'
 
 export interface ShardMember {
@@ -75,6 +81,8 @@ export interface ShardPorts {
   disk: Disk
   logger: Logger
   processFacts(): ShardProcessFacts
+  /** Another one each time the machine starts; absent or empty when it is not known. */
+  bootId?: string
   /** Going on would break a promise: the process must end. Nothing is sent any more. */
   fatal(error: Error): void
 }
@@ -82,7 +90,8 @@ export interface ShardPorts {
 export interface ShardVariations {
   segmentBytesMax?: number
   /** For the simulation: wrong parts, which it must notice. */
-  replicationParts?: ConstructorParameters<typeof Replication>[3]
+  newKeyspace?: (options: KeyspaceOptions) => Keyspace
+  replication?: ReplicationVariations
 }
 
 export const tickMs = 50
@@ -90,8 +99,6 @@ const housekeepingMs = 1000
 /** So many reply bytes, or bytes for the log, don't wait for the turn's end. */
 const earlyReplyBytes = 32 * 1024
 const earlyLogBytes = 4 * 1024 * 1024
-/** A turn that was late by more is told. */
-const loopLateWarnMs = 100
 
 export class Shard implements LinkHost {
   readonly runId: string
@@ -102,12 +109,14 @@ export class Shard implements LinkHost {
   readonly #stampClock: StampClock
   readonly #log: Log
   readonly #lease: ClockLease
+  readonly #lossMark: LossMark
   readonly #gates: WriteGates
   readonly #watches: Watches
   readonly #state: LocalState
   readonly #execution: Execution
   readonly #requests: Requests
   readonly #expiry: Expiry
+  readonly #lateness: Lateness
   readonly #links = new Set<Link>()
   /** With something to seal or send. */
   readonly #busyLinks = new Set<Link>()
@@ -119,8 +128,6 @@ export class Shard implements LinkHost {
   #stopped = false
   #tickDueMs = 0
   #housekeepingDueMs = 0
-  #loopLateMs = 0
-  #loopLateBeforeMs = 0
 
   constructor(options: ShardOptions, ports: ShardPorts, variations: ShardVariations = {}) {
     const { clock, random, disk, logger } = ports
@@ -131,10 +138,13 @@ export class Shard implements LinkHost {
     this.#members = database.members
     this.runId = newRunId(random)
     const origin = originOfCluster(database.clusterId)
-    this.#db = new Keyspace({ origin, ranges: ranges.map(({ first, last }) => ({ first, last })) })
+    const keyspace = { origin, ranges: ranges.map(({ first, last }) => ({ first, last })) }
+    this.#db = variations.newKeyspace?.(keyspace) ?? new Keyspace(keyspace)
     this.#stampClock = new StampClock(origin)
     this.#log = this.#newLog()
-    this.#lease = new ClockLease(disk, logger)
+    this.#lease = new ClockLease(disk, logger, ports.bootId ?? '')
+    this.#lossMark = new LossMark(disk, logger)
+    this.#lateness = new Lateness(logger)
     this.#gates = new WriteGates(options.index)
     this.#watches = new Watches(this.#db)
     this.#state = new LocalState(this.#db, this.#stampClock, this.#log, () => {
@@ -150,7 +160,7 @@ export class Shard implements LinkHost {
         watches: this.#watches,
         clock,
         random,
-        beforeWrite: () => this.#renewLease(),
+        beforeWrite: (nowMs) => this.#renewLease(nowMs),
       },
       limits.transactionCommandsMax,
     )
@@ -199,17 +209,19 @@ export class Shard implements LinkHost {
   *opening(): Generator<number, void, void> {
     const { clock, logger } = this.#ports
     const { index, initialised, database } = this.#options
-    const leaseEndMs = this.#lease.open()
+    const former = this.#lease.open()
     this.#db.nowMs = Math.floor(clock.wallMs())
     const recovered = yield* this.#log.recover((bytes, start, end, bytesLeft) =>
       this.#state.replay(bytes, start, end, bytesLeft),
     )
     const isKept = recovered.found && database.persistence !== 'none'
-    const isWhole = recovered.found && recovered.tear === null
+    const isWhole = recovered.found && recovered.tear === null && (recovered.closed || former.sameBoot)
     // With the whole log the clock goes on from its last stamp; else stamps may have been given that nobody here knows of.
-    if (!isWhole && leaseEndMs > 0) this.#stampClock.raise(stampAt(leaseEndMs, this.#stampClock.origin))
+    if (!isWhole && former.endMs > 0) this.#stampClock.raise(stampAt(former.endMs, this.#stampClock.origin))
     this.#gates.setLeaseFailure(leaseRefusal(() => this.#lease.renew(clock.wallMs(), this.#stampClock.last)))
-    this.#start(initialised && !isKept)
+    const lost = (initialised && !isKept) || this.#lossMark.isSet
+    if (lost && database.persistence !== 'none') this.#lossMark.set()
+    this.#start(lost)
     const { keys, stale } = { keys: this.#db.size, stale: this.replication.stale }
     logger.info({ shard: index, keys, position: recovered.end, stale, runId: this.runId }, 'shard is open')
   }
@@ -262,12 +274,7 @@ export class Shard implements LinkHost {
   }
 
   admission(hello: Hello): string | null {
-    const { database } = this.#options
-    if (hello.role === 'proxy') return null
-    if (hello.role !== 'syncer') return `a ${hello.role} has no business here`
-    if (hello.syncVersion !== syncVersion) return `sync version ${hello.syncVersion}, this is ${syncVersion}`
-    if (hello.guid === database.guid && hello.clusterId === database.clusterId) return null
-    return 'a syncer of another database or cluster'
+    return helloRefusal(hello, this.#options.database)
   }
 
   beginStep(): void {
@@ -275,8 +282,9 @@ export class Shard implements LinkHost {
   }
 
   execute(link: Link, frame: Frame): void {
+    const wasFlushing = this.#requests.isFlushing
     this.#requests.execute(link, frame)
-    if (this.#requests.isFlushing) this.#continueFlush()
+    if (this.#requests.isFlushing && !wasFlushing) this.#continueFlush()
     const early =
       link.outbox.replies.length > earlyReplyBytes || this.#log.end - this.#log.written > earlyLogBytes
     if (early) {
@@ -303,12 +311,10 @@ export class Shard implements LinkHost {
 
   openChannel(opening: ChannelOpening, channel: SyncChannel): ChannelEnd | string {
     const { index, ranges, database } = this.#options
+    const facts = { index, ranges, clusterId: database.clusterId, members: this.#members }
+    const refusal = channelRefusal(opening, facts)
+    if (refusal !== null) return refusal
     const { role, peer, shard } = opening
-    if (peer === database.clusterId || !this.#members.some((member) => member.clusterId === peer))
-      return `cluster ${peer} is no other member of the database`
-    if (opening.ranges.length === 0 || !rangesCover(opening.ranges, [ranges]))
-      return `shard ${index} doesn't own all these hash slots`
-    if (role === 'feed' && shard !== index) return `this is shard ${index}, not shard ${shard}`
     return role === 'feed'
       ? this.replication.openFeed(channel, peer, opening.ranges)
       : this.replication.openIntake(channel, peer, shard, opening.ranges)
@@ -330,14 +336,9 @@ export class Shard implements LinkHost {
     const { database, limits } = this.#options
     const { disk, clock, timers, logger } = this.#ports
     const { persistence, clusterId } = database
-    const { segmentBytesMax } = this.#variations
+    const { segmentBytesMax = segmentBytesMaxDefault } = this.#variations
     const log = new Log(
-      {
-        persistence,
-        clusterId,
-        backlogBytesMax: limits.backlogBytesMax,
-        ...(segmentBytesMax === undefined ? {} : { segmentBytesMax }),
-      },
+      { persistence, clusterId, backlogBytesMax: limits.backlogBytesMax, segmentBytesMax },
       { disk, clock, timers, logger, fatal: (error) => this.#die(error) },
     )
     log.onSynced = () => this.#synced()
@@ -351,10 +352,9 @@ export class Shard implements LinkHost {
   #start(stale: boolean): void {
     const { clock, timers, logger } = this.#ports
     const { index, ranges, database, limits, timings } = this.#options
-    const { clusterId } = database
     this.#replication = new Replication(
       {
-        clusterId,
+        clusterId: database.clusterId,
         members: this.#members.map((member) => member.clusterId),
         ranges: ranges.map(({ first, last }) => ({ first, last })),
         runId: this.runId,
@@ -363,8 +363,8 @@ export class Shard implements LinkHost {
         timings,
       },
       this.#state,
-      { clock, timers, logger, onRecovered: () => this.#gates.setStale(false) },
-      this.#variations.replicationParts,
+      { clock, timers, logger, onRecovered: () => this.#onRecovered() },
+      this.#variations.replication,
     )
     this.#gates.setStale(this.#replication.stale)
     this.#admin = new Admin({
@@ -384,7 +384,7 @@ export class Shard implements LinkHost {
       linkCount: () => this.#links.size,
       members: () => this.#members,
       processFacts: () => this.#ports.processFacts(),
-      loopLateMs: () => Math.max(this.#loopLateMs, this.#loopLateBeforeMs),
+      loopLateMs: () => this.#lateness.recentMs,
     })
     this.#scheduleTick()
   }
@@ -400,9 +400,9 @@ export class Shard implements LinkHost {
 
   #tick(): void {
     const nowMs = this.#ports.clock.monotonicMs()
-    this.#noteLateness(Math.floor(nowMs - this.#tickDueMs))
+    this.#lateness.note(Math.floor(nowMs - this.#tickDueMs))
     this.#execution.beginStep()
-    this.#renewLease()
+    this.#renewLease(this.#ports.clock.wallMs())
     if (this.#gates.refusal === null) this.#expiry.run()
     if (nowMs >= this.#housekeepingDueMs) {
       this.#housekeepingDueMs = nowMs + housekeepingMs
@@ -415,21 +415,23 @@ export class Shard implements LinkHost {
   #keepHouse(): void {
     const { replication } = this
     this.#admin?.measureRate()
-    this.#loopLateBeforeMs = this.#loopLateMs
-    this.#loopLateMs = 0
+    this.#lossMark.durable(this.#log.synced)
+    this.#expiry.sample()
+    this.#lateness.nextPeriod()
     if (replication.stale) return
     this.#db.dropResidues(replication.acknowledgements, (slot) => !replication.inTransfer(slot))
   }
 
-  #noteLateness(lateMs: number): void {
-    if (lateMs > this.#loopLateMs) this.#loopLateMs = lateMs
-    if (lateMs > loopLateWarnMs) this.#ports.logger.warn({ lateMs }, 'a turn took too long')
+  #onRecovered(): void {
+    this.#gates.setStale(false)
+    this.#lossMark.recovered(this.#log.end)
   }
 
   /** Before stamps are given: without a lease that covers them writes are refused. */
-  #renewLease(): void {
-    const { clock } = this.#ports
-    const failure = leaseRefusal(() => this.#lease.renew(clock.wallMs(), this.#stampClock.last))
+  #renewLease(nowMs: number): void {
+    const last = this.#stampClock.last
+    if (this.#lease.suffices(nowMs, last) && !this.#gates.diskFails) return
+    const failure = leaseRefusal(() => this.#lease.renew(nowMs, last))
     if (failure !== null || this.#gates.diskFails) this.#gates.setLeaseFailure(failure)
   }
 
@@ -475,6 +477,7 @@ export class Shard implements LinkHost {
 
   #synced(): void {
     if (this.#stopped || this.#log.persistence === 'none') return
+    this.#lossMark.durable(this.#log.synced)
     this.#release()
     this.#replication?.pump()
   }

@@ -6,7 +6,7 @@
  * As in Redis a key that had expired already when it was watched may be deleted without touching the watch: nothing that
  * the client could see has changed.
  */
-import type { Keyspace } from './store/keyspace.ts'
+import type { Keyspace } from '#server/store/keyspace.ts'
 
 interface Watch {
   readonly session: WatchingSession

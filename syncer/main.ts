@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { FromAgent, ToAgent } from '#config/process.ts'
 import { AgentLink } from '#runtime/node/agentLink.ts'
+import { flushCompileCacheSoon } from '#runtime/node/compileCache.ts'
 import { nodeClock } from '#runtime/node/nodeClock.ts'
 import { nodeLogger } from '#runtime/node/nodeLogger.ts'
 import { NodeNet } from '#runtime/node/nodeNet.ts'
@@ -59,3 +60,4 @@ function drain(): void {
 
 process.on('SIGTERM', drain)
 process.on('SIGINT', drain)
+flushCompileCacheSoon()

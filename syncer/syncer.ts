@@ -17,13 +17,20 @@ import { PeerLink, type PeerLinkListener } from './link/peerLink.ts'
 import { ShardLink, type ShardLinkListener } from './link/shardLink.ts'
 import { pairings } from './topology/pairing.ts'
 
-/**
- * Written to a shard of ours that has not been taken by it. Well above what feeds send before they wait for an
- * acknowledgement, so that it is reached by peers only that don't wait.
- */
-export const shardOutgoingBytesMax = 128 * 1024 * 1024
-/** Written to a peer that does not read: subscribes and acknowledgements are small. Its link is broken and dialled again. */
-export const peerOutgoingBytesMax = 64 * 1024 * 1024
+export interface SyncerLimits {
+  /**
+   * Written to a shard of ours and not taken by it: peers that send to it are not read. Well above what feeds send before
+   * they wait for an acknowledgement, so that only peers that don't wait come here.
+   */
+  shardOutgoingBytesMax: number
+  /** Written to a peer that does not read: subscribes and acknowledgements are small. Its link is dialled again. */
+  peerOutgoingBytesMax: number
+}
+
+export const defaultSyncerLimits: Readonly<SyncerLimits> = {
+  shardOutgoingBytesMax: 128 * 1024 * 1024,
+  peerOutgoingBytesMax: 64 * 1024 * 1024,
+}
 
 export interface SyncerPorts extends LinkPorts {
   /** A peer's clock minus ours, and the round trip. */
@@ -52,6 +59,7 @@ export interface SyncerStatus {
 export class Syncer implements PeerLinkListener, ShardLinkListener {
   readonly #instance: string
   readonly #ports: SyncerPorts
+  readonly #limits: SyncerLimits
   #config: SyncerConfig
   #hello: Hello
   readonly #shards = new Map<number, ShardLink>()
@@ -60,7 +68,13 @@ export class Syncer implements PeerLinkListener, ShardLinkListener {
   readonly #pairs = new Set<ChannelPair>()
 
   /** `instance` names this process; another one after every start. */
-  constructor(config: SyncerConfig, instance: string, ports: SyncerPorts) {
+  constructor(
+    config: SyncerConfig,
+    instance: string,
+    ports: SyncerPorts,
+    limits: SyncerLimits = defaultSyncerLimits,
+  ) {
+    this.#limits = limits
     this.#config = config
     this.#instance = instance
     this.#ports = ports
@@ -203,6 +217,7 @@ export class Syncer implements PeerLinkListener, ShardLinkListener {
   }
 
   #checkBuffers(shard: ShardLink, peer: PeerLink, toPeer: boolean): void {
+    const { peerOutgoingBytesMax, shardOutgoingBytesMax } = this.#limits
     if (toPeer) {
       if (peer.link.bufferedBytes > peerOutgoingBytesMax) peer.link.break('it does not read')
     } else if (shard.link.bufferedBytes > shardOutgoingBytesMax) peer.hold(shard.index)

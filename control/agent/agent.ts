@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import type { ClockState, ToAgent } from '#config/process.ts'
+import { MendableError } from '#control/contract/mendableError.ts'
 import type { NodeStatus, ProcessStatus } from '#control/contract/status.ts'
 import type { ConfigStore } from '#control/store/configStore.ts'
 import { completeDatabase, differences, importRefusal } from '#control/store/databaseImport.ts'
@@ -12,9 +13,13 @@ import { isInitialised } from '#control/store/storeState.ts'
 import { processStartTime } from '#control/supervisor/pidFile.ts'
 import type { ProcessHost } from '#control/supervisor/processHost.ts'
 import { Supervisor, type WantedProcess } from '#control/supervisor/supervisor.ts'
+import { unreachable } from '#runtime/invariant.ts'
+import { compileCacheVariable } from '#runtime/node/compileCache.ts'
 import { logLevelVariable } from '#runtime/node/nodeLogger.ts'
 import type { Clock, Logger, Timers } from '#runtime/ports.ts'
 import { AgentSocket } from './agentSocket.ts'
+import { claimDirectory, databaseDirectory, guidOf } from './databaseDirectory.ts'
+import { agentSocketName } from './nodeDirectory.ts'
 import type { NodeFile } from './nodeFile.ts'
 import { type NodeProcess, nodeProcesses } from './nodeProcesses.ts'
 import { reloaded } from './reload.ts'
@@ -153,12 +158,18 @@ export class Agent {
       this.#tellDifferences()
       return
     }
-    const complete = databases.map((database) => {
-      const before = store.state.databases.find(({ name }) => name === database.name)
-      return completeDatabase(database, node.cluster, proxy.bind, () => before?.guid ?? randomUUID())
-    })
+    const directoryOf = (name: string) => databaseDirectory(this.#options.file.dataDirectory, name)
+    const complete = databases.map((database) =>
+      completeDatabase(
+        database,
+        node.cluster,
+        proxy.bind,
+        () => guidOf(directoryOf(database.name)) ?? randomUUID(),
+      ),
+    )
     const refusal = importRefusal(store.state.databases, complete, node.cluster)
-    if (refusal !== null) throw new Error(refusal)
+    if (refusal !== null) throw new MendableError(refusal)
+    for (const { name, guid } of complete) claimDirectory(directoryOf(name), guid)
     await new Promise<void>((resolve, reject) => {
       store.commit({ kind: 'import', databases: complete }, (error) =>
         error === null ? resolve() : reject(error),
@@ -197,7 +208,10 @@ export class Agent {
           reports: true,
           command,
           arguments: [...leading, '--agent', this.socketPath, '--role', role, '--name', name],
-          environment: { [logLevelVariable]: this.#settings.node.logLevel },
+          environment: {
+            [logLevelVariable]: this.#settings.node.logLevel,
+            [compileCacheVariable]: process.env[compileCacheVariable] ?? join(dataDirectory, 'cache'),
+          },
           logPath: join(dataDirectory, 'log', `${id.replaceAll('/', '-')}.log`),
         }
       }),
@@ -206,6 +220,8 @@ export class Agent {
 
   #onHello(id: string, pid: number): boolean {
     if (!this.#supervisor.claim(id, { id, pid, startTime: processStartTime(pid) })) return false
+    // What an earlier process of this name said is history.
+    this.#statuses.delete(id)
     const process = this.#processes.get(id)
     if (process === undefined) return true
     this.#socket.send(id, { type: 'config', config: process.config })
@@ -226,6 +242,8 @@ export class Agent {
       case 'peerOffset':
         this.#clock.peerOffset(message.peer, message.offsetMs, message.delayMs)
         break
+      default:
+        unreachable(message)
     }
   }
 
@@ -246,5 +264,3 @@ export class Agent {
     }
   }
 }
-
-export const agentSocketName = 'agent.sock'

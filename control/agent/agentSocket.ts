@@ -6,6 +6,7 @@ import type { AgentReply } from '#control/contract/requests.ts'
 import type { NodeStatus } from '#control/contract/status.ts'
 import type { Logger } from '#runtime/ports.ts'
 import { JsonLines, type JsonObject } from './jsonLines.ts'
+import { listening } from './listening.ts'
 
 /** Processes of a node and those who ask for the status, at the same time. */
 export const agentConnectionsMax = 2_000
@@ -54,9 +55,8 @@ export class AgentSocket {
   async listen(): Promise<void> {
     // Left behind by an agent that was killed; the lock on the directory says that none is there now.
     rmSync(this.#path, { force: true })
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject)
-      this.#server.listen(this.#path, resolve)
+    await listening(this.#server, { path: this.#path }, (error) => {
+      this.#logger.error({ error: error.message }, 'a connection to the agent socket is lost')
     })
   }
 

@@ -4,9 +4,10 @@ import { dirname, resolve } from 'node:path'
 import { parse } from 'toml'
 import { load, problemLines } from '#config/load.ts'
 import type { NodeSettings } from '#config/schema.ts'
+import { MendableError } from '#control/contract/mendableError.ts'
 
 /** The file can't be used; the message has a line for each thing that is wrong with it. */
-export class NodeFileError extends Error {}
+export class NodeFileError extends MendableError {}
 
 export interface NodeFile {
   path: string

@@ -1,4 +1,4 @@
-/** Which processes a node runs for its databases, and what each is told. Pure. */
+/** Which processes a node runs for its databases, and what each is told. */
 import type {
   DatabaseConfig,
   MemberConfig,
@@ -7,9 +7,12 @@ import type {
   ShardConfig,
 } from '#config/process.ts'
 import type { NodeSettings } from '#config/schema.ts'
+import { MendableError } from '#control/contract/mendableError.ts'
 import { isInitialised, type StoredDatabase, type StoreState } from '#control/store/storeState.ts'
 import { evenRanges } from '#protocol/slots/slotMap.ts'
 import type { TlsIdentity } from '#runtime/ports.ts'
+
+import { databaseDirectory } from './databaseDirectory.ts'
 
 export interface NodeProcess {
   /** Such as `shard/db1/0`. */
@@ -46,7 +49,7 @@ function databaseProcesses(
   const processes = shards.map((address): NodeProcess => {
     const name = `${stored.name}/${address.index}`
     const initialised = isInitialised(state, stored.guid, address.index)
-    const directory = `${paths.dataDirectory}/databases/${stored.name}/shard-${address.index}`
+    const directory = `${databaseDirectory(paths.dataDirectory, stored.name)}/shard-${address.index}`
     const config: ShardConfig = {
       role: 'shard',
       database,
@@ -87,7 +90,8 @@ function databaseConfig(settings: NodeSettings, stored: StoredDatabase): Databas
   )
   const { cluster } = settings.node
   const own = members.find(({ name }) => name === cluster)
-  if (own === undefined) throw new Error(`${cluster} (node.cluster) is no member of database ${stored.name}`)
+  if (own === undefined)
+    throw new MendableError(`${cluster} (node.cluster) is no member of database ${stored.name}`)
   return {
     name: stored.name,
     guid: stored.guid,

@@ -10,11 +10,9 @@ import { nodeLogger } from '#runtime/node/nodeLogger.ts'
 import { NodeTimers } from '#runtime/node/nodeTimers.ts'
 import type { Logger } from '#runtime/ports.ts'
 import { Agent, type AgentPorts } from './agent.ts'
+import { lockFileName, pidDirectoryName } from './nodeDirectory.ts'
 import { type NodeFile, readNodeFile } from './nodeFile.ts'
 import { prepareSocketDirectory, removeSockets, socketDirectory } from './socketDirectory.ts'
-
-export const lockFileName = 'agent.pid'
-export const pidDirectoryName = 'run'
 
 export interface RunAgentOptions {
   configPath: string
@@ -31,7 +29,16 @@ export async function runAgent(options: RunAgentOptions): Promise<void> {
   mkdirSync(dataDirectory, { recursive: true, mode: 0o700 })
   const unlock = lockDirectory(join(dataDirectory, lockFileName), 'agent')
   const sockets = socketDirectory(dataDirectory)
-  prepareSocketDirectory(sockets)
+  try {
+    prepareSocketDirectory(sockets)
+    await serve(options, file, sockets)
+  } finally {
+    removeSockets(sockets, dataDirectory)
+    unlock()
+  }
+}
+
+async function serve(options: RunAgentOptions, file: NodeFile, sockets: string): Promise<void> {
   const { agent, host } = makeAgent(options, file, sockets)
   const reload = () => {
     const next = readNodeFile(options.configPath)
@@ -46,8 +53,6 @@ export async function runAgent(options: RunAgentOptions): Promise<void> {
     process.on('SIGHUP', () => guardReload(reload, file))
     agent.start(options.reimport).catch(reject)
   })
-  removeSockets(sockets, dataDirectory)
-  unlock()
 }
 
 function makeAgent(options: RunAgentOptions, file: NodeFile, sockets: string) {

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, lstatSync, mkdirSync, readdirSync, realpathSync, rmdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { MendableError } from '#control/contract/mendableError.ts'
 
 /** `sun_path` has 108 bytes on Linux and 104 on others, a zero at the end included. */
 export const socketPathBytesMax = 103
@@ -21,7 +22,9 @@ export function socketDirectory(directory: string, temporary = tmpdir()): string
     const short = join(parent, `antipode-${hash}`)
     if (fits(short)) return short
   }
-  throw new Error(`no short enough directory for the sockets of ${directory}: set TMPDIR to a shorter one`)
+  throw new MendableError(
+    `no short enough directory for the sockets of ${directory}: set TMPDIR to a shorter one`,
+  )
 }
 
 const fits = (path: string): boolean => Buffer.byteLength(path) + 1 + socketNameBytesMax <= socketPathBytesMax
@@ -32,7 +35,7 @@ export function prepareSocketDirectory(path: string): void {
   const facts = lstatSync(path)
   const user = process.getuid?.() ?? facts.uid
   if (!facts.isDirectory() || facts.uid !== user) {
-    throw new Error(`${path} is not a directory of this user; remove it`)
+    throw new MendableError(`${path} is not a directory of this user; remove it`)
   }
 }
 

@@ -19,7 +19,6 @@ import {
 } from '#control/lab/labFile.ts'
 import { labSocketPath } from '#control/lab/labSocket.ts'
 import { clearRun, stopLeftovers } from '#control/lab/leftovers.ts'
-import { runLab } from '#control/lab/runLab.ts'
 import { lockOwner } from '#control/supervisor/directoryLock.ts'
 import { statusText } from './statusText.ts'
 
@@ -107,6 +106,7 @@ async function upHere(options: UpOptions, places: CliPlaces, defaultDirectory: s
     if (!options.background) console.log(line)
     else if (process.connected) process.send?.(line)
   }
+  const { runLab } = await import('#control/lab/runLab.ts')
   const run = runLab({
     directory,
     wish,

@@ -2,13 +2,10 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command } from 'commander'
-import { NodeFileError } from '#control/agent/nodeFile.ts'
-import { runAgent } from '#control/agent/runAgent.ts'
-import { startNodeClock } from '#control/clock/clockService.ts'
-import { LabError } from '#control/lab/labFile.ts'
-import { StoreDamage } from '#control/store/configStore.ts'
-import { DirectoryInUse } from '#control/supervisor/directoryLock.ts'
+import { MendableError } from '#control/contract/mendableError.ts'
+import { flushCompileCacheSoon } from '#runtime/node/compileCache.ts'
 import { addLabCommands } from './labCommands.ts'
+import { addNodeCommands } from './nodeCommands.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 
@@ -40,19 +37,22 @@ program
     false,
   )
   .action(async ({ config, reimport }: { config: string; reimport: boolean }) => {
+    // Loaded when needed: `antipode lab cut` should not take the time that an agent takes.
+    const { runAgent } = await import('#control/agent/runAgent.ts')
+    const { startNodeClock } = await import('#control/clock/clockService.ts')
     await runAgent({ configPath: config, reimport, version, programs, startClock: startNodeClock })
   })
 
+addNodeCommands(program)
 addLabCommands(program, { root, agentProgram: [process.execPath, import.meta.filename, 'agent'] })
 
-/** What the user can mend is told in a line or two, without a trace of calls. */
-const isForUser = (error: unknown): error is Error =>
-  [LabError, NodeFileError, StoreDamage, DirectoryInUse].some((kind) => error instanceof kind)
-
+flushCompileCacheSoon()
 try {
   await program.parseAsync()
+  // What has been stopped must not keep the process by a handle that it forgot.
+  process.exit(0)
 } catch (error) {
-  if (!isForUser(error)) throw error
+  if (!(error instanceof MendableError)) throw error
   console.error(error.message)
-  process.exitCode = 1
+  process.exit(1)
 }

@@ -1,5 +1,12 @@
 /** The status of a lab for people. Pure. */
-import type { ClusterStatus, LabStatus, LinkStatus, ProcessStatus } from '#control/contract/status.ts'
+import type {
+  ClusterStatus,
+  LabStatus,
+  LinkStatus,
+  PeerFigures,
+  ProcessStatus,
+} from '#control/contract/status.ts'
+import type { ShardInfo } from '#protocol/frames/admin.ts'
 
 export function statusText(lab: LabStatus): string {
   const state = lab.waitingFor.length === 0 ? 'ready' : `waiting for ${lab.waitingFor.join(', ')}`
@@ -25,10 +32,26 @@ function clockText({ state, offsetMs, source }: { state: string; offsetMs: numbe
     : `${state} (${offsetMs.toFixed(1)} ms from ${source})`
 }
 
-function processRow({ id, state, pid, restarts, status, lastEnd }: ProcessStatus): string[] {
-  const stale = status['stale'] === true ? 'stale' : ''
+function processRow(process: ProcessStatus): string[] {
+  const { id, state, pid, restarts, lastEnd } = process
   const end = lastEnd === null ? '' : `last ended with ${lastEnd}`
-  return [id, state, pidText(pid), restartsText(restarts), [stale, end].filter(Boolean).join(', ')]
+  const remarks = [...shardRemarks(process), ...syncerRemarks(process), end]
+  return [id, state, pidText(pid), restartsText(restarts), remarks.filter(Boolean).join(', ')]
+}
+
+function shardRemarks({ role, status }: ProcessStatus): string[] {
+  const { keys, stale, sync } = status as Partial<ShardInfo>
+  if (role !== 'shard' || sync === undefined) return []
+  const members = sync.members.map(
+    ({ name, caughtUp }) => `${caughtUp ? 'in sync' : 'not in sync'} with ${name}`,
+  )
+  return [`${keys} keys`, stale === true ? 'stale' : '', ...members]
+}
+
+function syncerRemarks({ role, status }: ProcessStatus): string[] {
+  const { peers } = status as { peers?: readonly PeerFigures[] }
+  if (role !== 'syncer' || peers === undefined) return []
+  return peers.map(({ name, state, error }) => `${name} ${state}${error === null ? '' : ` (${error})`}`)
 }
 
 const pidText = (pid: number | null): string => (pid === null ? '-' : String(pid))

@@ -17,6 +17,14 @@ export interface ProcessStatus {
   status: Readonly<Record<string, unknown>>
 }
 
+/** Of what a syncer tells about itself. */
+export interface PeerFigures {
+  name: string
+  state: string
+  /** Why it is not up. */
+  error: string | null
+}
+
 export interface MemberStatus {
   clusterId: number
   name: string

@@ -1,7 +1,7 @@
 /** Ends a process of a lab the hard way, by its pid file: it works while agents are down, too. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { pidDirectoryName } from '#control/agent/runAgent.ts'
+import { pidDirectoryName } from '#control/agent/nodeDirectory.ts'
 import { isAlive, PidDirectory, type PidRecord, signalProcess } from '#control/supervisor/pidFile.ts'
 import { clusterName, LabError } from './labFile.ts'
 import { labDatabase } from './nodeToml.ts'

@@ -6,17 +6,17 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'toml'
 import { load, problemLines } from '#config/load.ts'
-import { agentSocketName } from '#control/agent/agent.ts'
 import { ask } from '#control/agent/jsonLines.ts'
-import { lockFileName, pidDirectoryName } from '#control/agent/runAgent.ts'
+import { agentSocketName, lockFileName, pidDirectoryName } from '#control/agent/nodeDirectory.ts'
 import { socketDirectory } from '#control/agent/socketDirectory.ts'
 import { ensureCertificates } from '#control/certificates/certificates.ts'
-import type { LabRequest } from '#control/contract/requests.ts'
+import type { AgentRequest, LabRequest } from '#control/contract/requests.ts'
 import type { ClusterStatus, LabStatus, LinkStatus, NodeStatus } from '#control/contract/status.ts'
 import { Relay, wholeLink } from '#control/relay/relay.ts'
 import { lockOwner } from '#control/supervisor/directoryLock.ts'
 import { NodeProcessHost } from '#control/supervisor/processHost.ts'
 import { Supervisor, type WantedProcess } from '#control/supervisor/supervisor.ts'
+import { compileCacheVariable } from '#runtime/node/compileCache.ts'
 import { nodeClock } from '#runtime/node/nodeClock.ts'
 import { NodeTimers } from '#runtime/node/nodeTimers.ts'
 import type { Logger } from '#runtime/ports.ts'
@@ -67,6 +67,10 @@ export class Lab {
         logger: options.logger,
       },
     )
+  }
+
+  get logger(): Logger {
+    return this.#options.logger
   }
 
   get shape(): LabFile {
@@ -145,7 +149,9 @@ export class Lab {
     const ports: Record<string, number> = {}
     for (const { from, to } of linksOf(this.#file)) {
       const name = linkName(from, to)
-      const relay = new Relay(host, databasePort(this.#file, to))
+      const relay = new Relay(host, databasePort(this.#file, to), (error) => {
+        this.#options.logger.error({ link: name, error: error.message }, 'a connection over a relay is lost')
+      })
       this.#relays.set(name, relay)
       const before = this.#file.relayPorts[name] ?? 0
       ports[name] = await relay.listen((await isFree(before)) ? before : 0)
@@ -174,7 +180,7 @@ export class Lab {
       id: `agent/${clusterName(number)}`,
       command,
       arguments: [...leading, '--config', join(directory, 'node.toml'), '--reimport'],
-      environment: {},
+      environment: { [compileCacheVariable]: join(this.#options.directory, 'cache') },
       logPath: join(directory, 'log', 'agent.log'),
       stopRank: 0,
       reports: false,
@@ -213,7 +219,7 @@ export class Lab {
 export async function nodeStatus(clusterDirectory: string): Promise<NodeStatus | null> {
   try {
     const socketPath = join(socketDirectory(clusterDirectory), agentSocketName)
-    const reply = await ask(socketPath, { type: 'status' }, agentAnswerMs)
+    const reply = await ask(socketPath, { type: 'status' } satisfies AgentRequest, agentAnswerMs)
     return reply['type'] === 'status' ? (reply['status'] as NodeStatus) : null
   } catch {
     // It starts, or it was killed; the supervisor knows more.

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { Persistence } from '#config/process.ts'
 import { clusterIdMax, databasePortMax, databasePortMin, databasePortsExcluded } from '#config/schema.ts'
 import { parseLine } from '#control/agent/jsonLines.ts'
+import { MendableError } from '#control/contract/mendableError.ts'
 
 export const labFileName = 'lab.json'
 export const labLogName = 'lab.log'
@@ -41,7 +42,7 @@ export const defaultShape: LabShape = {
 }
 
 /** What the user asked for can't be done; the message says why and what to do instead. */
-export class LabError extends Error {}
+export class LabError extends MendableError {}
 
 export const clusterNumbers = ({ clusters }: LabShape): number[] =>
   Array.from({ length: clusters }, (_, i) => i + 1)

@@ -3,6 +3,7 @@ import { rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { JsonLines, type JsonObject } from '#control/agent/jsonLines.ts'
+import { listening } from '#control/agent/listening.ts'
 import { socketDirectory } from '#control/agent/socketDirectory.ts'
 import type { LabReply, LabRequest } from '#control/contract/requests.ts'
 
@@ -15,6 +16,7 @@ export const labSocketPath = (directory: string): string => join(socketDirectory
 export async function serveLab(
   socketPath: string,
   handle: (request: LabRequest) => Promise<LabReply>,
+  onError: (error: Error) => void,
 ): Promise<Server> {
   const server = createServer((socket) => {
     const lines: JsonLines = new JsonLines(
@@ -27,10 +29,7 @@ export async function serveLab(
   })
   server.maxConnections = connectionsMax
   rmSync(socketPath, { force: true })
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(socketPath, resolve)
-  })
+  await listening(server, { path: socketPath }, onError)
   return server
 }
 

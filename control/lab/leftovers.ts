@@ -1,7 +1,7 @@
 /** Processes of a lab whose own process is gone, or whose agents could not stop them. */
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { pidDirectoryName } from '#control/agent/runAgent.ts'
+import { pidDirectoryName } from '#control/agent/nodeDirectory.ts'
 import { removeSockets, socketDirectory } from '#control/agent/socketDirectory.ts'
 import { isAlive, PidDirectory, type PidRecord, signalProcess } from '#control/supervisor/pidFile.ts'
 import { labFileName, labLockName, labLogName } from './labFile.ts'
@@ -59,6 +59,6 @@ export function clearRun(directory: string): void {
 
 /** Removes what labs make in their directory, and nothing else. */
 export function clearLab(directory: string): void {
-  const names = [labFileName, labLogName, 'tls', pidDirectoryName, ...clusterDirectories(directory)]
+  const names = [labFileName, labLogName, 'tls', 'cache', pidDirectoryName, ...clusterDirectories(directory)]
   for (const name of names) rmSync(join(directory, name), { recursive: true, force: true })
 }

@@ -18,7 +18,7 @@ import {
 import { labSocketPath, serveLab } from './labSocket.ts'
 import { clearLab, stopLeftovers } from './leftovers.ts'
 
-const readyLookMs = 50
+const readyLookMs = 100
 /** What is still waited for is told when it has taken so long, and then again. */
 const waitingTellMs = 3_000
 
@@ -104,7 +104,11 @@ async function serveUntil(lab: Lab, directory: string, options: RunLabOptions, s
   try {
     await lab.start()
     options.onStarted(lab.shape)
-    const server = await serveLab(labSocketPath(directory), (request) => handle(lab, stop, request))
+    const server = await serveLab(
+      labSocketPath(directory),
+      (request) => handle(lab, stop, request),
+      (error) => lab.logger.error({ error: error.message }, 'a request to the lab is lost'),
+    )
     if (await becomesReady(lab, stop, options)) options.onReady()
     await stop.wished
     server.close()

@@ -4,6 +4,7 @@
  * as a dial over a dead link does.
  */
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
+import { listening } from '#control/agent/listening.ts'
 import { DelayLine } from './delayLine.ts'
 
 /** Connections over one link at the same time; one more is closed at once. */
@@ -25,10 +26,13 @@ export class Relay {
   readonly #targetPort: number
   readonly #server: Server
   readonly #pairs = new Set<RelayedConnection>()
+  readonly #onError: (error: Error) => void
   #state = wholeLink
 
-  constructor(host: string, targetPort: number) {
+  /** `onError` hears of connections that could not be accepted. */
+  constructor(host: string, targetPort: number, onError: (error: Error) => void) {
     this.#host = host
+    this.#onError = onError
     this.#targetPort = targetPort
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (near) => this.#accept(near))
     this.#server.maxConnections = relayConnectionsMax
@@ -36,10 +40,7 @@ export class Relay {
 
   /** Port 0: any free one. Resolves to the port. */
   async listen(port: number): Promise<number> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject)
-      this.#server.listen(port, this.#host, () => resolve())
-    })
+    await listening(this.#server, { port, host: this.#host }, this.#onError)
     const address = this.#server.address()
     return address !== null && typeof address === 'object' ? address.port : port
   }

@@ -14,6 +14,7 @@
  */
 import { crc32 } from 'node:zlib'
 import { parseLine } from '#control/agent/jsonLines.ts'
+import { MendableError } from '#control/contract/mendableError.ts'
 import { type Disk, DiskError, type Logger } from '#runtime/ports.ts'
 import { applyChange, type Change, emptyState, type StoreState } from './storeState.ts'
 
@@ -25,7 +26,7 @@ const journalHeader = 'antipode-config-journal 1'
 export const journalBytesMax = 256 * 1024
 
 /** The store can't be read; the message says what and where. */
-export class StoreDamage extends Error {}
+export class StoreDamage extends MendableError {}
 
 interface Snapshot {
   sequence: number

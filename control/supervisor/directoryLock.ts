@@ -1,13 +1,14 @@
 /** One process at a time on a directory, by a file with the owner's pid and start time. */
 import { closeSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
+import { MendableError } from '#control/contract/mendableError.ts'
 import { formatPidRecord, isAlive, type PidRecord, parsePidRecord, processStartTime } from './pidFile.ts'
 
 /** Somebody else, who lives, has the directory. */
-export class DirectoryInUse extends Error {
+export class DirectoryInUse extends MendableError {
   readonly pid: number
 
   constructor(path: string, pid: number) {
-    super(`${path} is held by process ${pid}`)
+    super(`${path} is held by process ${pid}, and there can be one only`)
     this.pid = pid
   }
 }

@@ -88,6 +88,8 @@ export const hashCommands = {
     geo: 'effect',
     geoNote:
       'Concurrent increments of all clusters add up, as exact decimals; an HSET or HDEL takes away only the increments it had seen.',
+    difference:
+      'Sums are exact decimals with at most 17 digits behind the point: 80-bit floats leave noise there. Numbers in hexadecimal are refused.',
     since: '2.6.0',
     complexity: 'O(1)',
     summary:
@@ -163,6 +165,7 @@ export const hashCommands = {
     reply: 'single',
     geo: 'local',
     geoNote: 'Reads what this cluster has; writes of other clusters show once they have arrived.',
+    difference: 'A negative count goes down to -1048576.',
     since: '6.2.0',
     complexity: 'O(N) where N is the number of fields returned',
     summary: 'Returns one or more random fields from a hash.',

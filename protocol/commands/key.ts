@@ -187,6 +187,8 @@ export const keyCommands = {
         geo: 'local',
         geoNote:
           'Tells the encoding Redis would use; it depends on the value alone, so clusters agree once they are in sync.',
+        difference:
+          'Follows from the present content alone: a value that has been larger may be told as `embstr` or `listpack` again.',
         since: '2.2.3',
         complexity: 'O(1)',
         summary: 'Returns the internal encoding of a Redis object.',

@@ -23,6 +23,8 @@ export const setCommands = {
     reply: 'single',
     geo: 'effect',
     geoNote: 'An add wins over a concurrent removal; adds of all clusters are united.',
+    difference:
+      'Adding a member that is there is a write too, which survives a concurrent SREM: so it touches a watched key.',
     since: '1.0.0',
     history: [['2.4.0', 'Accepts multiple `member` arguments.']],
     complexity:
@@ -206,6 +208,7 @@ export const setCommands = {
     reply: 'single',
     geo: 'local',
     geoNote: 'Reads what this cluster has; writes of other clusters show once they have arrived.',
+    difference: 'A negative count goes down to -1048576.',
     since: '1.0.0',
     history: [['2.6.0', 'Added the optional `count` argument.']],
     complexity:

@@ -27,6 +27,7 @@ export const stringCommands = {
     reply: 'single',
     geo: 'effect',
     geoNote: 'Sets the whole resulting value: of two concurrent changes one wins, they are not spliced.',
+    difference: 'The longest value has 24 bytes less than 512 MiB.',
     since: '2.0.0',
     complexity:
       'O(1). The amortized time complexity is O(1) assuming the appended value is small and the already present value is of any size, since the dynamic string library used by Redis will double the free space available on every reallocation.',
@@ -202,6 +203,8 @@ export const stringCommands = {
     geo: 'effect',
     geoNote:
       'Concurrent increments and decrements of all clusters add up; a SET or DEL takes away only the increments it had seen. Sums are exact decimals, the same everywhere.',
+    difference:
+      'Sums are exact decimals with at most 17 digits behind the point: 80-bit floats leave noise there. Numbers in hexadecimal are refused.',
     since: '2.6.0',
     complexity: 'O(1)',
     summary:
@@ -378,6 +381,7 @@ export const stringCommands = {
     reply: 'single',
     geo: 'effect',
     geoNote: 'Sets the whole resulting value: of two concurrent changes one wins, they are not spliced.',
+    difference: 'The longest value has 24 bytes less than 512 MiB.',
     since: '2.2.0',
     complexity:
       'O(1), not counting the time taken to copy the new string in place. Usually, this string is very small so the amortized complexity is O(1). Otherwise, complexity is O(M) with M being the length of the value argument.',

@@ -121,6 +121,7 @@ export interface ShardInfo {
   sync: {
     appliedRecords: number
     duplicateRecords: number
+    mergedSlotStates: number
     heldRecords: number
     heldBytes: number
     holdOverflows: number

@@ -7,15 +7,15 @@
  *     feed -> intake    operations   records of kind 1, back to back
  *     feed -> intake    slotState    slot u16 | part varint | flags u8 | [label vector, when part = 0] | bytes
  *     feed -> intake    caughtUp     round varint
- *     feed -> intake    heartbeat    flags u8 | applied vector
+ *     feed -> intake    heartbeat    flags u8 | count varint | (first u16, last u16, applied vector)*
  *     intake -> feed    acknowledge  received varint
  *     intake -> feed    need         slot u16
  *     feed -> intake    behind       -
  *     staleRuns := count u8 | (clusterId u8, runId text)*
  *
  * Order is what gives them their meaning. A plan answers the subscribe of the same round, and what follows it follows from
- * the vectors in that subscribe. A heartbeat with a non-empty vector proves that everything its sender issued before it took
- * that vector has been sent on this channel before. `received` counts the bytes of operations and slotState messages since
+ * the vectors in that subscribe. A heartbeat that names slots proves that everything its sender issued in them before it took
+ * the vector has been sent on this channel before. `received` counts the bytes of operations and slotState messages since
  * the channel was opened: it is flow control and proves nothing. Exactly-once comes from the chains in the records.
  */
 import { ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
@@ -97,11 +97,19 @@ export interface SlotStatePart {
   end: number
 }
 
+/** What a shard has applied in a run of slots: per origin, everything up to a stamp. */
+export interface AppliedRange {
+  /** First and last hash slot, both included. */
+  first: number
+  last: number
+  applied: VersionVector
+}
+
 export interface Heartbeat {
   kind: 'heartbeat'
   stale: boolean
-  /** Per origin, the stamp up to which the sender has everything; all zero when it proves nothing. */
-  applied: VersionVector
+  /** Ascending, without overlap; none: it shows that the link lives and proves nothing. */
+  ranges: AppliedRange[]
 }
 
 export type Message =
@@ -173,10 +181,15 @@ export function writeCaughtUp(writer: ByteWriter, round: number): void {
   writer.varint(round)
 }
 
-export function writeHeartbeat(writer: ByteWriter, stale: boolean, applied: VersionVector): void {
+export function writeHeartbeat(writer: ByteWriter, stale: boolean, ranges: readonly AppliedRange[]): void {
   writer.u8(MessageKind.heartbeat)
   writer.u8(stale ? MessageFlag.stale : 0)
-  writeVector(writer, applied)
+  writer.varint(ranges.length)
+  for (const { first, last, applied } of ranges) {
+    writer.u16(first)
+    writer.u16(last)
+    writeVector(writer, applied)
+  }
 }
 
 export function writeAcknowledge(writer: ByteWriter, received: number): void {
@@ -280,9 +293,18 @@ function readSlotStatePart(reader: ByteReader, bytes: Uint8Array, end: number): 
 
 function readHeartbeat(reader: ByteReader): Heartbeat {
   const stale = (reader.u8() & MessageFlag.stale) !== 0
-  const applied = emptyVector()
-  readVector(reader, applied)
-  return { kind: 'heartbeat', stale, applied }
+  const ranges: AppliedRange[] = []
+  let behind = 0
+  for (let count = reader.varint(); count > 0; count--) {
+    const first = readSlot(reader)
+    const last = readSlot(reader)
+    if (first < behind || last < first) throw new FormatError(`hash slots ${first} to ${last} in a heartbeat`)
+    const applied = emptyVector()
+    readVector(reader, applied)
+    ranges.push({ first, last, applied })
+    behind = last + 1
+  }
+  return { kind: 'heartbeat', stale, ranges }
 }
 
 function readVersion(reader: ByteReader): void {

@@ -75,7 +75,9 @@ export function writePart(
   effectsLength: number,
 ): void {
   const origin = originOf(first)
-  invariant(previous < first && first <= last, 'stamps of a part rise', { slot, first, last, previous })
+  if (!(previous < first && first <= last)) {
+    invariant(false, 'stamps of a part rise', { slot, first, last, previous })
+  }
   writer.u16(slot)
   writer.f64(first)
   writer.varint((last - first) / stampStep)

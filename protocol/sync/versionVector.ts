@@ -49,6 +49,15 @@ export class SlotVectors {
     return this.#stamps.subarray(slot * originsMax, (slot + 1) * originsMax)
   }
 
+  /** The first slot in [first, last] in which anything was applied; -1: there is none. */
+  firstOccupied(first: number, last: number): number {
+    const end = (last + 1) * originsMax
+    for (let at = first * originsMax; at < end; at++) {
+      if (this.#stamps[at] !== 0) return Math.floor(at / originsMax)
+    }
+    return -1
+  }
+
   /** The greatest stamp applied in the slot, of any origin. */
   greatest(slot: number): Stamp {
     let greatest = 0

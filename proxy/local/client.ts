@@ -2,7 +2,7 @@
 import { writeHelp } from '#protocol/commands/describe.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { RequestScanner } from '#protocol/resp/requestScanner.ts'
-import type { Client } from '../clients.ts'
+import type { Client } from '#proxy/clients.ts'
 import type { LocalCall, LocalCommand } from './call.ts'
 import { clientLine } from './clientLine.ts'
 import { checkClientText } from './clientText.ts'

@@ -1,5 +1,5 @@
 /** One client as CLIENT LIST and CLIENT INFO show it, with the fields of Redis 7.2 in their order. */
-import type { Client } from '../clients.ts'
+import type { Client } from '#proxy/clients.ts'
 
 /** What Redis counts and this process has no counterpart of is 0; `fd` is -1, as for Redis's clients without a socket. */
 export function clientLine(client: Client, nowMs: number): string {

@@ -6,7 +6,7 @@
 import type { ClientLimits } from '#config/process.ts'
 import { globMatches } from '#protocol/commands/globPattern.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
-import type { SessionHost } from '../session/host.ts'
+import type { SessionHost } from '#proxy/session/host.ts'
 import type { LocalCommand } from './call.ts'
 
 interface Setting {
@@ -131,7 +131,7 @@ function failure(name: string, why: string): ReplyError {
 /** All are set or none. */
 const SET: LocalCommand = ({ args, reply, host }) => {
   if (args.argumentCount > namesMax) throw new ReplyError(errors.syntax)
-  if (args.argumentCount % 2 !== 0) throw new ReplyError(errors.wrongArity('config|set'))
+  if (args.argumentCount % 2 !== 0) throw new ReplyError(errors.syntax)
   const chosen = new Map<string, { setting: Setting; value: string }>()
   for (let i = 2; i < args.argumentCount; i += 2) {
     const given = args.text(i)

@@ -1,6 +1,6 @@
 /** CRDT DIGEST: one digest of the whole database, the same whatever the number of shards. */
 import type { ShardDigest } from '#protocol/frames/admin.ts'
-import type { ShardAnswer } from '../routing/question.ts'
+import type { ShardAnswer } from '#proxy/routing/question.ts'
 import type { LocalCommand } from './call.ts'
 
 /** An answer without `slots` is a refusal. */

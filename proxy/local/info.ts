@@ -3,8 +3,8 @@
  * Fields have Redis's names where they mean the same; what has no counterpart here is left out rather than invented.
  */
 import type { ShardInfo } from '#protocol/frames/admin.ts'
-import type { ShardAnswer } from '../routing/question.ts'
-import type { SessionHost } from '../session/host.ts'
+import type { ShardAnswer } from '#proxy/routing/question.ts'
+import type { SessionHost } from '#proxy/session/host.ts'
 import type { LocalCommand } from './call.ts'
 import { clockFields, crdtFields } from './infoReplication.ts'
 import { antipodeVersion, compatibleVersion } from './version.ts'

@@ -17,6 +17,7 @@ export function crdtFields({ host, shards, missingShards }: InfoFacts): InfoFiel
     ['crdt_writes_refused', refused],
     ['crdt_shards_missing', missingShards.join(',')],
     ['crdt_effect_reqs', sum(shards, ({ sync }) => sync.appliedRecords)],
+    ['crdt_merge_reqs', sum(shards, ({ sync }) => sync.mergedSlotStates)],
     ['crdt_ovc_filtered_effect_reqs', sum(shards, ({ sync }) => sync.duplicateRecords)],
     ['crdt_held_records', sum(shards, ({ sync }) => sync.heldRecords)],
     ['crdt_held_bytes', sum(shards, ({ sync }) => sync.heldBytes)],

@@ -1,5 +1,7 @@
 /** One request that several shards answer: waits for all parts, then hands them over in order. */
-import type { ReplyTarget } from '../shardLink.ts'
+
+import type { ReplyTarget } from '#proxy/shardLink.ts'
+import { copyOf } from '#runtime/bytes/bytes.ts'
 
 export class FanOut implements ReplyTarget {
   readonly #parts: Uint8Array[]
@@ -13,7 +15,7 @@ export class FanOut implements ReplyTarget {
   }
 
   onReply(part: number, bytes: Uint8Array, start: number, end: number): void {
-    this.#parts[part] = bytes.slice(start, end)
+    this.#parts[part] = copyOf(bytes, start, end)
     if (--this.#left === 0) this.#finish(this.#parts)
   }
 }

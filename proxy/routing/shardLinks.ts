@@ -2,7 +2,7 @@
 import type { ShardAddress } from '#config/process.ts'
 import { slotCount } from '#protocol/slots/crc16.ts'
 import { SlotMap } from '#protocol/slots/slotMap.ts'
-import type { ShardLink } from '../shardLink.ts'
+import type { ShardLink } from '#proxy/shardLink.ts'
 
 export interface LinkedShard {
   readonly address: ShardAddress

@@ -5,7 +5,8 @@
  */
 import { replyElements } from '#protocol/resp/replyScanner.ts'
 import { ReplyWriter } from '#protocol/resp/replyWriter.ts'
-import type { ReplyTarget } from '../shardLink.ts'
+import type { ReplyTarget } from '#proxy/shardLink.ts'
+import { copyOf } from '#runtime/bytes/bytes.ts'
 import type { TransactionQueue } from './transactionQueue.ts'
 
 /** Runs one of the queue's own commands and gives its reply, now or later. */
@@ -34,7 +35,7 @@ export class ExecReply implements ReplyTarget {
     let next = 0
     const count = replyElements(bytes, start, end, (from, to) => {
       while (own.has(next)) next++
-      this.#elements[next++] = bytes.slice(from, to)
+      this.#elements[next++] = copyOf(bytes, from, to)
     })
     if (count === this.#queue.shardCount) this.runLocals()
     else this.#output.onReply(this.#place, bytes, start, end)

@@ -9,12 +9,12 @@
  * A client that does not read: at `outputPauseBytes` nothing is read from it, at `outputBytesMax` it is disconnected.
  */
 import type { ClientLimits } from '#config/process.ts'
+import type { ReplyTarget } from '#proxy/shardLink.ts'
+import type { Flushable, Turn } from '#proxy/turn.ts'
 import { copyBytes } from '#runtime/bytes/bytes.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { invariant } from '#runtime/invariant.ts'
 import type { Connection } from '#runtime/ports.ts'
-import type { ReplyTarget } from '../shardLink.ts'
-import type { Flushable, Turn } from '../turn.ts'
 import { outputBufferBytes, type ReplyMemory } from './replyMemory.ts'
 
 export interface OutputOwner {

@@ -3,6 +3,7 @@
  * those that the proxy answers itself are kept apart with their place, and run when the shard has answered.
  */
 import type { CommandSpec } from '#protocol/commands/index.ts'
+import { copyOf } from '#runtime/bytes/bytes.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 
 export interface QueuedLocal {
@@ -43,7 +44,7 @@ export class TransactionQueue {
   }
 
   addLocal(spec: CommandSpec, bytes: Uint8Array, start: number, end: number): void {
-    this.locals.push({ place: this.count, spec, bytes: bytes.slice(start, end) })
+    this.locals.push({ place: this.count, spec, bytes: copyOf(bytes, start, end) })
     this.#localBytes += end - start
     this.count++
   }

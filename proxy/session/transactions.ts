@@ -6,9 +6,9 @@ import type { CommandSpec } from '#protocol/commands/index.ts'
 import { errors } from '#protocol/resp/errors.ts'
 import type { ReplyWriter } from '#protocol/resp/replyWriter.ts'
 import { RequestScanner } from '#protocol/resp/requestScanner.ts'
-import { runLocally } from '../local/run.ts'
-import { crossSlot, requestSlot } from '../routing/requestSlot.ts'
-import type { ReplyPlace, RoutedRequest, Routing } from '../routing/router.ts'
+import { runLocally } from '#proxy/local/run.ts'
+import { crossSlot, requestSlot } from '#proxy/routing/requestSlot.ts'
+import type { ReplyPlace, RoutedRequest, Routing } from '#proxy/routing/router.ts'
 import { ExecReply } from './exec.ts'
 import type { SessionHost } from './host.ts'
 import type { Session } from './session.ts'
@@ -40,12 +40,11 @@ export class SessionTransactions {
 
   /** A command was answered with an error before it ran; returns what to say. */
   onRefused(text: string, spec: CommandSpec | null): string {
-    if (this.queue === null) return text
     if (spec?.name === 'EXEC') {
       this.discard()
       return `EXECABORT Transaction discarded because of: ${text.replace(/^ERR /, '')}`
     }
-    this.queue.isFailed = true
+    if (this.queue !== null) this.queue.isFailed = true
     return text
   }
 

@@ -6,7 +6,7 @@
  */
 import net, { type Socket } from 'node:net'
 import { StringDecoder } from 'node:string_decoder'
-import type { Logger } from '../ports.ts'
+import type { Logger } from '#runtime/ports.ts'
 
 export const redialMinMs = 50
 export const redialMaxMs = 1000

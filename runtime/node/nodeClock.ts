@@ -1,4 +1,4 @@
-import type { Clock } from '../ports.ts'
+import type { Clock } from '#runtime/ports.ts'
 
 export const nodeClock: Clock = {
   wallMs: () => Date.now(),

@@ -7,7 +7,7 @@
  * - The other side's end of writing ends the connection, unless the owner wants to answer first (`onEnd`).
  */
 import type { Socket } from 'node:net'
-import type { Connection, ConnectionHandler } from '../ports.ts'
+import type { Connection, ConnectionHandler } from '#runtime/ports.ts'
 
 /** How long a closed connection waits for the other side's end. */
 export const lingerMs = 1000

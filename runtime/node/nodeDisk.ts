@@ -5,9 +5,9 @@
  */
 import fs from 'node:fs'
 import path from 'node:path'
-import { allocate } from '../bytes/bytes.ts'
-import { invariant } from '../invariant.ts'
-import { type Disk, DiskError } from '../ports.ts'
+import { allocate } from '#runtime/bytes/bytes.ts'
+import { invariant } from '#runtime/invariant.ts'
+import { type Disk, DiskError } from '#runtime/ports.ts'
 
 /** Files kept open for appending. */
 export const openFilesMax = 8

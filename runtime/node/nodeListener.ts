@@ -8,7 +8,7 @@
 import fs from 'node:fs'
 import net, { type Server, type Socket } from 'node:net'
 import tls, { type TLSSocket } from 'node:tls'
-import type { Connection, Logger, TlsIdentity } from '../ports.ts'
+import type { Connection, Logger, TlsIdentity } from '#runtime/ports.ts'
 import { NodeConnection } from './nodeConnection.ts'
 import { readIdentity, type TlsCredentials } from './nodeNet.ts'
 

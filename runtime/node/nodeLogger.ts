@@ -1,5 +1,5 @@
 import { pino } from 'pino'
-import type { Logger } from '../ports.ts'
+import type { Logger } from '#runtime/ports.ts'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 

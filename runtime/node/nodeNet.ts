@@ -2,7 +2,7 @@
 import fs from 'node:fs'
 import net, { type Socket } from 'node:net'
 import tls, { type TLSSocket } from 'node:tls'
-import type { Connection, ConnectionHandler, Net, Target, TlsIdentity } from '../ports.ts'
+import type { Connection, ConnectionHandler, Net, Target, TlsIdentity } from '#runtime/ports.ts'
 import { NodeConnection } from './nodeConnection.ts'
 
 /** Reaching the other side and, with TLS, knowing who it is. */

@@ -1,4 +1,4 @@
-import type { Random } from '../ports.ts'
+import type { Random } from '#runtime/ports.ts'
 
 /** For jitter and random members, not for secrets. */
 export const nodeRandom: Random = {

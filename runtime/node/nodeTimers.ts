@@ -3,7 +3,7 @@
  * sockets that had something to read. What is asked for while it runs runs in the same pass, so a reply that waits for a
  * write that waits for a batch leaves in one turn; after `passesMax` passes the sockets get their chance again.
  */
-import type { Timers } from '../ports.ts'
+import type { Timers } from '#runtime/ports.ts'
 
 const passesMax = 8
 

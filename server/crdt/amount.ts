@@ -28,7 +28,7 @@ export class Decimal {
 export type Amount = number | Decimal
 
 /** Digits kept behind the point. */
-export const scaleMax = 17
+const scaleMax = 17
 /** Longer texts are no numbers, as in Redis (`MAX_LONG_DOUBLE_CHARS`). */
 export const amountTextMax = 5119
 /** The greatest power of ten that an 80-bit float holds. */

@@ -27,13 +27,13 @@ export interface FieldReset {
 /** Draws of a random field before the first live one is taken. */
 const drawsMax = 64
 
-export type Field = Stamped<Strnum>
+type Field = Stamped<Strnum>
 
 export class HashState {
   /** Fields with a live value. */
   size = 0
-  /** Fields that may hold baselines of reset counters. */
-  readonly residueFields: Set<string> = new Set()
+  /** Fields that hold baselines of reset counters. */
+  residueFields: Set<string> | undefined = undefined
   readonly #fields: Dictionary<Field> = new Dictionary()
 
   get live(): boolean {
@@ -181,7 +181,7 @@ export class HashState {
 
   #settle(name: string, field: Field, state: Strnum, wasLive: boolean): void {
     this.size += (state.live ? 1 : 0) - (wasLive ? 1 : 0)
-    if (state.hasResidue) this.residueFields.add(name)
+    this.#noteResidue(name, state.hasResidue)
     if (state.nothing) this.#fields.delete(name)
     else setContent(field, state)
   }
@@ -230,18 +230,24 @@ export class HashState {
 
   /** Forgets the reset entries that `mayForget` names. Returns whether some are left. */
   forget(mayForget: (entry: CounterEntry) => boolean): boolean {
-    for (const name of this.residueFields) {
+    for (const name of this.residueFields ?? []) {
       const field = this.#fields.get(name)
-      if (field !== undefined && typeof field.content !== 'string') {
-        const state = field.content
-        state.forget(mayForget)
-        if (state.nothing) this.#fields.delete(name)
-        else setContent(field, state)
-        if (state.hasResidue) continue
-      }
-      this.residueFields.delete(name)
+      if (field === undefined || typeof field.content === 'string') continue
+      const state = field.content
+      state.forget(mayForget)
+      if (state.nothing) this.#fields.delete(name)
+      else setContent(field, state)
+      this.#noteResidue(name, state.hasResidue)
     }
-    return this.residueFields.size > 0
+    return this.residueFields !== undefined
+  }
+
+  #noteResidue(name: string, held: boolean): void {
+    if (held) {
+      this.residueFields ??= new Set()
+      this.residueFields.add(name)
+    } else if (this.residueFields?.delete(name) && this.residueFields.size === 0)
+      this.residueFields = undefined
   }
 
   // ---- codec

@@ -59,22 +59,33 @@ export class KeyState {
   /** Of a key with two live types; forgotten at each change. */
   #visibleConflict: KeyType | undefined = undefined
 
-  /** The state that a single text stands for: one write, which is also the TTL write "none". */
-  static ofText(text: string, stamp: Stamp): KeyState {
+  /** The state that one SET leaves; without a TTL (Infinity) it is itself the TTL write "none". */
+  static ofText(text: string, stamp: Stamp, expireAtMs: number): KeyState {
     const state = new KeyState()
     const string = new Strnum()
-    string.siblings = [new Sibling(stamp, text, false)]
+    const ttlApart = expireAtMs !== Number.POSITIVE_INFINITY
+    string.siblings = [new Sibling(stamp, text, ttlApart)]
     state.string = string
+    if (ttlApart) state.ttl = [{ stamp, expireAtMs }]
     return state
   }
 
-  /** The write that is the whole state, if one is. */
-  get onlyText(): Sibling | undefined {
-    if (this.hash !== undefined || this.set !== undefined || this.ttl.length > 0) return undefined
-    const string = this.string
-    if (string === undefined || string.siblings.length !== 1 || string.entries.length > 0) return undefined
+  /** The write that is the whole state, its TTL included, if one is. */
+  get onlyWrite(): Sibling | undefined {
+    const { string, ttl } = this
+    if (this.hash !== undefined || this.set !== undefined || ttl.length > 1 || string === undefined) {
+      return undefined
+    }
     const sibling = string.siblings[0]
-    return sibling?.ttlApart === false ? sibling : undefined
+    if (sibling === undefined || string.siblings.length > 1 || string.entries.length > 0) return undefined
+    const [ttlWrite] = ttl
+    const ofOneWrite =
+      ttlWrite === undefined
+        ? !sibling.ttlApart
+        : sibling.ttlApart &&
+          ttlWrite.stamp === sibling.stamp &&
+          ttlWrite.expireAtMs !== Number.POSITIVE_INFINITY
+    return ofOneWrite ? sibling : undefined
   }
 
   // ---- what shows
@@ -106,7 +117,7 @@ export class KeyState {
 
   /** Residues of counters. */
   get hasBaselines(): boolean {
-    return this.string?.hasResidue === true || (this.hash !== undefined && this.hash.residueFields.size > 0)
+    return this.string?.hasResidue === true || this.hash?.residueFields !== undefined
   }
 
   visibleType(): KeyType | undefined {

@@ -13,7 +13,7 @@ import type { Random } from '#runtime/ports.ts'
 import { Dictionary } from './dictionary.ts'
 
 /** Several: ascending. */
-export type Dots = Stamp | readonly Stamp[]
+type Dots = Stamp | readonly Stamp[]
 
 export class SetState {
   readonly #members: Dictionary<Dots> = new Dictionary()

@@ -11,7 +11,7 @@ import type { VersionVector } from '#protocol/sync/versionVector.ts'
 const lowLimit = 2 ** 26
 
 export class Stamped<Full> {
-  /** A text stands for the state that has this one register sibling and nothing else. */
+  /** A text stands for the state that one write leaves. */
   content: string | Full
   #high: number
   #low: number
@@ -22,7 +22,7 @@ export class Stamped<Full> {
     this.#low = (stamp - this.#high * lowLimit) | 0
   }
 
-  /** Of the text; without meaning when the content is a full state. */
+  /** Of that write; without meaning when the content is a full state. */
   get stamp(): Stamp {
     return this.#high * lowLimit + this.#low
   }

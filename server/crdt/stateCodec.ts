@@ -87,13 +87,13 @@ function readEntry(reader: ByteReader): CounterEntry {
   return entry
 }
 
-export function writeReset(writer: ByteWriter, reset: CounterReset): void {
+function writeReset(writer: ByteWriter, reset: CounterReset): void {
   writer.f64(reset.last)
   writer.varint((reset.last - reset.from) / stampStep)
   writeAmount(writer, reset.sum)
 }
 
-export function readReset(reader: ByteReader): CounterReset {
+function readReset(reader: ByteReader): CounterReset {
   const last = readStamp(reader)
   const from = last - reader.varint() * stampStep
   if (from <= 0) throw new FormatError('counter entry from before the epoch')

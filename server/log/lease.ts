@@ -4,7 +4,11 @@
  * when the wall clock was set back meanwhile, the clock starts at the lease's end: no stamp is ever given twice, or after
  * a greater one. Two operations of one stamp would silently be one at the peers.
  *
- * The file `clock.lease`: magic 'antclock' | version u32 | entry*, entry := end f64 (milliseconds since 1970) | crc u32.
+ * Which of these it is can't be seen from a log: a power cut may take its end and leave it looking whole. But a process that
+ * dies while the machine goes on leaves all it has written in the page cache. So the lease also names the boot of the machine.
+ *
+ * The file `clock.lease`: magic 'antclock' | version u32 | boot 40 bytes | crc u32 | entry*, where
+ * entry := end f64 (milliseconds since 1970) | crc u32.
  * The greatest entry holds; a torn one at the end was never relied on. Renewals are appended and synced in the background,
  * well before they are needed; only after a step of the wall clock (or a long turn) must a turn wait for one.
  *
@@ -12,9 +16,9 @@
  * should lose for that long.
  */
 
-import { type Stamp, stampWallMs } from '#protocol/sync/stamp.ts'
+import { type Stamp, stampAt, stampWallMs } from '#protocol/sync/stamp.ts'
 import { ByteReader } from '#runtime/bytes/byteReader.ts'
-import { crc32, latin1 } from '#runtime/bytes/bytes.ts'
+import { bytesOf, crc32, latin1 } from '#runtime/bytes/bytes.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { type Disk, DiskError, type Logger } from '#runtime/ports.ts'
 
@@ -30,14 +34,27 @@ const waitBelowMs = 500
 const leaseFileBytesMax = 64 * 1024
 
 const magic = 'antclock'
-const headerBytes = 12
+/** An identifier of the boot, filled up with zeros. */
+const bootBytes = 40
+const headerBytes = 12 + bootBytes + 4
 const entryBytes = 12
+
+/** What the process before left. */
+export interface FormerLease {
+  /** 0: there was none. */
+  endMs: number
+  /** The machine has not been started again since: what was written is there. */
+  sameBoot: boolean
+}
 
 export class ClockLease {
   readonly #disk: Disk
   readonly #logger: Logger
+  readonly #bootId: string
   /** Durable. */
   #endMs = 0
+  /** Stamps below it are well within the lease. */
+  #sufficesFor: Stamp = 0
   /** The greatest ever written to the file, durable or not. */
   #writtenMs = 0
   #fileBytes = 0
@@ -45,47 +62,55 @@ export class ClockLease {
   /** Something behind the last good entry can't be relied on: append no more. */
   #damaged = true
 
-  constructor(disk: Disk, logger: Logger) {
+  /** `bootId`: empty when it is not known. */
+  constructor(disk: Disk, logger: Logger, bootId: string) {
     this.#disk = disk
     this.#logger = logger
+    this.#bootId = bootId.slice(0, bootBytes)
   }
 
   get endMs(): number {
     return this.#endMs
   }
 
-  /** Reads the lease that the process before left; 0 when there is none. Throws when it can't be understood. */
-  open(): number {
-    if (!this.#disk.list().includes(leaseFile)) return 0
+  /** Reads the lease that the process before left. Throws when it can't be understood. */
+  open(): FormerLease {
+    if (!this.#disk.list().includes(leaseFile)) return { endMs: 0, sameBoot: false }
     const bytes = this.#disk.read(leaseFile, 0, this.#disk.sizeBytes(leaseFile))
-    if (bytes.length < headerBytes || latin1(bytes, 0, magic.length) !== magic) {
-      // Written whole or not at all: this is no accident of a crash.
-      throw new Error(`file ${leaseFile} is damaged: ${leaseAdvice}`)
-    }
     const reader = new ByteReader(bytes, magic.length)
+    if (bytes.length < magic.length + 4 || latin1(bytes, 0, magic.length) !== magic) throw damagedLease()
     const version = reader.u32()
     if (version !== leaseVersion) {
       throw new Error(`file ${leaseFile} has format ${version}, this program reads format ${leaseVersion}`)
     }
+    // Written whole or not at all: what is wrong here is no accident of a crash.
+    if (bytes.length < headerBytes) throw damagedLease()
+    const boot = latin1(reader.raw(bootBytes)).replace(/\0+$/, '')
+    if (reader.u32() !== crc32(bytes, 0, headerBytes - 4)) throw damagedLease()
     while (reader.end - reader.at >= entryBytes) {
       const start = reader.at
       const endMs = reader.f64()
-      if (reader.u32() !== crc32(bytes, start, start + 8)) continue
-      if (endMs > this.#endMs) this.#endMs = endMs
+      if (reader.u32() === crc32(bytes, start, start + 8) && endMs > this.#endMs) this.#endMs = endMs
     }
+    if (this.#endMs === 0) throw damagedLease()
     this.#writtenMs = this.#endMs
-    if (this.#endMs === 0) throw new Error(`file ${leaseFile} has no intact entry: ${leaseAdvice}`)
-    return this.#endMs
+    return { endMs: this.#endMs, sameBoot: boot !== '' && boot === this.#bootId }
   }
 
   covers(stamp: Stamp): boolean {
     return stampWallMs(stamp) < this.#endMs
   }
 
+  /** Nothing needs to be done before stamps are given; cheap. */
+  suffices(nowMs: number, last: Stamp): boolean {
+    return nowMs + renewBelowMs <= this.#endMs && last < this.#sufficesFor
+  }
+
   /** To be called before a turn that may give stamps: `nowMs` is the wall clock, `last` the last stamp given. Throws a `DiskError`. */
   renew(nowMs: number, last: Stamp): void {
     const timeMs = Math.max(nowMs, stampWallMs(last))
-    const leftMs = this.#endMs - timeMs
+    // The first time always: the file must name this boot before anything is written in it.
+    const leftMs = this.#fileBytes === 0 ? 0 : this.#endMs - timeMs
     if (leftMs >= renewBelowMs) return
     if (leftMs < waitBelowMs) this.#replace(timeMs + leaseAheadMs)
     else if (!this.#renewing) this.#renewSoon(timeMs + leaseAheadMs)
@@ -100,14 +125,21 @@ export class ClockLease {
     // A renewal may be under way: its entry goes with the old file, and its success will still be told.
     const endMs = Math.max(wantedMs, this.#writtenMs)
     const writer = new ByteWriter(headerBytes + entryBytes)
-    for (let i = 0; i < magic.length; i++) writer.u8(magic.charCodeAt(i))
+    writer.raw(bytesOf(magic))
     writer.u32(leaseVersion)
+    writer.raw(bytesOf(this.#bootId.padEnd(bootBytes, '\0')))
+    writer.u32(crc32(writer.view()))
     writeEntry(writer, endMs)
     this.#disk.replace(leaseFile, writer.take())
-    this.#endMs = endMs
+    this.#setEnd(endMs)
     this.#writtenMs = endMs
     this.#fileBytes = writer.length
     this.#damaged = false
+  }
+
+  #setEnd(endMs: number): void {
+    this.#endMs = endMs
+    this.#sufficesFor = stampAt(endMs - renewBelowMs, 0)
   }
 
   #renewSoon(endMs: number): void {
@@ -136,7 +168,7 @@ export class ClockLease {
   #renewed(endMs: number, error: DiskError | null): void {
     this.#renewing = false
     if (error === null) {
-      this.#endMs = Math.max(this.#endMs, endMs)
+      this.#setEnd(Math.max(this.#endMs, endMs))
       return
     }
     this.#damaged = true
@@ -144,8 +176,10 @@ export class ClockLease {
   }
 }
 
-const leaseAdvice =
-  'remove it only if the clock of this machine is right and the log is intact, then start again'
+const damagedLease = (): Error =>
+  new Error(
+    `file ${leaseFile} is damaged; remove it only if the clock of this machine is right and the log is intact, then start again`,
+  )
 
 function writeEntry(writer: ByteWriter, endMs: number): void {
   const start = writer.length

@@ -36,7 +36,7 @@ export interface LogOptions {
   persistence: Persistence
   clusterId: number
   backlogBytesMax: number
-  segmentBytesMax?: number
+  segmentBytesMax: number
 }
 
 export interface LogPorts {
@@ -77,8 +77,7 @@ export class Log {
     this.backlog = new Backlog(options.backlogBytesMax)
     this.#options = options
     this.#ports = ports
-    const segmentBytesMax = options.segmentBytesMax ?? segmentBytesMaxDefault
-    this.#segments = new Segments(ports.disk, options.clusterId, segmentBytesMax)
+    this.#segments = new Segments(ports.disk, options.clusterId, options.segmentBytesMax)
   }
 
   /** Behind the last record appended. */

@@ -52,6 +52,8 @@ export interface SegmentFile {
 export interface RecoveredLog {
   /** There was a log at all, even if nothing in it. */
   found: boolean
+  /** It ends with the mark of a clean stop: nothing is missing. */
+  closed: boolean
   /** Behind the last record. */
   end: number
   /** The files that remain, oldest first. */
@@ -108,6 +110,7 @@ export function* recoverLog(
   for (const name of names) bytesLeft += disk.sizeBytes(name)
   let bytesRead = 0
   let position = 0
+  let closed = false
   for (let i = 0; i < names.length; i++) {
     const file = new WindowedFile(disk, names[i] as string)
     let offset = 0
@@ -117,9 +120,11 @@ export function* recoverLog(
       if (typeof step === 'string') {
         refuseDamage(disk, names, i, offset, position, step)
         const tear = cutTail(disk, names, i, offset, step, segments)
-        return { found: true, end: position, segments, tear }
+        return { found: true, closed: false, end: position, segments, tear }
       }
       takeRecords(file, offset, step, bytesLeft - step.fileBytes, take)
+      // The block that begins a log is empty, too.
+      closed = step.recordBytes === 0 && step.synced === position && position > 0
       offset += step.fileBytes
       position += step.recordBytes
       bytesLeft -= step.fileBytes
@@ -128,12 +133,13 @@ export function* recoverLog(
     }
     segments.push({ name: file.name, sizeBytes: file.sizeBytes })
   }
-  return { found: names.length > 0, end: position, segments, tear: null }
+  return { found: names.length > 0, closed, end: position, segments, tear: null }
 }
 
 interface Step {
   fileBytes: number
   recordBytes: number
+  synced: number
 }
 
 function readHeader(file: WindowedFile, clusterId: number, position: number): Step | string {
@@ -147,7 +153,7 @@ function readHeader(file: WindowedFile, clusterId: number, position: number): St
   const at = file.at(0, length)
   const header = file.bytes.subarray(at, at + length)
   const problem = segmentHeaderProblem(header, clusterId, start)
-  if (problem === null) return { fileBytes: segmentHeaderBytes, recordBytes: 0 }
+  if (problem === null) return { fileBytes: segmentHeaderBytes, recordBytes: 0, synced: 0 }
   if (problem.kind === 'foreign') throw new LogRefusal(file.name, 0, problem.text, versionAdvice)
   return problem.text
 }
@@ -163,7 +169,7 @@ function readBlock(file: WindowedFile, offset: number, position: number): Step |
   const fileBytes = blockHeaderBytes + block.lengthBytes
   const at = file.at(offset, fileBytes)
   if (!blockIsIntact(file.bytes, at, block.lengthBytes)) return 'a block has a wrong checksum'
-  return { fileBytes, recordBytes: block.lengthBytes }
+  return { fileBytes, recordBytes: block.lengthBytes, synced: block.synced }
 }
 
 function takeRecords(file: WindowedFile, offset: number, step: Step, bytesLeft: number, take: TakeRecord) {

@@ -8,8 +8,14 @@ import type { Amount } from '#server/crdt/amount.ts'
 import type { CounterReset } from '#server/crdt/counter.ts'
 import type { EffectSink, FlushedKey } from '#server/crdt/effect.ts'
 import type { FieldReset } from '#server/crdt/hash.ts'
-import { allTypes, KeyState, noRemovedCounters, type RemovedCounters } from '#server/crdt/keyState.ts'
-import { Key, type SlotTables } from './slotTables.ts'
+import {
+  allTypes,
+  KeyState,
+  keepTtl,
+  noRemovedCounters,
+  type RemovedCounters,
+} from '#server/crdt/keyState.ts'
+import { contentOf, isLive, Key, type SlotTables, stateOf } from './slotTables.ts'
 
 export class Applier implements EffectSink {
   readonly #tables: SlotTables
@@ -38,18 +44,24 @@ export class Applier implements EffectSink {
     return this.#context
   }
 
-  /** SET without a TTL of a key that is absent or a covered text: nearly every write. False: it is neither. */
-  setPlainText(stamp: Stamp, name: string, text: string): boolean {
+  /** SET of a key that is absent or one covered write: nearly every write. False: it is neither. */
+  setOnlyText(stamp: Stamp, name: string, text: string, expireAtMs: number): boolean {
     const tables = this.#tables
     const key = tables.find(this.#slot, name)
     if (key === undefined) {
-      tables.insert(this.#slot, name, new Key(text, stamp, tables.nowSeconds))
+      tables.insert(this.#slot, name, new Key(contentOf(text, expireAtMs), stamp, tables.nowSeconds))
       tables.size++
-    } else if (typeof key.content === 'string' && key.coveredBy(this.#cover(stamp))) {
-      key.content = text
+    } else {
+      if (key.content instanceof KeyState || !key.coveredBy(this.#cover(stamp))) return false
+      if (typeof key.content !== 'string') tables.expiring--
+      key.content = contentOf(text, expireAtMs)
       key.stamp = stamp
       key.accessedSeconds = tables.nowSeconds
-    } else return false
+    }
+    if (expireAtMs !== Number.POSITIVE_INFINITY) {
+      tables.expiring++
+      tables.schedule.add(name, tables.expiryDueMs(this.#origin, expireAtMs))
+    }
     if (tables.onTouched !== undefined) tables.onTouched(name)
     return true
   }
@@ -61,7 +73,7 @@ export class Applier implements EffectSink {
     expireAtMs: number,
     resets: readonly CounterReset[],
   ): void {
-    if (expireAtMs === Number.POSITIVE_INFINITY && this.setPlainText(stamp, name, text)) return
+    if (expireAtMs !== keepTtl && this.setOnlyText(stamp, name, text, expireAtMs)) return
     const context = this.#cover(stamp)
     const state = this.#open(name)
     state.setText(context, stamp, text, expireAtMs, resets)
@@ -126,10 +138,11 @@ export class Applier implements EffectSink {
     const tables = this.#tables
     const key = tables.find(this.#slot, name)
     if (key === undefined) return
-    if (typeof key.content === 'string' && types === allTypes) {
+    if (!(key.content instanceof KeyState) && types === allTypes && endsTtl) {
       if (!key.coveredBy(context)) return
       tables.remove(this.#slot, name)
       tables.size--
+      if (typeof key.content !== 'string') tables.expiring--
       if (tables.onTouched !== undefined) tables.onTouched(name)
       return
     }
@@ -168,14 +181,9 @@ export class Applier implements EffectSink {
     }
     this.#key = key
     key.accessedSeconds = tables.nowSeconds
-    if (typeof key.content === 'string') {
-      this.#wasLive = true
-      this.#wasTimed = false
-      return KeyState.ofText(key.content, key.stamp)
-    }
-    this.#wasLive = key.content.live
+    this.#wasLive = isLive(key)
     this.#wasTimed = tables.isTimed(key)
-    return key.content
+    return stateOf(key)
   }
 
   #settle(name: string, state: KeyState, stamp: Stamp): void {

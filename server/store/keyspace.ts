@@ -13,15 +13,15 @@ import { ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { invariant } from '#runtime/invariant.ts'
 import type { Random } from '#runtime/ports.ts'
-import { readEffects } from '#server/crdt/effect.ts'
 import type { CounterEntry } from '#server/crdt/counter.ts'
-import type { KeyState } from '#server/crdt/keyState.ts'
+import { readEffects } from '#server/crdt/effect.ts'
+import { KeyState } from '#server/crdt/keyState.ts'
 import { Applier } from './applier.ts'
 import { hashEncoding, setEncoding, stringEncoding } from './encoding.ts'
-import { type Acknowledged, mayForgetBaseline, mayForgetGhost } from './residues.ts'
+import { type Acknowledged, type AcknowledgedSlots, mayForgetBaseline, mayForgetGhost } from './residues.ts'
 import { slotDigest } from './slotDigest.ts'
 import { decodeSlot, encodeSlot, mergeTables } from './slotState.ts'
-import { isLive, type Key, SlotTables } from './slotTables.ts'
+import { expireAtOf, isLive, type Key, SlotTables } from './slotTables.ts'
 import type { HashView, SetView, VisibleType } from './views.ts'
 
 export interface KeyspaceOptions {
@@ -44,7 +44,7 @@ export class Keyspace {
   readonly #applier: Applier
   readonly #context: VersionVector = emptyVector()
   /** The acknowledgements that the last sweep went by, to skip one that could find nothing new. */
-  #swept: number[] = []
+  #sweptChanges = -1
   #sweptAdditions = -1
 
   constructor(options: KeyspaceOptions) {
@@ -96,7 +96,7 @@ export class Keyspace {
   #visible(name: string): Key | undefined {
     const key = this.tables.find(slotOfKey(name), name)
     if (key === undefined || typeof key.content === 'string') return key
-    return !key.content.live || this.tables.hasExpired(key) ? undefined : key
+    return !isLive(key) || this.tables.hasExpired(key) ? undefined : key
   }
 
   /** The same, as an access. */
@@ -110,7 +110,7 @@ export class Keyspace {
   type(name: string): VisibleType {
     const key = this.#visible(name)
     if (key === undefined) return 'none'
-    return typeof key.content === 'string' ? 'string' : (key.content.visibleType() ?? 'none')
+    return key.content instanceof KeyState ? (key.content.visibleType() ?? 'none') : 'string'
   }
 
   /** This and the next two throw `ReplyError(errors.wrongType)`. */
@@ -118,6 +118,7 @@ export class Keyspace {
     const key = this.#read(name)
     if (key === undefined) return undefined
     if (typeof key.content === 'string') return key.content
+    if (!(key.content instanceof KeyState)) return key.content.text
     if (key.content.visibleType() !== 'string') throw new ReplyError(errors.wrongType)
     return key.content.string?.shown()
   }
@@ -125,7 +126,7 @@ export class Keyspace {
   hash(name: string): HashView | undefined {
     const key = this.#read(name)
     if (key === undefined) return undefined
-    if (typeof key.content === 'string' || key.content.visibleType() !== 'hash') {
+    if (!(key.content instanceof KeyState) || key.content.visibleType() !== 'hash') {
       throw new ReplyError(errors.wrongType)
     }
     return key.content.hash
@@ -134,7 +135,7 @@ export class Keyspace {
   set(name: string): SetView | undefined {
     const key = this.#read(name)
     if (key === undefined) return undefined
-    if (typeof key.content === 'string' || key.content.visibleType() !== 'set') {
+    if (!(key.content instanceof KeyState) || key.content.visibleType() !== 'set') {
       throw new ReplyError(errors.wrongType)
     }
     return key.content.set
@@ -142,9 +143,8 @@ export class Keyspace {
 
   /** undefined: no such key; Infinity: no TTL. */
   expireAtMs(name: string): number | undefined {
-    const content = this.#visible(name)?.content
-    if (content === undefined) return undefined
-    return typeof content === 'string' ? Number.POSITIVE_INFINITY : content.expireAtMs()
+    const key = this.#visible(name)
+    return key === undefined ? undefined : expireAtOf(key)
   }
 
   /** Counts as an access, `touching` or not; false: no such key. */
@@ -165,6 +165,7 @@ export class Keyspace {
     const content = this.#visible(name)?.content
     if (content === undefined) return undefined
     if (typeof content === 'string') return stringEncoding(content)
+    if (!(content instanceof KeyState)) return stringEncoding(content.text)
     switch (content.visibleType()) {
       case 'string':
         return stringEncoding(content.string?.shown() ?? '')
@@ -178,17 +179,10 @@ export class Keyspace {
   }
 
   randomKey(random: Random): string | undefined {
-    let entries = 0
-    for (const slot of this.tables.occupied()) entries += this.slotSize(slot)
-    for (let draw = 0; draw < randomDrawsMax && entries > 0; draw++) {
-      let skip = random.below(entries)
-      for (const slot of this.tables.occupied()) {
-        skip -= this.slotSize(slot)
-        if (skip >= 0) continue
-        const name = this.tables.table(slot)?.randomKey(random)
-        if (name !== undefined && this.#visible(name) !== undefined) return name
-        break
-      }
+    for (let draw = 0; draw < randomDrawsMax; draw++) {
+      const name = this.tables.randomName(random)
+      if (name === undefined) return undefined
+      if (this.#visible(name) !== undefined) return name
     }
     // Nearly all have expired, or are residues.
     for (const slot of this.tables.occupied()) for (const name of this.keysInSlot(slot)) return name
@@ -241,13 +235,16 @@ export class Keyspace {
 
   /** The gate's business, looked at from this side of the border too. */
   protected requireDeliverable(part: RecordPart): void {
-    const { slot, origin, first, last, previous, context } = part
+    const { slot, origin, last, previous, context } = part
     const applied = this.vectors.get(slot, origin)
-    const deliverable = includesSlot(this.ranges, slot) && last > applied && previous <= applied
-    invariant(deliverable, 'a part continues its chain', { slot, origin, first, last, previous, applied })
+    let deliverable = last > applied && previous <= applied && includesSlot(this.ranges, slot)
     for (let o = 0; o < originsMax; o++) {
-      const seen = o === origin || (context[o] as number) <= this.vectors.get(slot, o)
-      invariant(seen, "a part's context has been applied", { slot, origin, first, missing: o })
+      if (o !== origin && (context[o] as number) > this.vectors.get(slot, o)) deliverable = false
+    }
+    // The facts are gathered only when they are needed: this runs for each record.
+    if (!deliverable) {
+      const facts = { slot, origin, last, previous, applied, context: [...context] }
+      invariant(false, 'a part continues its chain, and its context has been applied', facts)
     }
   }
 
@@ -272,7 +269,7 @@ export class Keyspace {
    * Forgets what no member can need any more (rule D7). Not to be called by a shard that is STALE. `mayDrop(slot)`: false
    * while the slot is being cut for a peer or a state of it waits to be merged. Returns how many residues are left.
    */
-  dropResidues(acknowledged: Acknowledged, mayDrop: (slot: number) => boolean = () => true): number {
+  dropResidues(acknowledged: AcknowledgedSlots, mayDrop: (slot: number) => boolean = () => true): number {
     const { residues } = this.tables
     if (residues.size === 0 || !this.#hasNews(acknowledged)) return residues.size
     residues.sweep((slot, name, touched) => {
@@ -280,21 +277,15 @@ export class Keyspace {
         this.#sweptAdditions = -1
         return true
       }
-      return this.#keepsResidue(slot, name, touched, acknowledged)
+      return this.#keepsResidue(slot, name, touched, acknowledged.inSlot(slot))
     })
     return residues.size
   }
 
-  #hasNews(acknowledged: Acknowledged): boolean {
-    const stamps: number[] = []
-    for (const member of acknowledged.members) {
-      for (let origin = 0; origin < originsMax; origin++) stamps.push(acknowledged.stamp(member, origin))
-      stamps.push(member)
-    }
+  #hasNews({ changes }: AcknowledgedSlots): boolean {
     const { additions } = this.tables.residues
-    const same = additions === this.#sweptAdditions && stamps.length === this.#swept.length
-    if (same && stamps.every((stamp, at) => stamp === this.#swept[at])) return false
-    this.#swept = stamps
+    if (additions === this.#sweptAdditions && changes === this.#sweptChanges) return false
+    this.#sweptChanges = changes
     this.#sweptAdditions = additions
     return true
   }
@@ -306,7 +297,7 @@ export class Keyspace {
     acknowledged: Acknowledged,
   ): boolean {
     const key = this.tables.find(slot, name)
-    if (key === undefined || typeof key.content === 'string') return false
+    if (key === undefined || !(key.content instanceof KeyState)) return false
     const state = key.content
     const baselines = state.forgetBaselines((entry) => this.mayForgetBaseline(entry, acknowledged))
     if (state.hasGhost && touched !== null && this.mayForgetGhost(state, touched, acknowledged)) {
@@ -332,8 +323,9 @@ export class Keyspace {
       const name = tables.schedule.take(tables.nowMs)
       if (name === undefined) break
       const key = tables.find(slotOfKey(name), name)
-      if (key === undefined || typeof key.content === 'string' || !tables.isTimed(key)) continue
-      const dueMs = tables.expiryDueMs(key.content, key.content.expireAtMs())
+      if (key === undefined || !tables.isTimed(key)) continue
+      const owner = key.content instanceof KeyState ? key.content.expiryOwner() : key.origin
+      const dueMs = tables.expiryDueMs(owner, expireAtOf(key))
       if (dueMs <= tables.nowMs) due.push(name)
       // Prolonged since; or once more, should the DEL not be sent now.
       tables.schedule.add(name, Math.max(dueMs, tables.nowMs + expiryRetryMs))

@@ -7,12 +7,19 @@ import { type Origin, originOf, originsMax, type Stamp } from '#protocol/sync/st
 import type { SlotVectors, VersionVector } from '#protocol/sync/versionVector.ts'
 import type { CounterEntry } from '#server/crdt/counter.ts'
 
-/** What each member is known to have applied (`server/sync`). */
+/** What each member is known to have applied in a slot (`server/sync`). */
 export interface Acknowledged {
   /** Origins of all members, this cluster included. */
   readonly members: readonly Origin[]
-  /** Everything of `origin` up to this stamp has been applied at `member`. */
+  /** Everything of `origin` in the slot up to this stamp has been applied at `member`. */
   stamp(member: Origin, origin: Origin): Stamp
+}
+
+/** The same for all slots: a member's shards don't advance together. */
+export interface AcknowledgedSlots {
+  /** Rises whenever something is acknowledged, or the members change. */
+  readonly changes: number
+  inSlot(slot: number): Acknowledged
 }
 
 /** Of a ghost: all that had been applied to its slot when the key was last changed. Of a baseline: null. */
@@ -44,6 +51,14 @@ export class Residues {
     if (!slotResidues.has(name)) this.#size++
     slotResidues.set(name, touched)
     this.additions++
+  }
+
+  remove(slot: number, name: string): void {
+    if (this.#size === 0) return
+    const slotResidues = this.#slots.get(slot)
+    if (slotResidues === undefined || !slotResidues.delete(name)) return
+    this.#size--
+    if (slotResidues.size === 0) this.#slots.delete(slot)
   }
 
   #of(slot: number): Map<string, Residue> {

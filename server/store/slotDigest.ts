@@ -8,9 +8,9 @@
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { writeAmount } from '#server/crdt/amount.ts'
 import type { Dictionary } from '#server/crdt/dictionary.ts'
-import { KeyState, writeExpireAt } from '#server/crdt/keyState.ts'
+import { writeExpireAt } from '#server/crdt/keyState.ts'
 import type { Strnum } from '#server/crdt/strnum.ts'
-import { isLive, type Key } from './slotTables.ts'
+import { isLive, type Key, stateOf } from './slotTables.ts'
 
 class Sum {
   #low = 0
@@ -56,7 +56,7 @@ function begin(part: number, name: string): void {
 }
 
 function addKey(sum: Sum, name: string, key: Key): void {
-  const state = typeof key.content === 'string' ? KeyState.ofText(key.content, key.stamp) : key.content
+  const state = stateOf(key)
   if (state.string?.live) {
     begin(Part.string, name)
     writeValue(state.string)

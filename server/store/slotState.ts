@@ -3,27 +3,46 @@
  * or element is absent from it means something only together with the label (what the label covers and the state lacks has
  * been removed).
  *
- *     slot state := count varint | (key text | content)*        (content: `stateCodec.ts`)
+ *     slot state := count varint | (key text | kind u8 | content)*
+ *     content    := stamp f64 | text | [expireAt varint]     one write, kinds 0 and 1 (with a TTL)
+ *                 | state                                     kind 2, `server/crdt/keyState.ts`
  */
 
 import { slotOfKey } from '#protocol/slots/crc16.ts'
+import { readStamp } from '#protocol/sync/record.ts'
 import { raiseTo, type VersionVector } from '#protocol/sync/versionVector.ts'
 import { type ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import type { Dictionary } from '#server/crdt/dictionary.ts'
 import { KeyState } from '#server/crdt/keyState.ts'
-import type { Stamped } from '#server/crdt/stamped.ts'
-import { readStamped, writeStamped } from '#server/crdt/stateCodec.ts'
-import { Key, type SlotTables } from './slotTables.ts'
+import { Stamped } from '#server/crdt/stamped.ts'
+import { ExpiringText, isLive, Key, type SlotTables, stateOf } from './slotTables.ts'
 
-type SlotContent = Map<string, Stamped<KeyState>>
+const ContentKind = { text: 0, expiringText: 1, state: 2 } as const
+
+type ForeignKey = Stamped<ExpiringText | KeyState>
+type SlotContent = Map<string, ForeignKey>
 
 export function encodeSlot(table: Dictionary<Key> | undefined, writer: ByteWriter): void {
   writer.varint(table?.size ?? 0)
   table?.forEach((key, name) => {
     writer.text(name)
-    writeStamped(writer, key, (into, state: KeyState) => state.encode(into))
+    encodeKey(key, writer)
   })
+}
+
+function encodeKey(key: Key, writer: ByteWriter): void {
+  const { content } = key
+  if (content instanceof KeyState) {
+    writer.u8(ContentKind.state)
+    content.encode(writer)
+    return
+  }
+  const timed = content instanceof ExpiringText
+  writer.u8(timed ? ContentKind.expiringText : ContentKind.text)
+  writer.f64(key.stamp)
+  writer.text(timed ? content.text : content)
+  if (timed) writer.varint(content.expireAtMs)
 }
 
 export function decodeSlot(reader: ByteReader, slot: number): SlotContent {
@@ -32,10 +51,20 @@ export function decodeSlot(reader: ByteReader, slot: number): SlotContent {
     const name = reader.text()
     if (slotOfKey(name) !== slot) throw new FormatError(`a key of another slot than ${slot}`)
     if (content.has(name)) throw new FormatError('a key twice')
-    content.set(name, readStamped(reader, KeyState.decode))
+    content.set(name, decodeKey(reader))
   }
   if (!reader.atEnd) throw new FormatError(`${reader.end - reader.at} bytes behind a slot state`)
   return content
+}
+
+function decodeKey(reader: ByteReader): ForeignKey {
+  const kind = reader.u8()
+  if (kind === ContentKind.state) return new Stamped<ExpiringText | KeyState>(KeyState.decode(reader), 0)
+  if (kind > ContentKind.state) throw new FormatError(`content kind ${kind}`)
+  const stamp = readStamp(reader)
+  const text = reader.text()
+  if (kind === ContentKind.text) return new Stamped<ExpiringText | KeyState>(text, stamp)
+  return new Stamped<ExpiringText | KeyState>(new ExpiringText(text, reader.varint()), stamp)
 }
 
 export function mergeTables(
@@ -48,17 +77,20 @@ export function mergeTables(
   // Before the keys: what is remembered of a ghost is all that the slot has seen now.
   raiseTo(tables.vectors.of(slot), label)
   tables.table(slot)?.forEach((key, name) => {
-    if (!content.has(name)) mergeKey(tables, slot, name, key, own, new KeyState(), label)
+    if (content.has(name)) return
+    // Kept as it is: what the other side has not seen yet.
+    if (!(key.content instanceof KeyState) && !key.coveredBy(label)) return
+    mergeKey(tables, slot, name, key, own, new KeyState(), label)
   })
   for (const [name, theirs] of content) {
     const key = tables.find(slot, name)
     if (key === undefined) adopt(tables, slot, name, own, theirs, label)
-    else if (typeof theirs.content !== 'string') mergeKey(tables, slot, name, key, own, theirs.content, label)
-    else if (typeof key.content !== 'string' || key.stamp !== theirs.stamp) {
-      mergeKey(tables, slot, name, key, own, KeyState.ofText(theirs.content, theirs.stamp), label)
-    }
+    else if (!isSameWrite(key, theirs)) mergeKey(tables, slot, name, key, own, stateOf(theirs), label)
   }
 }
+
+const isSameWrite = (a: ForeignKey, b: ForeignKey): boolean =>
+  !(a.content instanceof KeyState) && !(b.content instanceof KeyState) && a.stamp === b.stamp
 
 function mergeKey(
   tables: SlotTables,
@@ -69,28 +101,25 @@ function mergeKey(
   theirs: KeyState,
   label: VersionVector,
 ): void {
-  const wasText = typeof key.content === 'string'
-  if (wasText && theirs.nothing && !key.coveredBy(label)) return
-  const wasLive = wasText || (key.content as KeyState).live
+  const wasLive = isLive(key)
   const wasTimed = tables.isTimed(key)
-  const state = typeof key.content === 'string' ? KeyState.ofText(key.content, key.stamp) : key.content
+  const state = stateOf(key)
   state.merge(own, theirs, label)
   tables.settle(slot, name, key, state, wasLive, wasTimed, 0)
 }
 
+/** A key that is not here: new, or removed here. */
 function adopt(
   tables: SlotTables,
   slot: number,
   name: string,
   own: VersionVector,
-  theirs: Stamped<KeyState>,
+  theirs: ForeignKey,
   label: VersionVector,
 ): void {
-  if (typeof theirs.content === 'string' && theirs.coveredBy(own)) return
+  if (!(theirs.content instanceof KeyState) && theirs.coveredBy(own)) return
   const state = new KeyState()
-  const full =
-    typeof theirs.content === 'string' ? KeyState.ofText(theirs.content, theirs.stamp) : theirs.content
-  state.merge(own, full, label)
+  state.merge(own, stateOf(theirs), label)
   if (state.nothing) return
   const key = new Key(state, 0, tables.nowSeconds)
   tables.insert(slot, name, key)

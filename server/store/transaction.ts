@@ -23,7 +23,7 @@ import { EffectWriter, type FlushedKey } from '#server/crdt/effect.ts'
 import type { FieldReset } from '#server/crdt/hash.ts'
 import {
   allTypes,
-  type KeyState,
+  KeyState,
   keepTtl,
   noRemovedCounters,
   type RemovedCounters,
@@ -31,11 +31,13 @@ import {
 } from '#server/crdt/keyState.ts'
 import { Applier } from './applier.ts'
 import type { Keyspace } from './keyspace.ts'
-import { isLive, type Key, type SlotTables } from './slotTables.ts'
+import { type Content, isLive, type Key, type SlotTables, stateOf } from './slotTables.ts'
 
 export type Expiry = { kind: 'clear' } | { kind: 'keep' } | { kind: 'at'; atMs: number }
 
 const never = Number.POSITIVE_INFINITY
+/** Parts up to this count are searched one by one, and their buffers kept. */
+const searchedDraftsMax = 16
 /** A buffer that one large command has blown up is not kept. */
 const keptEffectsBytesMax = 1 << 20
 
@@ -52,7 +54,7 @@ class Draft {
 
 /** Handlers answer WRONGTYPE before they write. */
 function requireType(visible: number, written: number): void {
-  invariant(visible === written, 'a write is of the type that shows', { visible, written })
+  if (visible !== written) invariant(false, 'a write is of the type that shows', { visible, written })
 }
 
 export class Transaction {
@@ -63,6 +65,8 @@ export class Transaction {
   #nowMs = 0
   readonly #drafts: Draft[] = []
   #draftCount = 0
+  /** By slot, those behind the first `searchedDraftsMax`. */
+  readonly #farDrafts: Map<number, Draft> = new Map()
   /** The one that the applier is aimed at. */
   #draft: Draft = new Draft()
   /** Of the running intent. */
@@ -79,7 +83,14 @@ export class Transaction {
   begin(nowMs: number): void {
     this.#nowMs = nowMs
     this.#keyspace.nowMs = nowMs
+    this.#clear()
+  }
+
+  #clear(): void {
     this.#draftCount = 0
+    if (this.#farDrafts.size === 0) return
+    this.#farDrafts.clear()
+    this.#drafts.length = searchedDraftsMax
   }
 
   /** Whether there is an effect since `begin`. */
@@ -99,7 +110,7 @@ export class Transaction {
       if (effects.bytes.length > keptEffectsBytesMax) draft.effects = new EffectWriter()
     }
     endRecord(writer, start)
-    this.#draftCount = 0
+    this.#clear()
     return true
   }
 
@@ -109,23 +120,20 @@ export class Transaction {
   setString(name: string, value: string, expiry: Expiry): void {
     const slot = slotOfKey(name)
     this.#begin(slot)
-    if (expiry.kind !== 'at' && this.#applier.setPlainText(this.#stamp, name, value)) {
-      this.#draft.effects.setText(this.#stamp, name, value, never, noResets)
+    const wantedMs = expiry.kind === 'at' ? expiry.atMs : never
+    if (expiry.kind !== 'keep' && this.#applier.setOnlyText(this.#stamp, name, value, wantedMs)) {
+      this.#draft.effects.setText(this.#stamp, name, value, wantedMs, noResets)
       return
     }
     const key = this.#tables.find(slot, name)
-    if (key === undefined || typeof key.content === 'string') {
-      this.#setText(name, value, expiry.kind === 'at' ? expiry.atMs : never, noResets)
+    if (key === undefined) {
+      this.#setText(name, value, wantedMs, noResets)
       return
     }
-    const state = key.content
+    const state = stateOf(key)
     const expired = this.#deleteExpired(name, key, state)
-    const atMs =
-      expiry.kind === 'at'
-        ? expiry.atMs
-        : expiry.kind === 'keep' && !expired && state.live
-          ? this.ttlOfKeepingWrite(state)
-          : never
+    const keeps = expiry.kind === 'keep' && !expired && state.live
+    const atMs = keeps ? this.ttlOfKeepingWrite(state) : wantedMs
     this.#cleanUp(name, state, TypeBit.string)
     this.#setText(name, value, atMs, state.string?.resets() ?? noResets)
   }
@@ -135,8 +143,7 @@ export class Transaction {
     const slot = slotOfKey(name)
     this.#begin(slot)
     const fresh = this.#open(slot, name, TypeBit.string)
-    const content = this.#tables.find(slot, name)?.content
-    const entries = typeof content === 'object' ? (content.string?.entries ?? noEntries) : noEntries
+    const entries = this.#stateOf(slot, name)?.string?.entries ?? noEntries
     const stamp = this.#stamp
     const { from, sum } = nextIncrement(entries, stamp, amount)
     this.#draft.effects.increment(stamp, name, fresh, from, sum)
@@ -172,7 +179,7 @@ export class Transaction {
     let live = false
     table.forEach((key, name) => {
       live ||= isLive(key)
-      if (typeof key.content === 'string') return
+      if (!(key.content instanceof KeyState)) return
       const removed = this.countersOf(key.content)
       if (removed !== noRemovedCounters) counters.push({ key: name, counters: removed })
     })
@@ -262,8 +269,8 @@ export class Transaction {
   }
 
   /** Rule A1. */
-  protected countersOf(content: string | KeyState, types: number = allTypes): RemovedCounters {
-    return typeof content === 'string' ? noRemovedCounters : content.removedCounters(types)
+  protected countersOf(content: Content, types: number = allTypes): RemovedCounters {
+    return content instanceof KeyState ? content.removedCounters(types) : noRemovedCounters
   }
 
   /** Rule A1. */
@@ -294,16 +301,15 @@ export class Transaction {
   }
 
   #draftOf(slot: number): Draft {
-    for (let at = 0; at < this.#draftCount; at++) {
-      const draft = this.#drafts[at] as Draft
-      if (draft.slot === slot) return this.#aim(draft)
-    }
+    const begun = this.#findDraft(slot)
+    if (begun !== undefined) return this.#aim(begun)
     let draft = this.#drafts[this.#draftCount]
     if (draft === undefined) {
       draft = new Draft()
       this.#drafts.push(draft)
     }
     this.#draftCount++
+    if (this.#draftCount > searchedDraftsMax) this.#farDrafts.set(slot, draft)
     const { vectors } = this.#tables
     draft.slot = slot
     draft.first = 0
@@ -312,6 +318,16 @@ export class Transaction {
     for (let origin = 0; origin < originsMax; origin++) draft.context[origin] = vectors.get(slot, origin)
     draft.effects.clear()
     return this.#aim(draft)
+  }
+
+  /** Nearly always there is one, or a few; FLUSHALL has one a slot. */
+  #findDraft(slot: number): Draft | undefined {
+    const searched = Math.min(this.#draftCount, searchedDraftsMax)
+    for (let at = 0; at < searched; at++) {
+      const draft = this.#drafts[at] as Draft
+      if (draft.slot === slot) return draft
+    }
+    return this.#farDrafts.get(slot)
   }
 
   #aim(draft: Draft): Draft {
@@ -328,7 +344,7 @@ export class Transaction {
       requireType(TypeBit.string, type)
       return this.isFresh(key)
     }
-    const state = key.content
+    const state = stateOf(key)
     if (this.#deleteExpired(name, key, state)) return true
     const visible = state.visibleType()
     if (visible === undefined) return this.isFresh(key)
@@ -355,7 +371,7 @@ export class Transaction {
 
   #stateOf(slot: number, name: string): KeyState | undefined {
     const content = this.#tables.find(slot, name)?.content
-    return typeof content === 'object' ? content : undefined
+    return content instanceof KeyState ? content : undefined
   }
 
   #setText(name: string, value: string, atMs: number, resets: typeof noResets): void {

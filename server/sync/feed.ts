@@ -19,10 +19,10 @@
 
 import type { SlotRange } from '#protocol/slots/slotMap.ts'
 import {
+  type AppliedRange,
   beginOperations,
   readMessage,
   type Subscribe,
-  slotStatePartBytesMax,
   writeBehind,
   writeCaughtUp,
   writeHeartbeat,
@@ -53,11 +53,18 @@ const scanBytesMax = 4 * 1024 * 1024
 export interface FeedOwner {
   readonly runId: string
   readonly stale: boolean
-  /** What this shard may acknowledge now. */
-  applied(): VersionVector
+  /** What this shard may acknowledge now in these slots. */
+  applied(ranges: readonly SlotRange[]): AppliedRange[]
   /** A peer that lost its data asks: nothing of its former life may be taken from now on. */
   fence(feed: Feed, subscribe: Subscribe): void
   refused(feed: Feed, reason: string): void
+}
+
+export interface FeedLimits {
+  /** Sent and not acknowledged yet; at most one message more. */
+  linkInflightBytesMax: number
+  /** A slot state is sent in parts of this size. */
+  slotStatePartBytes: number
 }
 
 interface Cut {
@@ -72,14 +79,14 @@ interface Cut {
 
 interface Mark {
   position: number
-  applied: VersionVector
+  applied: AppliedRange[]
 }
 
 export class Feed {
   readonly peer: Origin
   readonly ranges: readonly SlotRange[]
   readonly #slots: SlotSet
-  readonly #inflightBytesMax: number
+  readonly #limits: FeedLimits
   readonly #channel: SyncChannel
   readonly #shard: LocalShard
   readonly #owner: FeedOwner
@@ -109,7 +116,7 @@ export class Feed {
     channel: SyncChannel,
     peer: Origin,
     ranges: readonly SlotRange[],
-    inflightBytesMax: number,
+    limits: FeedLimits,
     shard: LocalShard,
     owner: FeedOwner,
   ) {
@@ -117,7 +124,7 @@ export class Feed {
     this.peer = peer
     this.ranges = ranges
     this.#slots = new SlotSet(ranges)
-    this.#inflightBytesMax = inflightBytesMax
+    this.#limits = limits
     this.#shard = shard
     this.#owner = owner
   }
@@ -171,16 +178,16 @@ export class Feed {
   heartbeat(): void {
     if (this.#closed) return
     if (this.#mark === null && this.#following && !this.#owner.stale) {
-      this.#mark = { position: this.#shard.log.end, applied: this.#owner.applied() }
+      this.#mark = { position: this.#shard.log.end, applied: this.#owner.applied(this.ranges) }
     }
-    if (!this.#sendMark()) this.#sendHeartbeat(emptyVector())
+    if (!this.#sendMark()) this.#sendHeartbeat([])
   }
 
   /** Sends what may be sent; true: there is more to do for another turn. */
   pump(): boolean {
     const scanUntil = this.#next + scanBytesMax
     while (this.#following) {
-      if (this.inflightBytes >= this.#inflightBytesMax) return false
+      if (this.inflightBytes >= this.#limits.linkInflightBytesMax) return false
       if (this.#next < this.#shard.log.start) {
         this.#fallBehind()
         return false
@@ -236,11 +243,12 @@ export class Feed {
 
   /** Decides for every slot between nothing, log and state, and where in the log to begin. */
   #plan(): void {
-    const { log } = this.#shard
+    const { log, vectors } = this.#shard
     /** Per origin, what the peer has at least in each slot that will be served from the log. */
     const least = emptyVector().fill(Number.POSITIVE_INFINITY)
     for (const { first, last } of this.ranges) {
-      for (let slot = first; slot <= last; slot++) this.#planSlot(slot, least)
+      let slot = vectors.firstOccupied(first, last)
+      for (; slot >= 0; slot = vectors.firstOccupied(slot + 1, last)) this.#planSlot(slot, least)
     }
     this.#next = log.end
     for (let origin = 0; origin < originsMax; origin++) {
@@ -254,7 +262,6 @@ export class Feed {
 
   #planSlot(slot: number, least: VersionVector): void {
     const { log, vectors } = this.#shard
-    if (vectors.greatest(slot) === 0) return
     const have = this.#have.get(slot)
     for (let origin = 0; origin < originsMax; origin++) {
       const stamp = have?.[origin] ?? 0
@@ -290,7 +297,7 @@ export class Feed {
     }
     const cut = this.#cut
     if (this.#shard.log.shippable < cut.position) return false
-    const end = Math.min(cut.bytes.length, cut.sentBytes + slotStatePartBytesMax)
+    const end = Math.min(cut.bytes.length, cut.sentBytes + this.#limits.slotStatePartBytes)
     const last = end === cut.bytes.length
     this.#writer.clear()
     writeSlotStatePart(this.#writer, cut.slot, cut.part, last, cut.label, cut.bytes, cut.sentBytes, end)
@@ -378,7 +385,7 @@ export class Feed {
     return true
   }
 
-  #sendHeartbeat(applied: VersionVector): void {
+  #sendHeartbeat(applied: readonly AppliedRange[]): void {
     this.#writer.clear()
     writeHeartbeat(this.#writer, this.#owner.stale, applied)
     this.#channel.send(this.#writer.view())

@@ -153,9 +153,9 @@ export class Intake implements HoldSource {
     this.#caughtUp = false
     const vectors = new Map<number, VersionVector>()
     for (const { first, last } of this.ranges) {
-      for (let slot = first; slot <= last; slot++) {
-        if (this.#shard.vectors.greatest(slot) > 0) vectors.set(slot, this.#shard.vectors.of(slot))
-      }
+      const applied = this.#shard.vectors
+      let slot = applied.firstOccupied(first, last)
+      for (; slot >= 0; slot = applied.firstOccupied(slot + 1, last)) vectors.set(slot, applied.of(slot))
     }
     this.#writer.clear()
     const { runId, stale, staleRuns } = this.#owner
@@ -241,8 +241,12 @@ export class Intake implements HoldSource {
         if (message.round === this.#round && this.#planned) this.#caughtUp = true
         break
       case 'heartbeat':
+        for (const { first, last } of message.ranges) {
+          if (!this.#slots.has(first) || !this.#slots.has(last))
+            throw new FormatError(`slots ${first} to ${last} are not of this channel`)
+        }
         this.heardMs = this.#owner.nowMs
-        this.#owner.heard(this, message, this.#nothingPending && message.applied.some((stamp) => stamp > 0))
+        this.#owner.heard(this, message, this.#nothingPending && message.ranges.length > 0)
         break
       case 'behind':
         this.subscribe()

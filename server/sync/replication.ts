@@ -12,7 +12,14 @@
  */
 
 import { overlap, type SlotRange } from '#protocol/slots/slotMap.ts'
-import type { Heartbeat, Plan, StaleRun, Subscribe } from '#protocol/sync/message.ts'
+import {
+  type AppliedRange,
+  type Heartbeat,
+  type Plan,
+  type StaleRun,
+  type Subscribe,
+  slotStatePartBytesMax,
+} from '#protocol/sync/message.ts'
 import {
   type ClusterId,
   clusterOfOrigin,
@@ -20,7 +27,6 @@ import {
   originOfCluster,
   originsMax,
 } from '#protocol/sync/stamp.ts'
-import type { VersionVector } from '#protocol/sync/versionVector.ts'
 import type { Clock, Logger, Timers } from '#runtime/ports.ts'
 import { Acknowledgements } from './acknowledgements.ts'
 import { Feed, type FeedOwner } from './feed.ts'
@@ -68,15 +74,11 @@ export interface ReplicationPorts {
   onRecovered(): void
 }
 
-/** The parts of sync that the simulation replaces by wrong ones, to see that it notices. */
-export interface ReplicationParts {
-  delivery: DeliveryRule
-  newIntake: (...of: ConstructorParameters<typeof Intake>) => Intake
-}
-
-const soundParts: ReplicationParts = {
-  delivery: causalDelivery,
-  newIntake: (...of) => new Intake(...of),
+/** What the simulation varies: sizes, and parts that it replaces by wrong ones to see that it notices. */
+export interface ReplicationVariations {
+  slotStatePartBytes?: number
+  delivery?: DeliveryRule
+  newIntake?: (...of: ConstructorParameters<typeof Intake>) => Intake
 }
 
 /** What the shard does with a channel that is open. */
@@ -96,7 +98,7 @@ export class Replication implements FeedOwner, IntakeOwner {
   readonly #options: ReplicationOptions
   readonly #shard: LocalShard
   readonly #ports: ReplicationPorts
-  readonly #parts: ReplicationParts
+  readonly #variations: ReplicationVariations
   readonly #feeds = new Set<Feed>()
   readonly #intakes = new Set<Intake>()
   readonly #watch: MemberWatch
@@ -110,18 +112,22 @@ export class Replication implements FeedOwner, IntakeOwner {
     options: ReplicationOptions,
     shard: LocalShard,
     ports: ReplicationPorts,
-    parts: ReplicationParts = soundParts,
+    variations: ReplicationVariations = {},
   ) {
     this.#options = options
     this.#shard = shard
     this.#ports = ports
-    this.#parts = parts
+    this.#variations = variations
     this.#own = originOfCluster(options.clusterId)
     this.runId = options.runId
     this.#stale = options.stale
     const members = options.members.map(originOfCluster)
     this.acknowledgements = new Acknowledgements(this.#own, options.ranges, members)
-    this.gate = new Gate(shard, { ...options.limits, ...options.timings }, parts.delivery)
+    this.gate = new Gate(
+      shard,
+      { ...options.limits, ...options.timings },
+      variations.delivery ?? causalDelivery,
+    )
     this.#watch = new MemberWatch(options.ranges, options.timings.linkDownMs, ports.clock.monotonicMs())
     this.gate.tick(this.nowMs, ports.clock.wallMs())
     this.#checkRecovered()
@@ -149,8 +155,9 @@ export class Replication implements FeedOwner, IntakeOwner {
 
   /** A shard of cluster `peer` reads this one. */
   openFeed(channel: SyncChannel, peer: ClusterId, ranges: readonly SlotRange[]): ChannelEnd {
-    const { linkInflightBytesMax } = this.#options.limits
-    const feed = new Feed(channel, originOfCluster(peer), ranges, linkInflightBytesMax, this.#shard, this)
+    const { slotStatePartBytes = slotStatePartBytesMax } = this.#variations
+    const limits = { ...this.#options.limits, slotStatePartBytes }
+    const feed = new Feed(channel, originOfCluster(peer), ranges, limits, this.#shard, this)
     this.#feeds.add(feed)
     this.#shard.log.shipping = true
     return {
@@ -171,7 +178,8 @@ export class Replication implements FeedOwner, IntakeOwner {
   ): ChannelEnd {
     const origin = originOfCluster(peer)
     const options = { peer: origin, sourceShard, ranges, origins: this.#wantedOf(origin) }
-    const intake = this.#parts.newIntake(channel, options, this.#shard, this.gate, this)
+    const newIntake = this.#variations.newIntake ?? ((...of) => new Intake(...of))
+    const intake = newIntake(channel, options, this.#shard, this.gate, this)
     this.#intakes.add(intake)
     return {
       receive: (bytes, start, end) => intake.receive(bytes, start, end),
@@ -231,8 +239,8 @@ export class Replication implements FeedOwner, IntakeOwner {
     this.#endStale()
   }
 
-  applied(): VersionVector {
-    return this.acknowledgements.applied(this.#shard.lastStamp)
+  applied(ranges: readonly SlotRange[]): AppliedRange[] {
+    return this.acknowledgements.applied(ranges, this.#shard.lastStamp)
   }
 
   fence(feed: Feed, subscribe: Subscribe): void {
@@ -253,7 +261,7 @@ export class Replication implements FeedOwner, IntakeOwner {
     const { peer, sourceShard, ranges } = intake
     this.#watch.heard(peer, sourceShard, ranges, this.nowMs)
     if (heartbeat.stale) this.acknowledgements.forget(peer)
-    else if (proves) this.acknowledgements.record(peer, sourceShard, ranges, heartbeat.applied)
+    else if (proves) this.acknowledgements.record(peer, sourceShard, heartbeat.ranges)
   }
 
   refused(end: Feed | Intake, reason: string): void {

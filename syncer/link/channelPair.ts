@@ -5,7 +5,7 @@
  * so a pair may end at any moment without harm.
  */
 import type { Frame } from '#protocol/frames/frame.ts'
-import type { Pairing } from '../topology/pairing.ts'
+import type { Pairing } from '#syncer/topology/pairing.ts'
 import type { ChannelOwner, Channels } from './channels.ts'
 import { backOffMs, type LinkPorts } from './frameLink.ts'
 

@@ -5,6 +5,7 @@ import { ReplyWriter } from '#protocol/resp/replyWriter.ts'
 import { defaultRequestLimits, RequestScanner } from '#protocol/resp/requestScanner.ts'
 import { evenRanges } from '#protocol/slots/slotMap.ts'
 import { originOfCluster, StampClock } from '#protocol/sync/stamp.ts'
+import { latin1 } from '#runtime/bytes/bytes.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import type { Random } from '#runtime/ports.ts'
 import { CommandArguments } from '#server/commands/arguments.ts'
@@ -18,6 +19,14 @@ import { parse } from './ask.ts'
 
 const clusterId = 1
 
+export interface HandlerDatabaseOptions {
+  shards?: number
+  shard?: number
+  random?: Random
+  /** Handlers in place of the real ones: faults that a test is to find. */
+  replaced?: Readonly<Record<string, Handler>>
+}
+
 export class HandlerDatabase {
   readonly keyspace: Keyspace
   readonly #transaction: Transaction
@@ -25,12 +34,14 @@ export class HandlerDatabase {
   readonly #reply = new ReplyWriter()
   readonly #record = new ByteWriter()
   readonly #context: CommandContext
+  readonly #replaced: Readonly<Record<string, Handler>>
 
-  constructor(options: { shards?: number; shard?: number; random?: Random } = {}) {
+  constructor(options: HandlerDatabaseOptions = {}) {
     const origin = originOfCluster(clusterId)
     const range = evenRanges(options.shards ?? 1)[options.shard ?? 0]
     if (range === undefined) throw new Error('no such shard')
     this.keyspace = new Keyspace({ origin, ranges: [range] })
+    this.#replaced = options.replaced ?? {}
     this.#transaction = new Transaction(this.keyspace, new StampClock(origin))
     this.#context = {
       args: new CommandArguments(this.#scanner),
@@ -54,20 +65,23 @@ export class HandlerDatabase {
   execute(requests: readonly (readonly string[])[], nowMs: number): Uint8Array[] {
     this.#context.nowMs = nowMs
     this.#transaction.begin(nowMs)
-    const replies = requests.map((request) => this.#reply1(request))
+    const replies = requests.map((request) => this.#answer(request))
     this.#record.clear()
     this.#transaction.finish(this.#record)
     return replies
   }
 
-  #reply1(request: readonly string[]): Uint8Array {
+  #answer(request: readonly string[]): Uint8Array {
     this.#reply.clear()
     try {
       const refusal = refusalOf(request)
       if (refusal !== null) throw new ReplyError(refusal)
       const bytes = encodeRequest(request)
       this.#scanner.scan(bytes, 0, bytes.length)
-      handlerOf(request)(this.#context)
+      const name = handledName(request)
+      const handler = this.#replaced[name] ?? handlers[name]
+      if (handler === undefined) throw new Error(`no handler for ${name}`)
+      handler(this.#context)
     } catch (error) {
       if (!(error instanceof ReplyError)) throw error
       this.#reply.clear()
@@ -77,11 +91,9 @@ export class HandlerDatabase {
   }
 }
 
-function handlerOf(request: readonly string[]): Handler {
+function handledName(request: readonly string[]): string {
   const [name = '', subcommand = ''] = request.map((argument) => argument.toUpperCase())
-  const handler = commands.get(name)?.isContainer ? handlers[`${name}|${subcommand}`] : handlers[name]
-  if (handler === undefined) throw new Error(`no handler for ${name}`)
-  return handler
+  return commands.get(name)?.isContainer ? `${name}|${subcommand}` : name
 }
 
 /** What the proxy says of a request that doesn't get as far as a handler; null: it does. */
@@ -99,23 +111,44 @@ export function refusalOf(request: readonly string[]): string | null {
   return sub.accepts(request.length) ? null : errors.wrongArity(sub.lowerName)
 }
 
+/** A reply as tests write it down; errors are texts with the leading `-`. */
+export type Answer = string | number | null | Answer[]
+
+function answerOf(reply: ParsedReply): Answer {
+  if (reply instanceof Error) return `-${reply.message}`
+  return Array.isArray(reply) ? reply.map(answerOf) : reply
+}
+
 /** For tests that ask one thing at a time, at a time of their own. */
 export class TestDatabase {
   readonly database: HandlerDatabase
   nowMs = Date.UTC(2026, 0, 1)
 
-  constructor(options: { shards?: number; shard?: number; random?: Random } = {}) {
+  constructor(options: HandlerDatabaseOptions = {}) {
     this.database = new HandlerDatabase(options)
   }
 
-  /** The reply as a RESP2 client reads it; errors are values. */
-  run(...request: string[]): ParsedReply {
-    return parse(this.raw(...request))
+  /** The reply as a RESP2 client reads it. */
+  run(...request: string[]): Answer {
+    return answerOf(parse(this.raw(...request)))
+  }
+
+  /** Words separated by blanks. */
+  ask(line: string): Answer {
+    return this.run(...line.split(' '))
   }
 
   raw(...request: string[]): Uint8Array {
     const [reply] = this.database.execute([request], this.nowMs)
     if (reply === undefined) throw new Error('no reply')
+    return reply
+  }
+
+  /** The raw reply as text, in RESP3. */
+  raw3(...request: string[]): string {
+    this.database.resp3 = true
+    const reply = latin1(this.raw(...request))
+    this.database.resp3 = false
     return reply
   }
 }

@@ -10,6 +10,8 @@ export interface ComparisonOptions {
   seed: number
   /** Requests to send to each side. */
   requests: number
+  /** Antipode's side has a proxy, which answers some commands by itself. */
+  session: boolean
 }
 
 /** Requests on their way together; a known batch keeps the two clocks close. */
@@ -37,7 +39,7 @@ export class Comparison {
 
   async run(): Promise<void> {
     for (let steps = 1; this.#sent < this.#options.requests; steps++) {
-      await this.#take(nextStep(this.#vocabulary))
+      await this.#take(nextStep(this.#vocabulary, this.#options.session))
       if (steps % checkEverySteps !== 0) continue
       await this.#flush()
       await this.#compareContent()
@@ -96,7 +98,8 @@ export class Comparison {
     const related = this.#history.filter(
       (request) => request.some((text) => keys.has(text)) || keys.size === 0,
     )
-    const shown = related.slice(-historyShown).map((request) => `  ${JSON.stringify(request).slice(0, 300)}`)
+    const show = (request: Request): string => `  ${JSON.stringify(request).slice(0, 300)}`
+    const shown = [...related.slice(-historyShown), ['-- the step:'], ...step.requests].map(show)
     throw new Error(
       `SEED=${this.#options.seed}, after ${this.#sent} requests: ${wrong}\nlast requests:\n${shown.join('\n')}`,
     )

@@ -1,6 +1,7 @@
 /** An endless stream of random steps over all commands that shards run. */
 import { hashRequests } from './hashRequests.ts'
 import { keyRequests, serverRequests } from './keyRequests.ts'
+import { sessionRequests } from './sessionRequests.ts'
 import { setRequests } from './setRequests.ts'
 import { nameOf, type Request } from './side.ts'
 import { plain, type Step, transaction } from './step.ts'
@@ -34,9 +35,11 @@ const lottery: readonly Make[] = Object.entries(makes).flatMap(([name, make]) =>
 
 const isRequest = (made: Request | Step): made is Request => Array.isArray(made)
 
-export function nextStep(v: Vocabulary): Step {
+/** `session`: also what a proxy answers by itself. */
+export function nextStep(v: Vocabulary, session: boolean): Step {
+  if (session && v.chance(0.04)) return plain(sessionRequest(v))
   const roll = v.below(1000)
-  if (roll < 15) return randomTransaction(v)
+  if (roll < 15) return randomTransaction(v, session)
   if (roll < 17) return plain(unknownRequest(v))
   const made = v.pick(lottery)(v)
   if (!isRequest(made)) return made
@@ -71,6 +74,14 @@ function spoiled(v: Vocabulary, request: Request): Request {
   return [...request, v.chance(0.5) ? '{t}more' : v.anyKey()]
 }
 
+const ends = new Set(['EXEC', 'DISCARD'])
+const sessionMakes = Object.values(sessionRequests)
+
+function sessionRequest(v: Vocabulary): Request {
+  const made = v.pick(sessionMakes)(v)
+  return isRequest(made) ? made : (made.requests[0] ?? [])
+}
+
 function unknownRequest(v: Vocabulary): Request {
   return v.pick([
     ['NOSUCH', v.letters(v.below(200)), v.value()],
@@ -85,21 +96,23 @@ function unknownRequest(v: Vocabulary): Request {
 }
 
 /** Keys in one slot, and none for whole databases: a cluster runs a transaction on one shard. */
-function randomTransaction(v: Vocabulary): Step {
-  v.oneSlot = true
-  const step = transactionOf(v)
+function randomTransaction(v: Vocabulary, session: boolean): Step {
+  v.oneSlot = session
+  const step = transactionOf(v, session)
   v.oneSlot = false
   return step
 }
 
-function transactionOf(v: Vocabulary): Step {
+function transactionOf(v: Vocabulary, session: boolean): Step {
   const before: Request[] = []
   if (v.chance(0.3)) before.push(['WATCH', v.anyKey(), v.anyKey()])
   const between = plainRequest(v)
   // To Redis, adding a member that is there changes nothing; to Antipode it is a write, which survives a concurrent SREM.
   if (before.length > 0 && v.chance(0.7) && nameOf(between) !== 'SADD') before.push(between)
   if (before.length > 0 && v.chance(0.1)) before.push(['UNWATCH'])
-  const queued = v.some(6, () => plainRequest(v))
+  const queued = v
+    .some(6, () => (session && v.chance(0.1) ? sessionRequest(v) : plainRequest(v)))
+    .filter((request) => !ends.has(nameOf(request)))
   if (v.chance(0.1)) queued.splice(v.below(queued.length), 0, unknownRequest(v))
   if (v.chance(0.05)) queued.push(v.pick([['MULTI'], ['WATCH', 'a']]))
   return transaction(before, queued, v.chance(0.9) ? 'EXEC' : 'DISCARD')

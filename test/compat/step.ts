@@ -64,8 +64,8 @@ const within =
 const clockToleranceMs = 5000
 const seconds = within(clockToleranceMs / 1000)
 const milliseconds = within(clockToleranceMs)
-/** Redis's clock for idle times is coarse, and a run is short. */
-const idle: Rule = (own, redis) => Number(own.text) < 60 && Number(redis.text) < 60
+/** Redis shares small integers, and with them the time of their last use. */
+const idle: Rule = (own, redis) => Number(own.text) <= Number(redis.text) + 2
 
 const rules: Readonly<Record<string, Rule>> = {
   KEYS: sorted,

@@ -36,6 +36,9 @@ const oddTexts = [
   'MATCH',
 ]
 
+/** Sums of stored numbers stay within the bounds of both sides. */
+const storedOddTexts = oddTexts.filter((text) => text.length < 15)
+
 /** Within what counters of both sides take; sums of a few of them too. */
 const integers = [0, 1, -1, 2, 7, -7, 10, 100, 255, 1000, -32769, 65536, 2 ** 31, -(2 ** 31), 2 ** 40]
 
@@ -105,7 +108,7 @@ export class Vocabulary extends SeededRandom {
       case 4:
         return this.chance(0.1) ? this.letters(20_000) : this.bytes(this.below(200))
       case 5:
-        return this.chance(0.3) ? this.pick(oddTexts) : ''
+        return this.chance(0.3) ? this.pick(storedOddTexts) : ''
       default:
         return this.letters(this.below(30))
     }

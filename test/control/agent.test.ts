@@ -65,7 +65,7 @@ const logLines = (): Record<string, unknown>[] => {
 function startAgent(environment: Record<string, string> = {}, ...more: string[]): ChildProcess {
   const child = spawn(
     process.execPath,
-    [join(import.meta.dirname, 'fakeAgent.ts'), join(directory, 'node.toml'), ...more],
+    [join(import.meta.dirname, 'fakeAgent', 'main.ts'), join(directory, 'node.toml'), ...more],
     {
       env: { ...process.env, FAKE_LOG: join(directory, 'fake.log'), ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -273,6 +273,26 @@ describe('the file', () => {
     expect((await allRunning()).databases[0]?.port).toBe(12_345)
   })
 
+  it('can not make the data of one database that of another', async () => {
+    const first = startAgent()
+    await allRunning()
+    first.kill('SIGTERM')
+    await exited(first)
+    // The store is lost, and with it what the databases were; the data knows whose it is.
+    rmSync(join(directory, 'data', 'config'), { recursive: true })
+    writeNode(node.replace('guid = "g"', 'guid = "other"'))
+    const second = startAgent()
+    let said = ''
+    second.stderr?.on('data', (chunk) => {
+      said += chunk
+    })
+    expect(await exited(second)).toBe(1)
+    expect(said).toContain('holds the data of another database, guid g')
+    writeNode(node)
+    startAgent()
+    expect((await allRunning()).databases[0]?.guid).toBe('g')
+  })
+
   it('is read again on SIGHUP', async () => {
     const agent = startAgent()
     let said = ''
@@ -304,6 +324,14 @@ describe('the file', () => {
     expect(await exited(agent)).toBe(1)
     expect(said).toContain('node.toml: node.clutser: unknown setting; did you mean `cluster`?')
     expect(said).toContain('node.toml: node.data_dir: must be given')
+  })
+})
+
+describe('config/example.toml', () => {
+  it('runs a node as it stands', async () => {
+    writeNode(readFileSync(join(import.meta.dirname, '..', '..', 'config', 'example.toml'), 'utf8'))
+    startAgent()
+    expect((await allRunning()).processes.map(({ id }) => id)).toEqual(['shard/db1/0', 'proxy/db1/0'])
   })
 })
 

@@ -122,7 +122,7 @@ const process = (id: string, status: object, more: Partial<ProcessStatus> = {}):
   ...more,
 })
 const shard = (caughtUp: boolean, writesRefused: string | null = null) =>
-  process('shard/db1/0', { writesRefused, sync: { members: [{ name: 'cluster-2', caughtUp }] } })
+  process('shard/db1/0', { keys: 3, writesRefused, sync: { members: [{ name: 'cluster-2', caughtUp }] } })
 const cluster = (...processes: ProcessStatus[]): ClusterStatus => ({
   number: 1,
   name: 'cluster-1',
@@ -169,7 +169,16 @@ describe('the status', () => {
       ready: true,
       waitingFor: [],
       clusters: [
-        cluster(shard(true), process('proxy/db1/0', {}, { restarts: 2, lastEnd: 'signal SIGKILL' })),
+        cluster(
+          shard(true),
+          process('proxy/db1/0', {}, { restarts: 2, lastEnd: 'signal SIGKILL' }),
+          process('syncer/db1', {
+            peers: [
+              { name: 'cluster-2', state: 'up', error: null },
+              { name: 'cluster-3', state: 'down', error: 'no route' },
+            ],
+          }),
+        ),
       ],
       links: [
         { from: 1, to: 2, ...whole, cutForward: true },
@@ -185,8 +194,9 @@ describe('the status', () => {
       '',
       'cluster-1, port 12000, clock ok (0.3 ms from cluster-2)',
       '  agent        running  5  restarted 1 x',
-      '  shard/db1/0  running  7',
+      '  shard/db1/0  running  7                 3 keys, in sync with cluster-2',
       '  proxy/db1/0  running  7  restarted 2 x  last ended with signal SIGKILL',
+      '  syncer/db1   running  7                 cluster-2 up, cluster-3 down (no route)',
       '',
       '  link 1-2  cut from 1 to 2  delay 0 ms',
       '  link 1-3  cut              delay 20 ms',

@@ -13,6 +13,10 @@ let sockets: Socket[]
 /** The far ends, in the order in which they came. */
 let accepted: Socket[]
 
+const fail = (error: Error) => {
+  throw error
+}
+
 const portOf = (listening: Server) => {
   const address = listening.address()
   return typeof address === 'object' && address !== null ? address.port : 0
@@ -28,7 +32,7 @@ beforeEach(async () => {
   })
   server.listen(0, host)
   await once(server, 'listening')
-  relay = new Relay(host, portOf(server))
+  relay = new Relay(host, portOf(server), fail)
   relayPort = await relay.listen(0)
 })
 
@@ -123,7 +127,7 @@ describe('a link that is cut', () => {
     near.write('one')
     far.write('two')
     // The cut direction of another link shows that time has passed: a round trip over the same event loop.
-    const other = new Relay(host, portOf(server))
+    const other = new Relay(host, portOf(server), fail)
     const arrives = once(server, 'connection')
     const probe = createConnection({ host, port: await other.listen(0) })
     probe.on('error', () => probe.destroy())

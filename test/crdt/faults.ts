@@ -18,10 +18,11 @@ import { SetState } from '#server/crdt/set.ts'
 import { Strnum } from '#server/crdt/strnum.ts'
 import { Keyspace } from '#server/store/keyspace.ts'
 import type { Acknowledged } from '#server/store/residues.ts'
-import { isLive, type Key } from '#server/store/slotTables.ts'
+import { type Content, isLive, type Key } from '#server/store/slotTables.ts'
 import { Transaction } from '#server/store/transaction.ts'
-import { focusedRun, randomRun } from './randomRuns.ts'
+import { focusedRun, randomRun, runOf } from './randomRuns.ts'
 import { type Heartbeat, type Production, production, Replica, type Shipment } from './replica.ts'
+import { scripts } from './scripts.ts'
 
 export interface Fault {
   name: string
@@ -31,6 +32,11 @@ export interface Fault {
   /** Replaces a method; returns what puts it back. */
   plant?: () => () => void
 }
+
+const script =
+  (name: string) =>
+  (_seed: number, made: Production): void =>
+    scripts[name]?.(made)
 
 function replace<T extends object, K extends keyof T>(
   target: T,
@@ -118,7 +124,7 @@ class NoResetsOnFlush extends Transaction {
     this.#flushing = false
   }
 
-  protected override countersOf(content: string | KeyState, types?: number): RemovedCounters {
+  protected override countersOf(content: Content, types?: number): RemovedCounters {
     return this.#flushing ? noRemovedCounters : super.countersOf(content, types)
   }
 }
@@ -208,13 +214,13 @@ export const faults: readonly Fault[] = [
   {
     name: 'noChain',
     what: "the origin's previous operation isn't waited for",
-    run: randomRun,
+    run: script('operationsAreChained'),
     made: { Keyspace: Unchecked, Replica: UnchainedReplica },
   },
   {
     name: 'cntNow',
     what: 'counter baselines are dropped at once',
-    run: randomRun,
+    run: runOf('increment', 'increment', 'delete'),
     made: { Keyspace: ForgetsBaselines },
   },
   {
@@ -226,31 +232,31 @@ export const faults: readonly Fault[] = [
   {
     name: 'ghostText',
     what: 'a ghost TTL is dropped when the TTL write alone is known everywhere [A3]',
-    run: focusedRun,
+    run: script('ghostOutlivesItsTtlWrite'),
     made: { Keyspace: ForgetsGhostsByTtl },
   },
   {
     name: 'hbBypassHold',
     what: 'an acknowledgement counts while an operation of its sender is held [A7]',
-    run: focusedRun,
+    run: script('acknowledgementWaitsForHeldOperations'),
     made: { Replica: HastyReplica },
   },
   {
     name: 'noFresh',
     what: "creation doesn't end the TTL writes it saw [A4]",
-    run: focusedRun,
+    run: script('creationEndsTheGhostItHolds'),
     made: { Transaction: NoFresh },
   },
   {
     name: 'freshIfGhost',
     what: 'creation says so only where a ghost is [A4]',
-    run: focusedRun,
+    run: script('creationEndsTheGhostOfOthers'),
     made: { Transaction: FreshIfGhost },
   },
   {
     name: 'flushCtxOnly',
     what: 'FLUSH ships only its context [A1]',
-    run: randomRun,
+    run: runOf('increment', 'hashIncrement', 'flush'),
     made: { Transaction: NoResetsOnFlush },
     plant: guessResets,
   },
@@ -276,7 +282,7 @@ export const faults: readonly Fault[] = [
   {
     name: 'flagLost',
     what: "a sibling's TTL flag isn't merged [D5]",
-    run: randomRun,
+    run: runOf('set', 'set', 'expire'),
     plant: () =>
       replace(
         Strnum.prototype,

@@ -1,7 +1,7 @@
 /**
  * A random network of replicas under one seed: FIFO links that are cut (what is under way is lost, and sent again when the
- * link is back) or slow, relays, duplicate deliveries, slot states merged at any moment, also long after they were cut,
- * heartbeats and the forgetting of residues. Few keys and elements, so that conflicts are dense.
+ * link is back), are slow, or lose a message; relays, duplicate deliveries, slot states merged at any moment, also long
+ * after they were cut; heartbeats and the forgetting of residues. Few keys and elements, so that conflicts are dense.
  *
  * Judged by the history: each replica, at any time, shows what the operations it has seen mean; and when everything has
  * been delivered all are equal, hidden state included, and no residue is left.
@@ -9,6 +9,7 @@
 import { slotOfKey } from '#protocol/slots/crc16.ts'
 import { originOfCluster, type Stamp, stampEpochMs } from '#protocol/sync/stamp.ts'
 import { includes } from '#protocol/sync/versionVector.ts'
+import { stateOf } from '#server/store/slotTables.ts'
 import type { SeededRandom } from '#test/seed.ts'
 import { contextAt, History, type KeyView, type Operation } from './history.ts'
 import { type Intent, Meanings, run } from './intents.ts'
@@ -34,6 +35,10 @@ export interface NetworkOptions {
   calm?: number
   /** No slot states: only operations, which reach less states but some of them oftener. */
   operationsOnly?: boolean
+  /** Many of them. */
+  statesOften?: boolean
+  /** False: all clocks agree. */
+  skews?: boolean
 }
 
 type Message = { shipment: Shipment } | { heartbeat: Heartbeat }
@@ -60,6 +65,8 @@ export class Network {
   readonly #slow: string
   #lateCuts: LateCut[] = []
   #nowMs = startMs
+  /** Single messages get lost, until the end. */
+  #lossy = false
   #values = 0
 
   constructor(random: SeededRandom, options: NetworkOptions) {
@@ -70,7 +77,9 @@ export class Network {
     this.replicas = origins.map(
       (origin) => new options.production.Replica(origin, origins, options.production),
     )
-    for (const replica of this.replicas) replica.skewMs = random.chance(0.3) ? random.below(5) : 0
+    for (const replica of this.replicas) {
+      replica.skewMs = options.skews !== false && random.chance(0.3) ? random.below(5) : 0
+    }
     this.#slow = options.slowLink ? linkName(this.#anyReplica(), this.#anyReplica()) : ''
   }
 
@@ -86,11 +95,13 @@ export class Network {
 
   step(): void {
     const random = this.#random
+    this.#lossy = true
     const a = this.#anyReplica()
     const b = this.#anyReplica()
     let x = random.fraction()
     const calm = this.#options.calm ?? 0
     if (calm > 0 && random.chance(0.3 * calm)) x = random.pick([0.5, 0.5, 0.9, 0.9, 0.94])
+    if (this.#options.statesOften && random.chance(0.2)) x = 0.8
     if (random.chance(0.2)) this.#nowMs += 1 + random.below(400)
     if (x < 0.42) this.command(a)
     else if (x < 0.89) this.#transfer(x, a, b)
@@ -232,6 +243,7 @@ export class Network {
     if (!this.#isUp(from, to)) return false
     const message = queue.shift()
     if (message === undefined) return false
+    if (this.#lossy && this.#random.chance(0.02)) return true
     if ('heartbeat' in message) to.receiveHeartbeat(message.heartbeat)
     else {
       to.receive(message.shipment)
@@ -242,6 +254,11 @@ export class Network {
 
   deliverAll(from: Replica, to: Replica): void {
     while (this.#deliver(from, to));
+  }
+
+  /** What is under way from `from` to `to`. */
+  loseAll(from: Replica, to: Replica): void {
+    this.#queue(from, to).length = 0
   }
 
   heartbeat(from: Replica): void {
@@ -300,6 +317,7 @@ export class Network {
 
   /** Everything gets everywhere. */
   heal(): void {
+    this.#lossy = false
     this.#cutLinks.clear()
     this.#lateCuts = []
     for (let round = 0; round < 60; round++) {
@@ -441,7 +459,7 @@ function replyOf(intent: Intent, view: KeyView): string | undefined {
 
 /** What the production state says, hidden states included, whether expired or not. */
 export function productionView(replica: Replica, key: string): KeyView {
-  const content = replica.keyspace.tables.find(slotOfKey(key), key)?.content
+  const found = replica.keyspace.tables.find(slotOfKey(key), key)
   const none: KeyView = {
     type: 'none',
     expireAtMs: Number.POSITIVE_INFINITY,
@@ -449,8 +467,8 @@ export function productionView(replica: Replica, key: string): KeyView {
     hash: {},
     set: [],
   }
-  if (content === undefined) return none
-  if (typeof content === 'string') return { ...none, type: 'string', string: content }
+  if (found === undefined) return none
+  const content = stateOf(found)
   const type = content.visibleType() ?? 'none'
   return {
     type,

@@ -53,6 +53,23 @@ export function randomRun(seed: number, production: Production): void {
   network.expireAll()
 }
 
+/** Runs of one key with few commands, and many slot states, for a fault that needs just those. */
+export function runOf(...commands: Command[]): (seed: number, production: Production) => void {
+  return (seed, production) => {
+    const random = new SeededRandom(seed)
+    const options = {
+      replicas: 3,
+      commands,
+      keys: keys.slice(0, 1),
+      production,
+      statesOften: random.chance(0.7),
+    }
+    const network = new Network(random, options)
+    for (let steps = 20 + random.below(60); steps > 0; steps--) network.step()
+    network.finish()
+  }
+}
+
 /** Short runs of one key with one slow link and much heartbeating: for the rules about what may be forgotten when. */
 export function focusedRun(seed: number, production: Production): void {
   const random = new SeededRandom(seed)

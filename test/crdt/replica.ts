@@ -64,6 +64,7 @@ export class Replica {
   readonly #lasts: Map<number, Stamp> = new Map()
   readonly #applied: VersionVector = emptyVector()
   /** What each member is known to have applied. */
+  #sweeps = 0
   readonly #known: VersionVector[] = Array.from({ length: originsMax }, emptyVector)
 
   constructor(origin: Origin, members: readonly Origin[], made: Production) {
@@ -184,10 +185,11 @@ export class Replica {
   }
 
   forget(): number {
-    return this.keyspace.dropResidues({
+    const acknowledged = {
       members: this.members,
-      stamp: (member, origin) => (this.#known[member] as VersionVector)[origin] as number,
-    })
+      stamp: (member: number, origin: number) => (this.#known[member] as VersionVector)[origin] as number,
+    }
+    return this.keyspace.dropResidues({ changes: this.#sweeps++, inSlot: () => acknowledged })
   }
 }
 

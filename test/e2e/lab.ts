@@ -15,6 +15,8 @@ export interface LabOptions {
   clusters?: number
   shards?: number
   persistence?: 'none' | 'everysec' | 'always'
+  /** Of every node, as `limits.backlog_bytes_max=65536`. */
+  settings?: string[]
 }
 
 async function isFree(port: number): Promise<boolean> {
@@ -51,14 +53,14 @@ export class Lab {
   }
 
   static async up(options: LabOptions = {}): Promise<Lab> {
-    const { clusters = 2, shards = 2, persistence = 'everysec' } = options
+    const { clusters = 2, shards = 2, persistence = 'everysec', settings = [] } = options
     const directory = mkdtempSync(join(tmpdir(), 'lab-'))
     const basePort = await freeBasePort(clusters)
     const child = spawn(
       antipode,
       // biome-ignore format: option and value side by side
       ['lab', 'up', '--dir', directory, '--base-port', String(basePort), '--clusters', String(clusters),
-       '--shards', String(shards), '--persistence', persistence],
+       '--shards', String(shards), '--persistence', persistence, ...settings.flatMap((setting) => ['--set', setting])],
       { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] },
     )
     const lab = new Lab(directory, basePort, clusters, child)
@@ -87,7 +89,11 @@ export class Lab {
 
   /** A client that is closed with the lab. */
   client(number: number, options: RedisOptions = {}): Redis {
-    const client = new Redis(this.port(number), '127.0.0.1', options as RedisOptions & { replyMapping?: 'legacy' })
+    const client = new Redis(
+      this.port(number),
+      '127.0.0.1',
+      options as RedisOptions & { replyMapping?: 'legacy' },
+    )
     client.on('error', () => {
       // Connections break when tests kill processes; the commands that were lost reject by themselves.
     })

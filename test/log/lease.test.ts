@@ -6,8 +6,10 @@ import { ListeningLogger } from './records.ts'
 
 const wallMs = Date.UTC(2026, 0, 1)
 
+const leaseOn = (disk: FaultyDisk, bootId = 'boot') => new ClockLease(disk, new ListeningLogger(), bootId)
+
 function opened(disk: FaultyDisk): ClockLease {
-  const lease = new ClockLease(disk, new ListeningLogger())
+  const lease = leaseOn(disk)
   lease.open()
   return lease
 }
@@ -68,6 +70,21 @@ test('the file stays small', () => {
   expect(opened(disk.afterKill()).endMs).toBe(lease.endMs)
 })
 
+test('tells whether the machine was started again', () => {
+  const disk = new FaultyDisk()
+  expect(leaseOn(disk).open()).toEqual({ endMs: 0, sameBoot: false })
+  opened(disk).renew(wallMs, 0)
+  const endMs = wallMs + leaseAheadMs
+  expect(leaseOn(disk).open()).toEqual({ endMs, sameBoot: true })
+  expect(leaseOn(disk, 'other').open()).toEqual({ endMs, sameBoot: false })
+  const unknown = leaseOn(disk, '')
+  expect(unknown.open()).toEqual({ endMs, sameBoot: false })
+  // From the first renewal on the file names the new boot, even when the old lease would do.
+  unknown.renew(wallMs - 1000, 0)
+  expect(leaseOn(disk, '').open()).toEqual({ endMs, sameBoot: false })
+  expect(leaseOn(disk).open()).toEqual({ endMs, sameBoot: false })
+})
+
 test('a torn entry is passed over, a file that is no lease is refused', () => {
   const disk = new FaultyDisk()
   const lease = opened(disk)
@@ -80,8 +97,11 @@ test('a torn entry is passed over, a file that is no lease is refused', () => {
   file.bytes = whole.slice()
   file.bytes[8] = 9
   expect(() => opened(disk)).toThrow(/has format 9, this program reads format 1/)
-  file.bytes = new Uint8Array(40)
+  for (const bytes of [new Uint8Array(80), whole.slice(0, 40), whole.slice(0, 56), new Uint8Array(0)]) {
+    file.bytes = bytes
+    expect(() => opened(disk)).toThrow(/clock.lease is damaged/)
+  }
+  file.bytes = whole.slice()
+  file.bytes[20] = 9
   expect(() => opened(disk)).toThrow(/clock.lease is damaged/)
-  file.bytes = whole.slice(0, 12)
-  expect(() => opened(disk)).toThrow(/no intact entry/)
 })

@@ -2,7 +2,7 @@
 
 import { RecordReader } from '#protocol/sync/record.ts'
 import { originOf } from '#protocol/sync/stamp.ts'
-import { Log, type LogOptions } from '#server/log/log.ts'
+import { Log, type LogOptions, segmentBytesMaxDefault } from '#server/log/log.ts'
 import type { RecoveredLog } from '#server/log/recovery.ts'
 import type { FaultyDisk } from '#test/faultyDisk.ts'
 import { MemoryWorld } from '#test/memoryWorld.ts'
@@ -17,7 +17,12 @@ export interface OpenedLog {
   recovered: RecoveredLog
 }
 
-export const testOptions: LogOptions = { persistence: 'always', clusterId: 1, backlogBytesMax: 1 << 20 }
+const testOptions: LogOptions = {
+  persistence: 'always',
+  clusterId: 1,
+  backlogBytesMax: 1 << 20,
+  segmentBytesMax: segmentBytesMaxDefault,
+}
 
 export function openLog(disk: FaultyDisk, options: Partial<LogOptions> = {}): OpenedLog {
   const world = new MemoryWorld()

@@ -152,6 +152,9 @@ describe('the connection commands', () => {
     expect(client.call('TIME')).toBe('*2\r\n$10\r\n1767225601\r\n$6\r\n234000\r\n')
     expect(client.call('COMMAND', 'COUNT')).toMatch(/^:\d+\r\n$/)
     expect(client.call('COMMAND', 'GETKEYS', 'GET', 'a')).toBe('*1\r\n$1\r\na\r\n')
+    expect(client.call('COMMAND', 'GETKEYSANDFLAGS', 'GET', 'a')).toBe(
+      '*1\r\n*2\r\n$1\r\na\r\n*2\r\n+RO\r\n+access\r\n',
+    )
     expect(client.call('COMMAND')).toMatch(/^\*\d+\r\n\*10\r\n/)
     expect(client.call('OBJECT', 'HELP')).toContain('+OBJECT <subcommand>')
   })

@@ -19,7 +19,7 @@ import { defaultRequestLimits, RequestScanner } from '#protocol/resp/requestScan
 import { slotOfKey } from '#protocol/slots/crc16.ts'
 import type { SlotRange } from '#protocol/slots/slotMap.ts'
 import { allocate, latin1, writeLatin1 } from '#runtime/bytes/bytes.ts'
-import type { MemoryConnection } from '../memoryConnection.ts'
+import type { Connection } from '#runtime/ports.ts'
 
 export interface ShardRequest {
   kind: number
@@ -30,7 +30,7 @@ export interface ShardRequest {
   /** Of watch and transaction. */
   session: number
   commands: string[][]
-  connection: MemoryConnection
+  connection: Connection
 }
 
 export class FakeShard {
@@ -43,14 +43,13 @@ export class FakeShard {
   isSilent = false
   /** While set, requests are kept in `held`. */
   isHolding = false
+  /** Replies are written in pieces of so many bytes. */
+  pieceBytesMax = Number.MAX_SAFE_INTEGER
   readonly held: ShardRequest[] = []
   readonly seen: ShardRequest[] = []
   readonly unwatched: number[] = []
-  readonly channels = new Map<
-    number,
-    { connection: MemoryConnection; received: string[]; closed: string | null }
-  >()
-  connections: MemoryConnection[] = []
+  readonly channels = new Map<number, { connection: Connection; received: string[]; closed: string | null }>()
+  connections: Connection[] = []
   /** Overrides the answer to a request; undefined: the usual one. */
   answer: (request: ShardRequest) => string | undefined = () => undefined
   info: (what: string) => unknown = () => ({})
@@ -63,7 +62,7 @@ export class FakeShard {
     this.runId = `run-${index}`
   }
 
-  accept(connection: MemoryConnection): void {
+  accept(connection: Connection): void {
     this.connections.push(connection)
     const reader = new FrameReader()
     connection.handler = {
@@ -102,7 +101,7 @@ export class FakeShard {
     this.channels.delete(tag)
   }
 
-  #take(received: Frame, connection: MemoryConnection): void {
+  #take(received: Frame, connection: Connection): void {
     switch (received.kind) {
       case FrameKind.hello: {
         const hello = readHello(received)
@@ -144,7 +143,7 @@ export class FakeShard {
     }
   }
 
-  #takeRequest(received: Frame, connection: MemoryConnection): void {
+  #takeRequest(received: Frame, connection: Connection): void {
     const { kind, tag, slot, flags, bytes, payloadEnd } = received
     const hasSession = kind !== FrameKind.request
     const request: ShardRequest = {
@@ -164,7 +163,10 @@ export class FakeShard {
 
   #reply(request: ShardRequest): void {
     const text = this.answer(request) ?? this.#usual(request)
-    request.connection.write(frame(FrameKind.reply, request.tag, text))
+    const reply = frame(FrameKind.reply, request.tag, text)
+    for (let at = 0; at < reply.length; at += this.pieceBytesMax) {
+      request.connection.write(reply.subarray(at, Math.min(reply.length, at + this.pieceBytesMax)))
+    }
   }
 
   #usual({ kind, session, commands }: ShardRequest): string {

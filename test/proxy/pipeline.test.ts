@@ -1,8 +1,16 @@
 /** Replies come in the order of the requests, whatever the shards do, and however the bytes arrive. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { SeededRandom, seedFromEnv } from '../seed.ts'
+import { SeededRandom, seedFromEnv } from '#test/seed.ts'
 import { encode, ProxyWorld } from './proxyWorld.ts'
+
+/** Keys come back as values, so that a reply shows where it belongs. */
+function echoed(command: string[] = []): string {
+  const [name = '', ...keys] = command
+  return name === 'MGET'
+    ? `*${keys.length}\r\n${keys.map((key) => `+${key}\r\n`).join('')}`
+    : `+${keys[0]}\r\n`
+}
 
 describe('a pipeline', () => {
   it('is answered in order although one shard is slower', () => {
@@ -29,18 +37,24 @@ describe('a pipeline', () => {
           const random = new SeededRandom(runSeed)
           const world = new ProxyWorld({ shardCount: 3, limits: { pipelineMax: 1 + random.below(40) } })
           const client = world.client()
-          client.connection.chunkBytesMax = Number.MAX_SAFE_INTEGER
+          const inPieces = random.chance(0.5)
           for (const shard of world.shards) {
-            shard.answer = ({ commands: [command] }) => `+${command?.[1]}\r\n`
+            if (inPieces) shard.pieceBytesMax = 1 + random.below(50)
+            shard.answer = ({ commands: [command] }) => echoed(command)
           }
           const requests: string[] = []
           const expected: string[] = []
           for (let i = 0; i < 100; i++) {
-            if (random.chance(0.2)) {
+            const kind = random.below(5)
+            if (kind === 0) {
+              const keys = Array.from({ length: 1 + random.below(6) }, (_, at) => `m${i}.${at}`)
+              requests.push(encode(['MGET', ...keys]))
+              expected.push(echoed(['MGET', ...keys]))
+            } else if (kind === 1) {
               requests.push(encode(['ECHO', `e${i}`]))
               expected.push(`$${`e${i}`.length}\r\ne${i}\r\n`)
             } else {
-              const size = random.chance(0.05) ? 40_000 : random.below(40)
+              const size = random.chance(0.05) ? (inPieces ? 500 : 40_000) : random.below(40)
               const key = `k${i}${'x'.repeat(size)}`
               requests.push(encode(['GET', key]))
               expected.push(`+${key}\r\n`)

@@ -3,10 +3,10 @@ import type { ClientLimits, DatabaseConfig, ProxyConfig } from '#config/process.
 import { evenRanges } from '#protocol/slots/slotMap.ts'
 import { type ConnectionFacts, DatabaseProxy } from '#proxy/proxy.ts'
 import { bytesOf, latin1 } from '#runtime/bytes/bytes.ts'
-import { MemoryConnection, MemoryNet } from '../memoryConnection.ts'
-import { MemoryWorld } from '../memoryWorld.ts'
-import { SeededRandom } from '../seed.ts'
-import { RecordingLogger } from '../silentLogger.ts'
+import { MemoryConnection, MemoryNet } from '#test/memoryConnection.ts'
+import { MemoryWorld } from '#test/memoryWorld.ts'
+import { SeededRandom } from '#test/seed.ts'
+import { RecordingLogger } from '#test/silentLogger.ts'
 import { FakeShard } from './fakeShard.ts'
 
 export const usualLimits: ClientLimits = {
@@ -25,6 +25,8 @@ export interface WorldOptions {
   limits?: Partial<ClientLimits>
   worker?: number
   workerCount?: number
+  /** The shards are not there at first. */
+  shardsDown?: boolean
 }
 
 export function configOf(options: WorldOptions): ProxyConfig {
@@ -71,6 +73,7 @@ export class ProxyWorld {
   constructor(options: WorldOptions = {}) {
     this.config = configOf(options)
     this.shards = this.config.shards.map(({ index, ranges }) => new FakeShard(index, ranges))
+    for (const shard of this.shards) shard.isDown = options.shardsDown === true
     const { world, logger } = this
     this.proxy = new DatabaseProxy(this.config, {
       clock: world,

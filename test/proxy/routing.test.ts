@@ -123,24 +123,23 @@ describe('a shard that goes away', () => {
     expect(client.call('GET', 'a')).toBe('$-1\r\n')
   })
 
-  it('that never came is loading', () => {
-    const world = new ProxyWorld({ shardCount: 2 })
-    const late = new ProxyWorld({ shardCount: 2 })
-    expect(world.proxy.links.allUp).toBe(true)
-    for (const shard of late.shards) shard.kill()
-    late.world.settle()
-    expect(late.client().call('GET', 'a')).toContain('-UNAVAILABLE')
-    const silent = new ProxyWorld({ shardCount: 1 })
-    silent.shard.isSilent = true
-    silent.shard.kill()
-    silent.shard.isDown = false
-    silent.world.advance(100)
-    expect(silent.shard.connections.length).toBe(1)
-    expect(silent.client().call('GET', 'a')).toContain('try again')
-    // It does not wait for ever for a hello.
-    silent.shard.isSilent = false
-    silent.world.advance(6_000)
-    expect(silent.client().call('GET', 'a')).toBe('$-1\r\n')
+  it('that has not come yet is loading', () => {
+    const world = new ProxyWorld({ shardsDown: true })
+    let isReady = false
+    world.proxy.whenReady(() => {
+      isReady = true
+    })
+    const client = world.client()
+    expect(client.call('GET', 'a')).toBe(
+      '-LOADING shard 0 has not come up yet; the command was not executed, try again\r\n',
+    )
+    expect(client.call('PING')).toBe('+PONG\r\n')
+    expect(client.call('INFO', 'persistence')).toContain('loading:1\r\n')
+    expect(isReady).toBe(false)
+    world.shard.isDown = false
+    world.world.advance(1_000)
+    expect(isReady).toBe(true)
+    expect(client.call('GET', 'a')).toBe('$-1\r\n')
   })
 
   it('is not trusted when it is another one', () => {

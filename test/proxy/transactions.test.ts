@@ -95,6 +95,8 @@ describe('MULTI and EXEC', () => {
       "-EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command\r\n",
     )
     expect(client.call('EXEC')).toBe('-ERR EXEC without MULTI\r\n')
+    // Redis says so outside of MULTI, too.
+    expect(client.call('EXEC', 'x')).toContain('-EXECABORT')
   })
 
   it('stay in one slot', () => {

@@ -3,7 +3,7 @@ import net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { AgentLink, LineReader, lineCharactersMax } from '#runtime/node/agentLink.ts'
+import { AgentLink, LineReader, lineCharactersMax, unsentBytesMax } from '#runtime/node/agentLink.ts'
 import { processArguments } from '#runtime/node/processArguments.ts'
 import { silentLogger } from '#test/silentLogger.ts'
 
@@ -102,6 +102,28 @@ test.each(['not json\n', 'x'.repeat(lineCharactersMax + 1)])(
     await new Promise((resolve) => server.close(resolve))
   },
 )
+
+test('an agent that does not read is left', async () => {
+  const link = new AgentLink<unknown, object>({ socketPath, logger: silentLogger, onMessage: () => {} })
+  link.announce({ type: 'hello' })
+  const { server, connection } = await agent()
+  const one = await connection()
+  one.pause()
+  const closed = new Promise((resolve) => one.once('close', resolve))
+  const status = { type: 'status', filler: 'x'.repeat(unsentBytesMax / 4) }
+  // The system takes some of it, then nothing more.
+  for (let i = 0; i < 40; i++) {
+    link.send(status)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  one.resume()
+  await closed
+  const two = await connection()
+  expect(await lines(two, 1)).toEqual(['{"type":"hello"}'])
+  link.close()
+  two.destroy()
+  await new Promise((resolve) => server.close(resolve))
+})
 
 test('lines are cut at line ends, also inside a character', () => {
   const reader = new LineReader()

@@ -1,67 +1,24 @@
-/** Sync channels through the shard: what the syncers and proxies between two clusters do is done by hand here. */
+/** Sync channels through the shard. */
 import { expect, test } from 'vitest'
 import type { ShardInfo } from '#protocol/frames/admin.ts'
 import { FrameKind } from '#protocol/frames/frame.ts'
 import type { Hello } from '#protocol/frames/hello.ts'
 import { slotOfKey } from '#protocol/slots/crc16.ts'
 import { syncVersion } from '#protocol/sync/message.ts'
-import { latin1 } from '#runtime/bytes/bytes.ts'
 import { FaultyDisk } from '#test/faultyDisk.ts'
 import { MemoryWorld } from '#test/memoryWorld.ts'
 import { frameBytes } from './proxySide.ts'
-import { type ShardChanges, TestShard } from './testShard.ts'
-
-const members = [
-  { clusterId: 1, name: 'one' },
-  { clusterId: 2, name: 'two' },
-]
-const ranges = [{ first: 0, last: 16383 }]
-
-const member = (clusterId: number, world: MemoryWorld, changes: ShardChanges = {}) =>
-  new TestShard({ world, ...changes, database: { members, clusterId, ...changes.database } })
-
-/** Channel `tag`: `reader` reads `source`. */
-function open(reader: TestShard, source: TestShard, tag: number): void {
-  const peerOf = (shard: TestShard) => shard.options.database.clusterId
-  source.proxy.openChannel(tag, { role: 'feed', peer: peerOf(reader), shard: 0, ranges })
-  reader.proxy.openChannel(tag, { role: 'intake', peer: peerOf(source), shard: 0, ranges })
-}
-
-/** Carries messages between the two until nothing moves. */
-function carry(a: TestShard, b: TestShard, forMs: number): void {
-  const { world } = a
-  for (let ms = 0; ms < forMs; ms += 10) {
-    for (;;) {
-      world.settle()
-      const fromA = a.proxy.channelMessages.splice(0)
-      const fromB = b.proxy.channelMessages.splice(0)
-      if (fromA.length + fromB.length === 0) break
-      for (const { tag, bytes } of fromA)
-        b.proxy.connection.write(frameBytes(FrameKind.channelData, tag, 0, 0, latin1(bytes)))
-      for (const { tag, bytes } of fromB)
-        a.proxy.connection.write(frameBytes(FrameKind.channelData, tag, 0, 0, latin1(bytes)))
-    }
-    world.advance(10)
-  }
-}
-
-function pair(changes: ShardChanges = {}) {
-  const world = new MemoryWorld()
-  const a = member(1, world, changes)
-  const b = member(2, world, changes)
-  const connect = () => {
-    open(a, b, 1)
-    open(b, a, 2)
-    carry(a, b, 500)
-  }
-  return { world, a, b, connect }
-}
+import type { TestShard } from './testShard.ts'
+import { carry, member, members, open, pair, ranges } from './twoClusters.ts'
 
 function equal(a: TestShard, b: TestShard): void {
-  for (let slot = 0; slot < 16384; slot++) {
-    expect(a.shard.db.slotDigest(slot)).toBe(b.shard.db.slotDigest(slot))
-    expect([...a.shard.db.vectors.of(slot)]).toEqual([...b.shard.db.vectors.of(slot)])
-  }
+  const slots = Array.from({ length: 16384 }, (_, slot) => slot)
+  const different = slots.filter(
+    (slot) =>
+      a.shard.db.slotDigest(slot) !== b.shard.db.slotDigest(slot) ||
+      String(a.shard.db.vectors.of(slot)) !== String(b.shard.db.vectors.of(slot)),
+  )
+  expect(different).toEqual([])
 }
 
 test('two clusters tell each other everything, and a transaction arrives whole', () => {
@@ -125,6 +82,16 @@ test('a log too short to reach back: slot states, which the next start of the re
   expect(again.run('INCR', 'n')).toBe(':8\r\n')
 })
 
+test('a log too short to reach back after a restart of its shard, too', () => {
+  const { a, world } = pair({ limits: { backlogBytesMax: 4096 } })
+  for (let i = 0; i < 300; i++) a.run('SET', `k${i}`, `v${i}`)
+  const again = a.restart()
+  const reader = member(2, world)
+  open(reader, again, 1)
+  carry(reader, again, 500)
+  equal(again, reader)
+})
+
 test('a shard that lost its data gets all of it back, its own operations too, and then takes writes', () => {
   const { world, a, b, connect } = pair()
   connect()
@@ -146,6 +113,44 @@ test('a shard that lost its data gets all of it back, its own operations too, an
   carry(lost, b, 1000)
   expect(b.run('GET', 'mine')).toBe('$1\r\n3\r\n')
   equal(lost, b)
+})
+
+test('what came as a slot state is passed on as a slot state', () => {
+  const world = new MemoryWorld()
+  const three = [...members, { clusterId: 3, name: 'three' }]
+  const shardOf = (clusterId: number, limits = {}) =>
+    member(clusterId, world, { database: { members: three }, limits })
+  const a = shardOf(1, { backlogBytesMax: 4096 })
+  const b = shardOf(2)
+  const c = shardOf(3)
+  for (let i = 0; i < 100; i++) a.run('SET', `k${i}`, 'v'.repeat(50))
+  open(b, a, 1)
+  carry(a, b, 500)
+  // a is silent for so long that b relays for it.
+  open(c, b, 2)
+  carry(b, c, 4000)
+  expect(b.shard.log.backlog.start).toBe(0)
+  equal(b, c)
+})
+
+test('own stamps that come back after a loss are not given again, in no slot', () => {
+  // The other member's log doesn't reach back either.
+  const { world, a, b, connect } = pair({ limits: { backlogBytesMax: 4096 } })
+  connect()
+  a.world.wallOffsetMs += 5_000
+  a.run('SET', 'mine', '1')
+  const last = a.shard.db.vectors.greatest(slotOfKey('mine'))
+  carry(a, b, 500)
+  for (let i = 0; i < 100; i++) b.run('SET', 'yours', 'v'.repeat(100))
+  carry(a, b, 500)
+  a.proxy.connection.close()
+  a.world.wallOffsetMs -= 50_000
+  world.settle()
+  const lost = a.restart({ disk: new FaultyDisk() })
+  open(lost, b, 11)
+  carry(lost, b, 1000)
+  expect(lost.run('SET', 'elsewhere', 'v')).toBe('+OK\r\n')
+  expect(lost.shard.db.vectors.greatest(slotOfKey('elsewhere'))).toBeGreaterThan(last)
 })
 
 test('channels that make no sense are refused, and a closed one is over', () => {

@@ -317,6 +317,20 @@ describe('a large flush', () => {
   })
 })
 
+test('the average of the times to live is found in time', () => {
+  const test = new TestShard()
+  for (let i = 0; i < 300; i++)
+    test.proxy.send('SET', `k${i}`, 'v', 'PX', `${1_000_000 + (i % 10) * 100_000}`)
+  for (let i = 0; i < 300; i++) test.proxy.send('SET', `p${i}`, 'v')
+  test.world.advance(100_000)
+  const { averageTtlMs } = test.shard.status()
+  expect(averageTtlMs).toBeGreaterThan(1_200_000)
+  expect(averageTtlMs).toBeLessThan(1_500_000)
+  test.run('FLUSHALL')
+  test.world.advance(2000)
+  expect(test.shard.status().averageTtlMs).toBe(0)
+})
+
 test('expired keys are deleted, and their deletes are logged', () => {
   const test = new TestShard()
   for (let i = 0; i < 500; i++) test.proxy.send('SET', `k${i}`, 'v', 'PX', '1500')

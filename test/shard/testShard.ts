@@ -37,6 +37,7 @@ export interface ShardChanges {
   initialised?: boolean
   database?: Partial<ShardOptions['database']>
   limits?: Partial<ShardOptions['limits']>
+  bootId?: string
   variations?: ShardVariations
 }
 
@@ -73,6 +74,7 @@ export class TestShard {
         disk: changes.disk ?? this.disk,
         logger: this.logger,
         processFacts: () => ({ memoryUsedBytes: 1, memoryRssBytes: 2, cpuUserMs: 3, cpuSystemMs: 4 }),
+        bootId: changes.bootId ?? 'boot',
         fatal: (error) => this.fatal.push(error),
       },
       variations,

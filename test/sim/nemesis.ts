@@ -6,11 +6,13 @@ import type { SimProcess } from './simProcess.ts'
 import type { SimCluster, SimShard, World } from './world.ts'
 
 export interface NemesisOptions {
-  /** Disks may be lost: at most one at a time, so that somebody has the data. */
+  /** Disks may be lost, but never those of all clusters at a time. */
   losingDisks: boolean
+  kinds: readonly Harm[]
 }
 
-const faults = [
+/** As often as they are named. */
+export const allHarms = [
   'cut',
   'cut',
   'oneWay',
@@ -25,6 +27,8 @@ const faults = [
   'full',
   'wipe',
 ] as const
+
+export type Harm = (typeof allHarms)[number]
 
 export class Nemesis {
   readonly #world: World
@@ -44,12 +48,12 @@ export class Nemesis {
 
   strike(): void {
     const random = this.#random
-    const fault = random.pick(faults)
+    const harm = random.pick(this.#options.kinds)
     const cluster = random.pick(this.#world.clusters)
     const other = random.pick(this.#world.clusters.filter((one) => one !== cluster))
     const shard = random.pick(cluster.shards)
     this.strikes++
-    switch (fault) {
+    switch (harm) {
       case 'cut':
         this.#cut(cluster.site, other.site)
         this.#cut(other.site, cluster.site)
@@ -125,14 +129,19 @@ export class Nemesis {
   }
 
   wipe(shard: SimShard): void {
-    const others = this.#world.shards.filter((one) => one !== shard)
-    if (others.some((one) => one.shard === null || one.shard.replication.stale)) return
+    const isWell = (one: SimShard) => one.shard !== null && !one.shard.replication.stale
+    const others = this.#world.clusters.filter((cluster) => cluster !== shard.cluster)
+    if (!others.some((cluster) => cluster.shards.every(isWell))) return
     this.#world.trace(`disk of shard ${shard.name} is lost`)
     this.#ledger.onLoss(shard, 'disk')
     this.#kill(shard.process)
     shard.disk.wipe()
     this.#observer.onWiped(shard)
-    this.#later(() => this.#startMissing(shard.cluster))
+    this.#later(() => {
+      this.#startMissing(shard.cluster)
+      // It may be hit again while it gets its data back.
+      if (this.#random.chance(0.5)) this.#later(() => this.killShard(shard), 50)
+    })
   }
 
   #kill(process: SimProcess | null): void {

@@ -3,6 +3,7 @@
  *
  * - no stamp is issued twice, or below one that its shard issued before, over all its lives;
  * - what a shard logs of another cluster is, byte for byte, what that cluster issued;
+ * - an operation is applied when everything before it in its chain, and everything it had seen, has been;
  * - a version vector names operations that exist, and with each the whole past of it;
  * - a shard that comes back knows everything of its own that others know, unless it says that it has lost its data.
  */
@@ -18,6 +19,14 @@ interface Issued {
   effects: string
 }
 
+/** A shard's log as followed from outside. */
+interface View {
+  /** Position up to which it has been looked at. */
+  position: number
+  /** What the records and states so far add up to. */
+  vectors: Map<number, Stamp[]>
+}
+
 const nameOf = (slot: number, stamp: Stamp): string => `${slot}/${stamp}`
 
 export class Observer implements WorldWatch {
@@ -27,8 +36,9 @@ export class Observer implements WorldWatch {
   readonly #lastIssued = new Map<SimShard, Stamp>()
   /** Greatest stamp of an origin in a slot that a shard of another cluster ever had. */
   readonly #known = new Map<string, Stamp>()
-  /** Log position up to which a shard has been looked at. */
-  readonly #seen = new Map<Shard, number>()
+  /** The same at the time when the origin's disk was lost. */
+  readonly #excused = new Map<string, Stamp>()
+  readonly #views = new Map<Shard, View>()
   /** Slots with operations. */
   readonly slots = new Set<number>()
   parts = 0
@@ -38,49 +48,59 @@ export class Observer implements WorldWatch {
   }
 
   onShardOpened(of: SimShard, shard: Shard): void {
-    this.#seen.set(shard, shard.log.end)
+    const view: View = { position: shard.log.end, vectors: new Map() }
+    this.#views.set(shard, view)
     const origin = originOfCluster(of.cluster.clusterId)
     for (const slot of this.slots) {
       if (!owns(of, slot)) continue
+      view.vectors.set(slot, [...shard.db.vectors.of(slot)])
       this.#checkVector(of, shard, slot)
       if (shard.replication.stale) continue
-      const known = this.#known.get(`${slot}/${origin}`) ?? 0
+      const name = `${slot}/${origin}`
+      const known = this.#known.get(name) ?? 0
       const own = shard.db.vectors.get(slot, origin)
-      if (own < known)
+      // Who knew it before the disk was lost may have lost it, too.
+      if (own < known && known > (this.#excused.get(name) ?? 0))
         this.#world.fail(`shard ${of.name} forgot ${known} of slot ${slot}, which others know; it has ${own}`)
     }
   }
 
   onShardRan(of: SimShard, shard: Shard): void {
     const { backlog } = shard.log
-    const seen = this.#seen.get(shard) ?? 0
-    if (backlog.end === seen) return
-    this.#seen.set(shard, backlog.end)
+    const view = this.#views.get(shard)
+    if (view === undefined) return
+    if (view.position < backlog.start)
+      this.#world.fail(`a turn of shard ${of.name} is larger than its backlog`)
     const touched = new Set<number>()
-    backlog.walk(Math.max(seen, backlog.start), backlog.end, (bytes, start, end) => {
-      this.#look(of, bytes, start, end, touched)
+    backlog.walk(view.position, backlog.end, (bytes, start, end) => {
+      this.#look(of, view, bytes, start, end, touched)
       return true
     })
+    view.position = backlog.end
     for (const slot of touched) this.#checkVector(of, shard, slot)
+    for (const slot of this.slots) if (owns(of, slot)) this.#compareVector(of, shard, view, slot)
   }
 
   /** The disk with everything the shard ever issued is gone; what nobody else has may be issued again. */
   onWiped(of: SimShard): void {
     const origin = originOfCluster(of.cluster.clusterId)
-    let greatest = 0
     for (const slot of this.slots) {
-      if (owns(of, slot)) greatest = Math.max(greatest, this.#known.get(`${slot}/${origin}`) ?? 0)
+      const name = `${slot}/${origin}`
+      if (owns(of, slot)) this.#excused.set(name, this.#known.get(name) ?? 0)
     }
-    this.#lastIssued.set(of, greatest)
+    this.#lastIssued.delete(of)
   }
 
-  #look(of: SimShard, bytes: Uint8Array, start: number, end: number, touched: Set<number>): void {
+  #look(of: SimShard, view: View, bytes: Uint8Array, start: number, end: number, touched: Set<number>): void {
     const reader = this.#reader
     reader.read(bytes, start, end)
     if (reader.kind === RecordKind.slotState) {
       touched.add(reader.slot)
+      const vector = this.#vectorOf(view, reader.slot)
       for (let origin = 0; origin < originsMax; origin++) {
-        this.#know(of, reader.slot, origin, reader.label[origin] as number)
+        const stamp = reader.label[origin] as number
+        if (stamp > (vector[origin] as number)) vector[origin] = stamp
+        this.#know(of, reader.slot, origin, stamp)
       }
       return
     }
@@ -88,7 +108,31 @@ export class Observer implements WorldWatch {
       const part = reader.parts[i] as RecordPart
       touched.add(part.slot)
       this.#lookAtPart(of, part, bytes)
+      this.#follow(of, view, part)
     }
+  }
+
+  /** The first time that a slot is looked at it is taken as it is; `onShardOpened` has looked at its past. */
+  #vectorOf(view: View, slot: number): Stamp[] {
+    let vector = view.vectors.get(slot)
+    if (vector === undefined) {
+      vector = new Array<Stamp>(originsMax).fill(0)
+      view.vectors.set(slot, vector)
+    }
+    return vector
+  }
+
+  /** Applying the part is the next step from what the shard had. */
+  #follow(of: SimShard, view: View, { slot, origin, last, context }: RecordPart): void {
+    const vector = this.#vectorOf(view, slot)
+    if (last <= (vector[origin] as number)) return
+    for (let o = 0; o < originsMax; o++) {
+      if ((context[o] as number) > (vector[o] as number))
+        this.#world.fail(
+          `shard ${of.name} applies ${last} of slot ${slot} before ${context[o]}, on which it depends`,
+        )
+    }
+    vector[origin] = last
   }
 
   #lookAtPart(of: SimShard, part: RecordPart, bytes: Uint8Array): void {
@@ -105,7 +149,6 @@ export class Observer implements WorldWatch {
     // Its own, come back from a peer.
     if (issued?.effects === effects && last <= (this.#known.get(`${slot}/${origin}`) ?? 0)) return
     const before = this.#lastIssued.get(of) ?? 0
-    // Parts of one transaction in ascending order.
     if (first <= before)
       this.#world.fail(`shard ${of.name} issues stamp ${first}, but ${before} was issued before`)
     this.#lastIssued.set(of, last)
@@ -119,7 +162,17 @@ export class Observer implements WorldWatch {
     if (stamp > (this.#known.get(name) ?? 0)) this.#known.set(name, stamp)
   }
 
-  /** Every entry is an operation, and what that had seen is covered, too. */
+  /** The vector claims what was logged, neither more nor less. */
+  #compareVector(of: SimShard, shard: Shard, view: View, slot: number): void {
+    const logged = this.#vectorOf(view, slot)
+    for (let origin = 0; origin < originsMax; origin++) {
+      const stamp = shard.db.vectors.get(slot, origin)
+      if (stamp !== logged[origin])
+        this.#world.fail(`vector of slot ${slot} at shard ${of.name} has ${stamp}, its log ${logged[origin]}`)
+    }
+  }
+
+  /** Every entry is an operation, and what that had seen is covered. */
   #checkVector(of: SimShard, shard: Shard, slot: number): void {
     const vector = shard.db.vectors.of(slot)
     for (let origin = 0; origin < originsMax; origin++) {

@@ -34,6 +34,8 @@ const changed = (content: Uint8Array, change: Change): Uint8Array =>
 export class SimDisk {
   /** Nothing more fits. */
   full = false
+  /** How often the machine has lost power. */
+  powerCuts = 0
   /** How long a sync takes. */
   syncMs: () => number
   readonly #random: Random
@@ -68,6 +70,7 @@ export class SimDisk {
 
   /** The machine loses power. A process that is merely killed leaves everything it has written. */
   cutPower(): void {
+    this.powerCuts++
     const random = this.#random
     const left = new Map<string, File>()
     for (const [name, file] of this.#files) {
@@ -84,6 +87,11 @@ export class SimDisk {
       left.set(name, { content, durable: content, entryDurable: true, changes: [] })
     }
     this.#files = left
+  }
+
+  /** For a fault: a file is gone that should not be. */
+  lose(name: string): void {
+    this.#files.delete(name)
   }
 
   /** The disk itself is lost. */
@@ -138,7 +146,7 @@ export class SimDisk {
     const file = this.#files.get(name)
     const content = file?.content
     const changes = file?.changes.length ?? 0
-    process.after(this.syncMs(), () => {
+    process.post(this.syncMs(), () => {
       if (file !== undefined && content !== undefined) {
         file.durable = content
         file.entryDurable = true

@@ -99,12 +99,12 @@ export class SimNetwork {
       near.join(far)
       this.#connections.add(near).add(far)
       listener.accept(far, { site, target })
-      process.after(this.link(listener.site, site).delayMs(), () => {
+      process.post(this.link(listener.site, site).delayMs(), () => {
         if (!near.ended) handler.onOpen()
       })
       return true
     }
-    process.after(this.link(site, site).delayMs(), () => {
+    process.post(this.link(site, site).delayMs(), () => {
       if (!call()) this.#calls.push(call)
     })
     return near
@@ -191,7 +191,7 @@ class SimConnection implements Connection {
   /** This end hears of the end now, the other as soon as the link lets it. */
   end(error: Error | null): void {
     this.#leave()
-    this.#process.after(0, () => this.handler.onClose(error))
+    this.#process.post(0, () => this.handler.onClose(error))
     this.#reset()
   }
 

@@ -52,6 +52,12 @@ export class SimProcess implements Clock, Timers {
   }
 
   after(delayMs: number, run: () => void): () => void {
+    // As in Node: no timer is shorter.
+    return this.post(Math.max(1, delayMs), run)
+  }
+
+  /** Something from outside reaches the process in a while, if it still lives then. */
+  post(delayMs: number, run: () => void): () => void {
     return this.events.after(delayMs, () => this.run(run))
   }
 
@@ -59,7 +65,7 @@ export class SimProcess implements Clock, Timers {
     this.#turnEnd.push(run)
     if (this.#ending) return
     this.#ending = true
-    this.events.after(0, () => this.run(() => this.#endTurn()))
+    this.post(0, () => this.#endTurn())
   }
 
   /** Something happens to the process, if it still lives. */

@@ -8,9 +8,10 @@ import { slotOfKey } from '#protocol/slots/crc16.ts'
 import type { ShardVariations } from '#server/shard.ts'
 import { SeededRandom } from '#test/seed.ts'
 import { Ledger } from './ledger.ts'
-import { Nemesis } from './nemesis.ts'
+import { allHarms, type Harm, Nemesis } from './nemesis.ts'
 import { Observer } from './observer.ts'
 import { type Reply, SimClient } from './simClient.ts'
+import type { SimDisk } from './simDisk.ts'
 import { keyOf, spreadTags, Workload } from './workload.ts'
 import { SimulationError, World } from './world.ts'
 
@@ -19,11 +20,21 @@ export interface RunOptions {
   durationMs: number
   /** Mean time between two faults; 0: none. */
   faultEveryMs: number
+  /** What may go wrong. */
+  harms: readonly Harm[]
   variations: ShardVariations
+  beforeStart: (disk: SimDisk) => void
   verbose: boolean
 }
 
-export const defaultRun: RunOptions = { durationMs: 3000, faultEveryMs: 400, variations: {}, verbose: false }
+export const defaultRun: RunOptions = {
+  durationMs: 2000,
+  faultEveryMs: 280,
+  harms: allHarms,
+  variations: {},
+  beforeStart() {},
+  verbose: false,
+}
 
 export interface RunResult {
   seed: number
@@ -69,15 +80,22 @@ export class Simulation {
       shards: Array.from({ length: clusters }, () => 1 + random.below(2)),
       persistence,
       backlogBytesMax: random.pick([1 << 10, 4 << 10, 1 << 20]),
-      linkInflightBytesMax: random.pick([2 << 10, 1 << 20]),
+      linkInflightBytesMax: random.pick([200, 2 << 10, 1 << 20]),
       holdQueueBytesMax: random.pick([1 << 10, 1 << 20]),
-      variations: options.variations,
+      variations: {
+        ...options.variations,
+        replication: { slotStatePartBytes: random.pick([64, 1 << 10]), ...options.variations.replication },
+      },
+      beforeStart: options.beforeStart,
     })
     this.world.verbose = options.verbose
     this.observer = new Observer(this.world)
     this.world.watch = this.observer
     this.ledger = new Ledger(this.world)
-    this.nemesis = new Nemesis(this.world, this.ledger, this.observer, { losingDisks })
+    this.nemesis = new Nemesis(this.world, this.ledger, this.observer, {
+      losingDisks,
+      kinds: options.harms,
+    })
     this.workload = new Workload(random, spreadTags(2), random.chance(0.2))
     this.world.start()
     this.clients = this.world.clusters.flatMap((cluster) =>
@@ -157,6 +175,7 @@ export class Simulation {
       const { replication } = shard
       if (replication.stale) return `shard ${name} is stale`
       if (replication.gate.heldCount > 0) return `shard ${name} holds ${replication.gate.heldCount} records`
+      if (shard.db.expiring > 0) return `shard ${name} has keys that will expire`
     }
     for (const slot of this.observer.slots) {
       const owners = this.#ownersOf(slot)

@@ -24,8 +24,10 @@ export interface WorldOptions {
   backlogBytesMax: number
   linkInflightBytesMax: number
   holdQueueBytesMax: number
-  /** The production parts, or wrong ones of a mutation. */
+  /** The production parts, or wrong ones of a fault. */
   variations: ShardVariations
+  /** What a fault does to a disk before a shard is started. */
+  beforeStart: (disk: SimDisk) => void
 }
 
 /** Everything is faster than in the real world, so that a run is short; the proportions are the same. */
@@ -42,6 +44,7 @@ const segmentBytesMax = 4096
 const noTls = { certificatePath: '', keyPath: '', authorityPath: '' }
 const figures = { memoryUsedBytes: 0, heapUsedBytes: 0, cpuUserMs: 0, cpuSystemMs: 0 }
 const traceLinesMax = 400
+const eventsPerMomentMax = 100_000
 
 export class SimulationError extends Error {}
 
@@ -83,7 +86,8 @@ export class SimCluster {
     this.clock = new SimClock(world.events, random.below(200) - 100, random.below(400) - 200)
     this.shards = evenRanges(database.shardCount).map((range, index) => {
       const address = { index, ranges: [range], socketPath: `/shard/${database.clusterId}/${index}` }
-      const disk = new SimDisk(random, () => 0.2 + random.below(40) / 10)
+      const syncMs = random.pick([1, 5, 50])
+      const disk = new SimDisk(random, () => (syncMs * (1 + random.below(20))) / 10)
       return new SimShard(this, address, disk)
     })
   }
@@ -130,10 +134,12 @@ export class SimCluster {
         ...this.#ports(process),
         disk: of.disk.mount(process),
         processFacts: () => figures,
+        bootId: `boot ${of.disk.powerCuts}`,
         fatal: (error) => world.fail(`${process.name} ends itself: ${error.message}`),
       },
       { segmentBytesMax, ...variations },
     )
+    world.options.beforeStart(of.disk)
     of.process = process
     of.shard = shard
     shard.open()
@@ -275,7 +281,13 @@ export class World {
   run(durationMs: number): void {
     const untilMs = this.events.nowMs + durationMs
     this.guard(() => {
-      while (this.events.step(untilMs));
+      let atMs = this.events.nowMs
+      let sinceMove = 0
+      while (this.events.step(untilMs)) {
+        sinceMove = this.events.nowMs > atMs ? 0 : sinceMove + 1
+        atMs = this.events.nowMs
+        if (sinceMove > eventsPerMomentMax) this.fail('time stands still: something never comes to rest')
+      }
     })
   }
 

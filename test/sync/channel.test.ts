@@ -113,13 +113,15 @@ describe('a channel', () => {
     source.shard.write({ slot: 1 })
     net.world.advance(timings.heartbeatMs)
     source.replication.tick()
-    expect(link.pending).toMatchObject([{ kind: 'heartbeat', applied: emptyVector() }])
+    expect(link.pending).toMatchObject([{ kind: 'heartbeat', ranges: [] }])
     source.shard.log.heldAt = undefined
     source.replication.pump()
     expect(kinds(link)).toEqual(['heartbeat', 'operations', 'heartbeat'])
-    expect(link.pending[2]).toMatchObject({ applied: { [source.origin]: source.shard.lastStamp } })
+    expect(link.pending[2]).toMatchObject({
+      ranges: [{ applied: { [source.origin]: source.shard.lastStamp } }],
+    })
     net.settle()
-    expect(reader.replication.acknowledgements.stamp(source.origin, source.origin)).toBe(
+    expect(reader.replication.acknowledgements.least(source.origin, source.origin)).toBe(
       source.shard.lastStamp,
     )
   })
@@ -235,12 +237,12 @@ describe('a channel', () => {
     inject(link, 'intake', (writer) => {
       const applied = emptyVector()
       applied[source.origin] = source.shard.lastStamp
-      writeHeartbeat(writer, false, applied)
+      writeHeartbeat(writer, false, [{ first: 0, last: 16383, applied }])
     })
     const { acknowledgements } = reader.replication
-    expect(acknowledgements.stamp(source.origin, source.origin)).toBe(0)
+    expect(acknowledgements.least(source.origin, source.origin)).toBe(0)
     net.advance(1000)
-    expect(acknowledgements.stamp(source.origin, source.origin)).toBe(source.shard.lastStamp)
+    expect(acknowledgements.least(source.origin, source.origin)).toBe(source.shard.lastStamp)
   })
 
   test('a state from a clock far ahead is not merged, and is asked for until it may be', () => {
@@ -327,6 +329,15 @@ describe('a channel', () => {
       inject(link, 'intake', operations(source.shard.record({ slot: 1 }, { slot: 2, token: '!' })))
       expect(reader.reasons.at(-1)).toContain('an effect that nobody understands')
       expect(reader.shard.applied).toEqual([])
+    })
+
+    test('an acknowledgement for slots that are not of the channel', () => {
+      const link = net.link(source, reader, [{ first: 5, last: 9 }])
+      inject(link, 'intake', (writer) => writePlan(writer, plan))
+      inject(link, 'intake', (writer) =>
+        writeHeartbeat(writer, false, [{ first: 5, last: 10, applied: emptyVector() }]),
+      )
+      expect(reader.reasons.at(-1)).toContain('slots 5 to 10 are not of this channel')
     })
 
     test('another run id within a channel', () => {

@@ -61,11 +61,19 @@ describe('sync messages', () => {
     })
     expect(read(written((w) => writeNeed(w, 16383)))).toEqual({ kind: 'need', slot: 16383 })
     expect(read(written(writeBehind))).toEqual({ kind: 'behind' })
-    const applied = vector([7, 3], [1, 2])
-    expect(read(written((w) => writeHeartbeat(w, false, applied)))).toEqual({
+    const ranges = [
+      { first: 0, last: 9, applied: vector([7, 3], [1, 2]) },
+      { first: 10, last: 16383, applied: vector() },
+    ]
+    expect(read(written((w) => writeHeartbeat(w, false, ranges)))).toEqual({
       kind: 'heartbeat',
       stale: false,
-      applied,
+      ranges,
+    })
+    expect(read(written((w) => writeHeartbeat(w, true, [])))).toEqual({
+      kind: 'heartbeat',
+      stale: true,
+      ranges: [],
     })
   })
 
@@ -95,7 +103,9 @@ describe('sync messages', () => {
     ['a slot twice', [1, syncVersion, 1, 0, 0, 0, 0xff, 2, 1, 0, 0, 0]],
     ['a slot behind the last', [1, syncVersion, 1, 0, 0, 0, 0xff, 1, 0x81, 0x80, 0x02, 0]],
     ['a stale run of no cluster', [1, syncVersion, 1, 1, 0, 1, 9, 0, 0xff, 0]],
-    ['a stamp that is no integer', [6, 0, 1, 0, 0, 0, 0, 0, 0, 0xf0, 0x7f]],
+    ['a stamp that is no integer', [6, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0xf0, 0x7f]],
+    ['ranges that overlap', [6, 0, 2, 0, 0, 5, 0, 0, 5, 0, 6, 0, 0]],
+    ['a range that ends before it begins', [6, 0, 1, 5, 0, 4, 0, 0]],
     [
       'a part of a slot state that is too large',
       [4, 0, 0, 1, 1, ...new Array(slotStatePartBytesMax + 1).fill(0)],

@@ -49,42 +49,59 @@ describe('a member that is cut off from one of the others', () => {
 })
 
 describe('acknowledgements', () => {
-  const low = [{ first: 0, last: 99 }]
-  const high = [{ first: 100, last: 16383 }]
-  const both = [...low, ...high]
+  const low = { first: 0, last: 99 }
+  const high = { first: 100, last: 16383 }
   const vector = (stamp: number) => emptyVector().fill(stamp)
+  const said = (range: { first: number; last: number }, stamp: number) => [
+    { ...range, applied: vector(stamp) },
+  ]
 
-  test('are the least of what the member’s shards say, once they speak for all our slots', () => {
-    const known = new Acknowledgements(7, both, [7, 6])
-    expect(known.stamp(6, 7)).toBe(0)
-    known.record(6, 0, low, vector(80))
-    expect(known.stamp(6, 7)).toBe(0)
-    known.record(6, 1, high, vector(40))
-    expect(known.stamp(6, 7)).toBe(40)
-    known.record(6, 1, high, vector(90))
-    expect(known.stamp(6, 7)).toBe(80)
+  test('hold for the slots for which they were given', () => {
+    const known = new Acknowledgements(7, [low, high], [7, 6])
+    expect(known.inSlot(5).stamp(6, 7)).toBe(0)
+    known.record(6, 0, said(low, 80))
+    expect([known.inSlot(5).stamp(6, 7), known.inSlot(100).stamp(6, 7), known.least(6, 7)]).toEqual([
+      80, 0, 0,
+    ])
+    known.record(6, 1, said(high, 40))
+    expect([known.inSlot(5).stamp(6, 7), known.inSlot(100).stamp(6, 7), known.least(6, 7)]).toEqual([
+      80, 40, 40,
+    ])
+    known.record(6, 1, said(high, 90))
+    expect(known.least(6, 7)).toBe(80)
     known.forget(6)
-    expect(known.stamp(6, 7)).toBe(0)
+    expect(known.least(6, 7)).toBe(0)
+  })
+
+  test('of two shards that speak for a slot the lesser counts', () => {
+    const known = new Acknowledgements(7, [low, high], [7, 6])
+    known.record(6, 0, said(low, 80))
+    known.record(6, 1, said({ first: 50, last: 16383 }, 30))
+    expect([49, 50, 99, 100].map((slot) => known.inSlot(slot).stamp(6, 7))).toEqual([80, 30, 30, 30])
   })
 
   test('of a member that left are forgotten; one that joins has acknowledged nothing', () => {
-    const known = new Acknowledgements(7, both, [7, 6])
-    known.record(6, 0, both, vector(80))
+    const known = new Acknowledgements(7, [low], [7, 6])
+    known.record(6, 0, said(low, 80))
+    const { changes } = known
     known.setMembers([7, 5])
-    expect(known.members).toEqual([7, 5])
-    expect([known.stamp(6, 7), known.stamp(5, 7)]).toEqual([0, 0])
+    expect(known.changes).toBeGreaterThan(changes)
+    expect(known.inSlot(5).members).toEqual([7, 5])
+    expect([known.least(6, 7), known.least(5, 7)]).toEqual([0, 0])
   })
 
   test('what this shard acknowledges are the watermarks of the others and its own clock', () => {
-    const known = new Acknowledgements(7, both, [7, 6, 5])
-    const said = emptyVector()
-    said[6] = 86
-    said[5] = 45
-    known.record(6, 0, both, said)
-    const applied = emptyVector()
-    applied[6] = 86
-    applied[7] = 1007
-    expect(known.applied(1007)).toEqual(applied)
+    const known = new Acknowledgements(7, [low, high], [7, 6, 5])
+    known.record(6, 0, said({ first: 0, last: 16383 }, 86))
+    known.record(5, 0, said(low, 45))
+    const [inLow, inHigh] = [emptyVector(), emptyVector()]
+    inLow[6] = inHigh[6] = 86
+    inLow[5] = 45
+    inLow[7] = inHigh[7] = 1007
+    expect(known.applied([{ first: 50, last: 200 }], 1007)).toEqual([
+      { first: 50, last: 99, applied: inLow },
+      { first: 100, last: 200, applied: inHigh },
+    ])
   })
 
   test('reach everybody, and only when they are durable', () => {
@@ -98,10 +115,10 @@ describe('acknowledgements', () => {
     a.shard.write({ slot: 1 })
     net.advance(1000)
     expect(b.shard.vectors.get(1, a.origin)).toBe(stamp())
-    expect(a.replication.acknowledgements.stamp(b.origin, a.origin)).toBeLessThan(stamp())
+    expect(a.replication.acknowledgements.least(b.origin, a.origin)).toBeLessThan(stamp())
     b.shard.log.heldAt = undefined
     net.advance(1000)
-    expect(a.replication.acknowledgements.stamp(b.origin, a.origin)).toBeGreaterThanOrEqual(stamp())
+    expect(a.replication.acknowledgements.least(b.origin, a.origin)).toBeGreaterThanOrEqual(stamp())
   })
 })
 
@@ -156,16 +173,16 @@ describe('a shard that lost its data', () => {
   test('acknowledges nothing while it is stale, and what it acknowledged before is forgotten', () => {
     b.shard.write({ slot: 1 })
     net.advance(500)
-    expect(b.replication.acknowledgements.stamp(a.origin, b.origin)).toBe(b.shard.lastStamp)
+    expect(b.replication.acknowledgements.least(a.origin, b.origin)).toBe(b.shard.lastStamp)
     const reborn = lose(a)
     net.link(b, reborn)
     net.advance(100)
     net.link(reborn, b)
     net.advance(1000)
-    expect(b.replication.acknowledgements.stamp(a.origin, b.origin)).toBe(0)
+    expect(b.replication.acknowledgements.least(a.origin, b.origin)).toBe(0)
     net.link(c, reborn)
     net.advance(1000)
-    expect(b.replication.acknowledgements.stamp(a.origin, b.origin)).toBeGreaterThanOrEqual(b.shard.lastStamp)
+    expect(b.replication.acknowledgements.least(a.origin, b.origin)).toBeGreaterThanOrEqual(b.shard.lastStamp)
   })
 
   test('is answered only by those who take nothing of its former life any more (A11)', () => {
@@ -310,7 +327,7 @@ function randomRun(seed: number): void {
     for (const slot of [1, 2]) expect(shard.vectors.of(slot)).toEqual(nodes[0]?.shard.vectors.of(slot))
   }
   const known = nodes.map((node) =>
-    nodes.map((m) => node.replication.acknowledgements.stamp(m.origin, m.origin)),
+    nodes.map((m) => node.replication.acknowledgements.least(m.origin, m.origin)),
   )
   for (const [i, row] of known.entries()) {
     for (const [j, stamp] of row.entries()) {

@@ -7,7 +7,7 @@ import path from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import type { FromAgent, SyncerConfig, ToAgent } from '#config/process.ts'
 import { ensureCertificates } from '#control/certificates/certificates.ts'
-import type { HelloShard } from '#protocol/frames/hello.ts'
+import type { Hello, HelloShard } from '#protocol/frames/hello.ts'
 import { syncAlpn } from '#protocol/sync/alpn.ts'
 import { LineReader } from '#runtime/node/agentLink.ts'
 import { nodeClock } from '#runtime/node/nodeClock.ts'
@@ -117,7 +117,7 @@ test('joins a shard and a peer, reports, and ends in order', async () => {
     },
     (connection, facts) => {
       peerFacts.push(facts)
-      const hello = { role: 'database', guid: 'guid-1', clusterId: 2, shards: [shard] } as const
+      const hello: Hello = { role: 'database', guid: 'guid-1', clusterId: 2, shards: [shard] }
       remote = new Endpoint(nodeClock, connection, hello)
       remote.clockOffsetMs = 5000
     },

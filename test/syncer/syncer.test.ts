@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { SyncerConfig } from '#config/process.ts'
 import type { HelloShard } from '#protocol/frames/hello.ts'
 import { evenRanges } from '#protocol/slots/slotMap.ts'
-import { peerOutgoingBytesMax, Syncer, shardOutgoingBytesMax } from '#syncer/syncer.ts'
+import { Syncer } from '#syncer/syncer.ts'
 import { MemoryNet } from '#test/memoryConnection.ts'
 import { MemoryWorld } from '#test/memoryWorld.ts'
 import { SeededRandom } from '#test/seed.ts'
@@ -10,6 +10,8 @@ import { RecordingLogger } from '#test/silentLogger.ts'
 import { Endpoint } from './endpoint.ts'
 
 const guid = 'guid-1'
+const limits = { shardOutgoingBytesMax: 4 * 1024 * 1024, peerOutgoingBytesMax: 2 * 1024 * 1024 }
+
 const timings = {
   heartbeatMs: 250,
   linkDownMs: 2000,
@@ -89,14 +91,19 @@ function scene(localShards: number, remoteShards: number, peers: readonly number
     }
   })
   const config = configOf(localShards, peers)
-  const syncer = new Syncer(config, 'instance-1', {
-    clock: world,
-    timers: world,
-    random: new SeededRandom(1),
-    net,
-    logger,
-    onPeerOffset: (peer, offsetMs, delayMs) => offsets.push({ peer, offsetMs, delayMs }),
-  })
+  const syncer = new Syncer(
+    config,
+    'instance-1',
+    {
+      clock: world,
+      timers: world,
+      random: new SeededRandom(1),
+      net,
+      logger,
+      onPeerOffset: (peer, offsetMs, delayMs) => offsets.push({ peer, offsetMs, delayMs }),
+    },
+    limits,
+  )
   const end = (name: string): Endpoint => {
     const endpoint = ends.get(name)?.at(-1)
     if (endpoint === undefined) throw new Error(`nobody connected to ${name}`)
@@ -392,8 +399,8 @@ describe('channels', () => {
 })
 
 describe('limits', () => {
-  const megabyte = 'x'.repeat(1024 * 1024)
-  const count = (bytes: number) => Math.ceil(bytes / megabyte.length) + 2
+  const message = 'x'.repeat(64 * 1024)
+  const count = (bytes: number) => Math.ceil(bytes / message.length) + 2
 
   test('peers are not read while a shard takes nothing, and are when it does', () => {
     const { world, syncer, end } = started(2, 1, [2, 3])
@@ -402,10 +409,10 @@ describe('limits', () => {
     const channel = far.channels.find(({ opening }) => opening.ranges[0]?.first === 0)
     if (channel === undefined) throw new Error('no channel')
     stuck.connection.pause()
-    const messages = count(shardOutgoingBytesMax) + 20
-    for (let i = 0; i < messages; i++) far.send(channel, megabyte)
+    const messages = count(limits.shardOutgoingBytesMax) + 20
+    for (let i = 0; i < messages; i++) far.send(channel, message)
     world.settle()
-    expect(far.connection.bufferedBytes).toBeGreaterThan(10 * megabyte.length)
+    expect(far.connection.bufferedBytes).toBeGreaterThan(10 * message.length)
     // Our own silence does not count as the peer's.
     world.advance(timings.linkDownMs * 3)
     expect(syncer.status().peers.map((peer) => peer.state)).toEqual(['up', 'up'])
@@ -425,7 +432,7 @@ describe('limits', () => {
     stuck.connection.pause()
     const [first, second] = far.channels
     if (first === undefined || second === undefined) throw new Error('no channels')
-    for (let i = 0; i < count(shardOutgoingBytesMax); i++) far.send(first, megabyte)
+    for (let i = 0; i < count(limits.shardOutgoingBytesMax); i++) far.send(first, message)
     far.send(second, 'for the other shard')
     world.settle()
     stuck.connection.destroy()
@@ -439,7 +446,7 @@ describe('limits', () => {
     far.connection.pause()
     const [near] = end('/shard-0').channels
     if (near === undefined) throw new Error('no channel')
-    for (let i = 0; i < count(peerOutgoingBytesMax); i++) end('/shard-0').send(near, megabyte)
+    for (let i = 0; i < count(limits.peerOutgoingBytesMax); i++) end('/shard-0').send(near, message)
     world.settle()
     expect(far.closed).toBe(true)
     expect(syncer.status().peers[0]?.error).toBe('it does not read')

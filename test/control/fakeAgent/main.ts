@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { runAgent } from '#control/agent/runAgent.ts'
 
 const [, , configPath = '', ...more] = process.argv
-const fake = [process.execPath, join(import.meta.dirname, 'fakeProcess.ts')]
+const fake = [process.execPath, join(import.meta.dirname, '..', 'fakeProcess', 'main.ts')]
 
 try {
   await runAgent({

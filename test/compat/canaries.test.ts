@@ -1,0 +1,141 @@
+/** Planted faults that the comparison with redis-server has to find: a check that can't fail is none. */
+import { describe, expect, it } from 'vitest'
+import type { CommandContext, Handler } from '#server/commands/context.ts'
+import { handlers } from '#server/commands/index.ts'
+import { HandlerDatabase } from '#test/commands/handlerDatabase.ts'
+import { SeededRandom, seedFromEnv } from '#test/seed.ts'
+import { HandlerSide } from './handlerSide.ts'
+import { redisForTests } from './redisSide.ts'
+
+const redis = redisForTests()
+
+const requestsMax = 40_000
+
+interface Fault {
+  title: string
+  command: string
+  handler: Handler
+}
+
+/** The real handler, and something after it. */
+const then =
+  (command: string, spoil: (context: CommandContext) => void): Handler =>
+  (context) => {
+    handlers[command]?.(context)
+    spoil(context)
+  }
+
+const never = Number.POSITIVE_INFINITY
+
+const faults: readonly Fault[] = [
+  {
+    title: 'RENAME forgets the TTL',
+    command: 'RENAME',
+    handler: then('RENAME', ({ args, write }) => write.expire(args.text(2), never)),
+  },
+  {
+    title: 'SET takes KEEPTTL for nothing',
+    command: 'SET',
+    handler: then('SET', ({ args, write }) => {
+      for (let i = 3; i < args.count; i++) if (args.is(i, 'KEEPTTL')) write.expire(args.text(1), never)
+    }),
+  },
+  {
+    title: 'SPOP leaves the members',
+    command: 'SPOP',
+    handler: (context) => {
+      const members = [...(context.db.set(context.args.text(1))?.members() ?? [])]
+      handlers['SPOP']?.(context)
+      if (members.length > 0) context.write.setAdd(context.args.text(1), members)
+    },
+  },
+  {
+    title: 'SSCAN passes one over',
+    command: 'SSCAN',
+    handler: ({ args, db, reply }) => {
+      const members = [...(db.set(args.text(1))?.members() ?? [])].slice(1)
+      reply.array(2)
+      reply.bulk('0')
+      reply.array(members.length)
+      for (const member of members) reply.bulk(member)
+    },
+  },
+  {
+    title: 'HGETALL is no map in RESP3',
+    command: 'HGETALL',
+    handler: (context) => {
+      const { resp3 } = context.reply
+      context.reply.resp3 = false
+      handlers['HGETALL']?.(context)
+      context.reply.resp3 = resp3
+    },
+  },
+  {
+    title: 'SRANDMEMBER repeats a member',
+    command: 'SRANDMEMBER',
+    handler: (context) => {
+      const { args, db, reply } = context
+      const size = db.set(args.text(1))?.size ?? 0
+      if (args.count !== 3 || Number(args.integer(2)) < 2 || size < 2)
+        return handlers['SRANDMEMBER']?.(context)
+      const [member = ''] = db.set(args.text(1))?.members() ?? []
+      const count = Math.min(size, Number(args.integer(2)))
+      reply.array(count)
+      for (let i = 0; i < count; i++) reply.bulk(member)
+    },
+  },
+  {
+    title: 'DUMP has a wrong checksum',
+    command: 'DUMP',
+    handler: then('DUMP', ({ reply }) => {
+      if (reply.length > 10) reply.bytes[reply.length - 3] = (reply.bytes[reply.length - 3] as number) ^ 1
+    }),
+  },
+  {
+    title: 'TTL answers in milliseconds',
+    command: 'TTL',
+    handler: (context) => handlers['PTTL']?.(context),
+  },
+  {
+    title: 'SCARD takes any value for an empty set',
+    command: 'SCARD',
+    handler: (context) => {
+      if (context.db.type(context.args.text(1)) === 'set') handlers['SCARD']?.(context)
+      else context.reply.integer(0)
+    },
+  },
+  {
+    title: 'SINTERCARD knows no LIMIT',
+    command: 'SINTERCARD',
+    handler: (context) => {
+      const { args } = context
+      const count = Math.min(args.count, 2 + Number(args.integer(1)))
+      const shortened = {
+        count,
+        text: (i: number) => args.text(i),
+        bytesLength: (i: number) => args.bytesLength(i),
+        integer: (i: number, refusal?: string) => args.integer(i, refusal),
+        is: (i: number, word: string) => args.is(i, word),
+      }
+      handlers['SINTERCARD']?.({ ...context, args: shortened })
+    },
+  },
+]
+
+describe('the comparison finds that', () => {
+  for (const { title, command, handler } of faults) {
+    it(title, async () => {
+      const seed = seedFromEnv()
+      const database = new HandlerDatabase({
+        random: new SeededRandom(seed),
+        replaced: { [command]: handler },
+      })
+      const comparing = redis.compare(new HandlerSide(database), {
+        seed,
+        requests: requestsMax,
+        session: false,
+      })
+      await expect(comparing).rejects.toThrow(/own: /)
+    })
+  }
+})

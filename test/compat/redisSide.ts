@@ -1,0 +1,41 @@
+/** A real redis-server for a test file, and comparisons with it. */
+import { afterAll, beforeAll } from 'vitest'
+import { RealRedis } from '#test/realRedis.ts'
+import { Comparison, type ComparisonOptions } from './comparison.ts'
+import { type Side, SocketSide } from './side.ts'
+
+interface RedisForTests {
+  side(): SocketSide
+  /** Runs a comparison on an empty database; rejects at the first difference. */
+  compare(own: Side, options: ComparisonOptions): Promise<Comparison>
+}
+
+/** To be called once, outside of tests. */
+export function redisForTests(): RedisForTests {
+  const redis: { server?: RealRedis; side?: SocketSide } = {}
+
+  beforeAll(async () => {
+    redis.server = await RealRedis.start(['--databases', '1'])
+    redis.side = await SocketSide.connect({ path: redis.server.socketPath })
+  })
+
+  afterAll(async () => {
+    redis.side?.close()
+    await redis.server?.stop()
+  })
+
+  const side = (): SocketSide => {
+    if (redis.side === undefined) throw new Error('redis-server has not started')
+    return redis.side
+  }
+  return {
+    side,
+    async compare(own, options) {
+      // What a comparison before has left.
+      await side().send([['DISCARD'], ['UNWATCH'], ['FLUSHALL'], ['HELLO', '2'], ['CLIENT', 'SETNAME', '']])
+      const comparison = new Comparison({ own, redis: side() }, options, Date.now())
+      await comparison.run()
+      return comparison
+    },
+  }
+}

@@ -1,0 +1,220 @@
+/** INFO, CONFIG and CRDT DIGEST. */
+import { readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import type { ShardInfo } from '#protocol/frames/admin.ts'
+import { antipodeVersion } from '#proxy/local/version.ts'
+import { ProxyWorld } from './proxyWorld.ts'
+
+const shardInfo = (index: number): ShardInfo => ({
+  index,
+  runId: `run-${index}`,
+  uptimeMs: 1000,
+  writesRefused: null,
+  stale: false,
+  keys: 10 * (index + 1),
+  expiringKeys: index,
+  averageTtlMs: 500,
+  expiredKeys: 1,
+  residues: 2,
+  watchedKeys: 3,
+  commandsProcessed: 4,
+  commandsPerSecond: 5,
+  links: 1,
+  memoryUsedBytes: 2 * 1024 * 1024,
+  memoryRssBytes: 4 * 1024 * 1024,
+  cpuUserMs: 1000,
+  cpuSystemMs: 500,
+  loopLateMs: index,
+  log: {
+    persistence: 'everysec',
+    startPosition: 0,
+    endPosition: 100,
+    writtenPosition: 100,
+    syncedPosition: 90,
+    backlogBytes: 50,
+    backlogBytesMax: 1000,
+    failure: null,
+  },
+  clock: {
+    state: index === 1 ? 'degraded' : 'ok',
+    offsetMs: 150,
+    source: 'ntp',
+    degradedMs: 100,
+    gateMs: 1000,
+    aheadMs: 0,
+    leaseLeftMs: 5000,
+  },
+  sync: {
+    appliedRecords: 7,
+    duplicateRecords: 1,
+    mergedSlotStates: 3,
+    heldRecords: 0,
+    heldBytes: 0,
+    holdOverflows: 0,
+    members: [{ clusterId: 2, name: 'c2', connected: true, caughtUp: index === 0, acknowledgedMs: {} }],
+    feeds: [{ peer: 2, caughtUp: true, behindBytes: 5, inflightBytes: 6, slotStatesOwed: 0 }],
+    intakes: [
+      {
+        peer: 2,
+        sourceShard: 0,
+        caughtUp: true,
+        stale: false,
+        heardAgoMs: 12,
+        slotStatesPlanned: 3,
+        slotStatesTaken: 1,
+        heldCount: 0,
+      },
+    ],
+  },
+  commands: { get: { calls: 3, microseconds: 9, rejectedCalls: 0, failedCalls: 1 } },
+})
+
+function informed(shardCount = 2): ProxyWorld {
+  const world = new ProxyWorld({ shardCount })
+  for (const shard of world.shards) {
+    shard.info = (what) =>
+      what === 'info' ? shardInfo(shard.index) : { slots: { [shard.index * 9000]: 'aa' } }
+  }
+  return world
+}
+
+const fieldsOf = (reply: string): Record<string, string> =>
+  Object.fromEntries([...reply.matchAll(/^([a-z0-9_|]+):(.*)\r$/gm)].map(([, name, value]) => [name, value]))
+
+describe('INFO', () => {
+  it('adds up what the shards say, under the names of Redis', () => {
+    const client = informed().client()
+    const fields = fieldsOf(client.call('INFO'))
+    expect(fields).toMatchObject({
+      redis_version: expect.stringMatching(/^7\.2\.\d+$/),
+      redis_mode: 'standalone',
+      process_id: '42',
+      tcp_port: '12000',
+      connected_clients: '1',
+      used_memory: String(4 * 1024 * 1024),
+      used_memory_human: '4.00M',
+      loading: '0',
+      aof_enabled: '1',
+      aof_current_size: '200',
+      expired_keys: '2',
+      role: 'master',
+      connected_slaves: '0',
+      cluster_enabled: '0',
+      db0: 'keys=30,expires=1,avg_ttl=500',
+      crdt_cluster_id: '1',
+      crdt_stale: '0',
+      crdt_gc_pending: '4',
+      crdt_member_2:
+        'name=c2,connected=1,caught_up=0,heard_ms_ago=12,slot_states_left=4,feeds=2,behind_bytes=10,inflight_bytes=12,slot_states_owed=0',
+      clock_state: 'degraded',
+      clock_offset_ms: '150',
+    })
+    expect(fields).not.toHaveProperty('cmdstat_get')
+  })
+
+  it('shows the sections that are asked for', () => {
+    const client = informed().client()
+    const titles = (...names: string[]): string[] =>
+      [...client.call('INFO', ...names).matchAll(/^# (\w+)/gm)].map(([, title]) => title ?? '')
+    expect(titles('keyspace')).toEqual(['Keyspace'])
+    expect(titles('CLOCK', 'server')).toEqual(['Server', 'Clock'])
+    expect(titles('nothing')).toEqual([])
+    expect(titles('all')).toContain('Commandstats')
+    expect(titles('default')).not.toContain('Commandstats')
+    client.call('GET')
+    expect(fieldsOf(client.call('INFO', 'commandstats'))).toMatchObject({
+      cmdstat_get: 'calls=6,usec=18,usec_per_call=3.00,rejected_calls=1,failed_calls=2',
+    })
+    client.call('HELLO', '3')
+    expect(client.call('INFO', 'cluster')).toBe('=34\r\ntxt:# Cluster\r\ncluster_enabled:0\r\n\r\n')
+  })
+
+  it('tells of shards that are not there', () => {
+    const world = informed()
+    const client = world.client()
+    world.shards[1]?.kill()
+    world.world.settle()
+    expect(fieldsOf(client.call('INFO'))).toMatchObject({
+      loading: '1',
+      crdt_shards_missing: '1',
+      db0: 'keys=10,expires=0,avg_ttl=0',
+    })
+  })
+})
+
+describe('the version', () => {
+  it('is that of the package', () => {
+    const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+    expect((JSON.parse(text) as { version: string }).version).toBe(antipodeVersion)
+  })
+})
+
+describe('CRDT DIGEST', () => {
+  it('does not depend on the number of shards, nor on empty slots', () => {
+    const digest = (slots: Record<number, string>[]): string => {
+      const world = new ProxyWorld({ shardCount: slots.length })
+      world.shards.forEach((shard, i) => {
+        shard.info = () => ({ slots: slots[i] })
+      })
+      return world.client().call('CRDT', 'DIGEST')
+    }
+    const two = digest([{ 1: 'aa' }, { 9000: 'bb', 9001: '0000000000000000' }])
+    expect(two).toMatch(/^\$16\r\n[0-9a-f]{16}\r\n$/)
+    expect(digest([{ 1: 'aa', 9000: 'bb' }])).toBe(two)
+    expect(digest([{ 1: 'aa', 9000: 'bc' }])).not.toBe(two)
+    expect(digest([{ 2: 'aa', 9000: 'bb' }])).not.toBe(two)
+  })
+
+  it('is refused when a shard is missing', () => {
+    const world = informed()
+    const client = world.client()
+    world.shards[0]?.kill()
+    world.world.settle()
+    expect(client.call('CRDT', 'DIGEST')).toBe('-UNAVAILABLE shard 0 did not answer; try again\r\n')
+  })
+})
+
+describe('CONFIG', () => {
+  it('GET takes patterns', () => {
+    const client = new ProxyWorld().client()
+    expect(client.call('CONFIG', 'GET', 'maxclients')).toBe('*2\r\n$10\r\nmaxclients\r\n$3\r\n100\r\n')
+    expect(client.call('CONFIG', 'GET', 'MAXCL*', 'databases', 'maxclients')).toBe(
+      '*4\r\n$9\r\ndatabases\r\n$1\r\n1\r\n$10\r\nmaxclients\r\n$3\r\n100\r\n',
+    )
+    expect(client.call('CONFIG', 'GET', 'nothing')).toBe('*0\r\n')
+    expect(client.call('CONFIG', 'GET', 'append*')).toBe(
+      '*4\r\n$11\r\nappendfsync\r\n$8\r\neverysec\r\n$10\r\nappendonly\r\n$3\r\nyes\r\n',
+    )
+    expect(client.call('CONFIG', 'GET', '*')).not.toContain('secret')
+    client.call('HELLO', '3')
+    expect(client.call('CONFIG', 'GET', 'save')).toBe('%1\r\n$4\r\nsave\r\n$0\r\n\r\n')
+  })
+
+  it('SET changes what can be changed, and what is changed counts at once', () => {
+    const world = new ProxyWorld()
+    const client = world.client()
+    const set = (...pairs: string[]): string => client.call('CONFIG', 'SET', ...pairs)
+    expect(set('maxclients', '2', 'timeout', '7')).toBe('+OK\r\n')
+    expect(client.call('CONFIG', 'GET', 'timeout')).toBe('*2\r\n$7\r\ntimeout\r\n$1\r\n7\r\n')
+    world.client()
+    expect(world.client().read()).toBe('-ERR max number of clients reached\r\n')
+    expect(set('client-query-buffer-limit', '70kb')).toBe('+OK\r\n')
+    expect(client.call('ECHO', 'x'.repeat(71_680))).toContain('-ERR Protocol error')
+  })
+
+  it('SET refuses what Redis refuses, and then changes nothing', () => {
+    const client = new ProxyWorld().client()
+    const set = (...pairs: string[]): string => client.call('CONFIG', 'SET', ...pairs)
+    expect(set('foo', '1')).toBe("-ERR Unknown option or number of arguments for CONFIG SET - 'foo'\r\n")
+    expect(set('port', '1')).toBe(
+      "-ERR CONFIG SET failed (possibly related to argument 'port') - can't set immutable config\r\n",
+    )
+    expect(set('timeout', 'x')).toContain("- argument couldn't be parsed into an integer")
+    expect(set('timeout', '-1')).toContain('- argument must be between 0 and 2147483647 inclusive')
+    expect(set('client-query-buffer-limit', '1tb')).toContain('- argument must be a memory value')
+    expect(set('timeout', '1', 'TIMEOUT', '2')).toContain('- duplicate parameter')
+    expect(set('timeout', '5', 'maxclients', 'x')).toContain("'maxclients'")
+    expect(set('timeout', '5', 'maxclients')).toBe('-ERR syntax error\r\n')
+    expect(client.call('CONFIG', 'GET', 'timeout')).toBe('*2\r\n$7\r\ntimeout\r\n$1\r\n0\r\n')
+  })
+})

@@ -1,0 +1,123 @@
+/**
+ * Ways to build the system wrongly, planted from outside: by a subclass, a replaced method, or a disk that forgets. The
+ * simulation must find each of them within a bounded number of seeds; a check that can't fail is none.
+ */
+
+import { readMessage } from '#protocol/sync/message.ts'
+import type { RecordPart } from '#protocol/sync/record.ts'
+import type { VersionVector } from '#protocol/sync/versionVector.ts'
+import { raiseTo } from '#protocol/sync/versionVector.ts'
+import { Strnum } from '#server/crdt/strnum.ts'
+import { leaseFile } from '#server/log/lease.ts'
+import { Keyspace } from '#server/store/keyspace.ts'
+import { Intake } from '#server/sync/intake.ts'
+import type { LocalShard } from '#server/sync/localShard.ts'
+import type { RunOptions } from './simulation.ts'
+
+export interface Fault {
+  name: string
+  what: string
+  options?: Partial<RunOptions>
+  /** Replaces a method; returns what puts it back. */
+  plant?: () => () => void
+}
+
+/** Takes parts in whatever order the gate lets through; the real one would stop the process. */
+class TrustingKeyspace extends Keyspace {
+  protected override requireDeliverable(): void {}
+}
+
+class ForgetfulKeyspace extends Keyspace {
+  protected override mayForgetBaseline(): boolean {
+    return true
+  }
+}
+
+/** Raises the vector at the first part of a slot state, and joins the state at the last. */
+class HastyIntake extends Intake {
+  readonly #state: LocalShard
+  readonly #before = new Map<number, VersionVector>()
+
+  constructor(...of: ConstructorParameters<typeof Intake>) {
+    super(...of)
+    this.#state = of[2]
+  }
+
+  override receive(bytes: Uint8Array, start: number, end: number): void {
+    const message = readMessage(bytes, start, end)
+    if (message.kind !== 'slotState') {
+      super.receive(bytes, start, end)
+      return
+    }
+    const { slot, label, last } = message
+    const vector = this.#state.vectors.of(slot)
+    if (label !== null && !last) {
+      this.#before.set(slot, vector.slice())
+      raiseTo(vector, label)
+    }
+    const before = this.#before.get(slot)
+    if (last && before !== undefined) vector.set(before)
+    super.receive(bytes, start, end)
+  }
+}
+
+const newTrusting = {
+  newKeyspace: (...of: ConstructorParameters<typeof Keyspace>) => new TrustingKeyspace(...of),
+}
+
+function dropLosers(): () => void {
+  const { write } = Strnum.prototype
+  Strnum.prototype.write = function (this: Strnum, ...args: Parameters<Strnum['write']>) {
+    write.apply(this, args)
+    this.siblings = this.siblings.slice(-1)
+  }
+  return () => {
+    Strnum.prototype.write = write
+  }
+}
+
+export const faults: readonly Fault[] = [
+  { name: 'loserNow', what: 'a write that loses is dropped on arrival', plant: dropLosers },
+  {
+    name: 'fifoOnly',
+    what: 'operations are delivered in the order of their origin only',
+    options: {
+      variations: {
+        ...newTrusting,
+        replication: {
+          delivery: ({ origin, previous }: RecordPart, vector: VersionVector) =>
+            previous <= (vector[origin] as number),
+        },
+      },
+    },
+  },
+  {
+    name: 'noChain',
+    what: "the origin's previous operation isn't waited for",
+    options: {
+      variations: {
+        ...newTrusting,
+        replication: {
+          delivery: ({ origin, context }: RecordPart, vector: VersionVector) =>
+            context.every((stamp, o) => o === origin || stamp <= (vector[o] as number)),
+        },
+      },
+    },
+  },
+  {
+    name: 'baselineNow',
+    what: 'counter baselines are dropped at once',
+    options: { variations: { newKeyspace: (...of) => new ForgetfulKeyspace(...of) } },
+  },
+  {
+    name: 'vectorBeforeEnd',
+    what: 'the vector of a slot is raised before the last part of its state',
+    options: { variations: { replication: { newIntake: (...of) => new HastyIntake(...of) } } },
+  },
+  {
+    name: 'leaseLost',
+    what: 'stamps are given again after a crash',
+    // What is given again are stamps ahead of the wall clock whose operations were not durable.
+    options: { beforeStart: (disk) => disk.lose(leaseFile), harms: ['step', 'power'] },
+  },
+]
