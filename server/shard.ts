@@ -217,10 +217,13 @@ export class Shard implements LinkHost {
     const isKept = recovered.found && database.persistence !== 'none'
     const isWhole = recovered.found && recovered.tear === null && (recovered.closed || former.sameBoot)
     // With the whole log the clock goes on from its last stamp; else stamps may have been given that nobody here knows of.
-    if (!isWhole && former.endMs > 0) this.#stampClock.raise(stampAt(former.endMs, this.#stampClock.origin))
+    this.#lease.startMs = isWhole ? former.startMs : former.endMs
+    if (this.#lease.startMs > 0) this.#stampClock.raise(stampAt(this.#lease.startMs, this.#stampClock.origin))
     this.#gates.setLeaseFailure(leaseRefusal(() => this.#lease.renew(clock.wallMs(), this.#stampClock.last)))
     const lost = (initialised && !isKept) || this.#lossMark.isSet
+    // Before the log begins: an empty log without the mark would look like that of a new shard.
     if (lost && database.persistence !== 'none') this.#lossMark.set()
+    this.#log.start()
     this.#start(lost)
     const { keys, stale } = { keys: this.#db.size, stale: this.replication.stale }
     logger.info({ shard: index, keys, position: recovered.end, stale, runId: this.runId }, 'shard is open')

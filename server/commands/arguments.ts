@@ -2,7 +2,7 @@
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import { bulkBytesMax, type RequestScanner } from '#protocol/resp/requestScanner.ts'
 import { invariant } from '#runtime/invariant.ts'
-import { parseInteger } from '../crdt/amount.ts'
+import { parseInteger } from '#server/crdt/amount.ts'
 
 export interface Arguments {
   /** With the command's name. */

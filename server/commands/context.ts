@@ -9,8 +9,8 @@
 import type { HandledName } from '#protocol/commands/table.ts'
 import type { ReplyWriter } from '#protocol/resp/replyWriter.ts'
 import type { Random } from '#runtime/ports.ts'
-import type { Keyspace } from '../store/keyspace.ts'
-import type { Transaction } from '../store/transaction.ts'
+import type { Keyspace } from '#server/store/keyspace.ts'
+import type { Transaction } from '#server/store/transaction.ts'
 import type { Arguments } from './arguments.ts'
 
 export interface CommandContext {

@@ -11,7 +11,7 @@ import {
   isWithinCounterBounds,
   parseAmount,
   parseInteger,
-} from '../crdt/amount.ts'
+} from '#server/crdt/amount.ts'
 import type { CommandContext, Handler } from './context.ts'
 
 export const INCR: Handler = (context) => increase(context, 1)

@@ -1,8 +1,8 @@
 /** Hashes; counters in fields are in `hashCounter.ts`. */
 import type { hashCommands } from '#protocol/commands/hash.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
-import type { Keyspace } from '../store/keyspace.ts'
-import type { HashView } from '../store/views.ts'
+import type { Keyspace } from '#server/store/keyspace.ts'
+import type { HashView } from '#server/store/views.ts'
 import type { CommandContext, Handler, Handlers } from './context.ts'
 import { HINCRBY, HINCRBYFLOAT } from './hashCounter.ts'
 import { pickDistinct, repeatedPicksMax } from './randomPick.ts'

@@ -1,6 +1,6 @@
 /** Fields of hashes as counters; as in `counter.ts` the effect carries the difference. */
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
-import { amountFromInteger } from '../crdt/amount.ts'
+import { amountFromInteger } from '#server/crdt/amount.ts'
 import type { Handler } from './context.ts'
 import { infinite, integerSum, parseFloatAmount } from './counter.ts'
 

@@ -3,7 +3,7 @@
  * cluster writes to the old name at the same time stays there.
  */
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
-import type { Transaction } from '../store/transaction.ts'
+import type { Transaction } from '#server/store/transaction.ts'
 import type { CommandContext, Handler } from './context.ts'
 
 const never = Number.POSITIVE_INFINITY

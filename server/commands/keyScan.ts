@@ -6,7 +6,7 @@
 
 import { globMatches, matchesAll } from '#protocol/commands/globPattern.ts'
 import { slotCount } from '#protocol/slots/crc16.ts'
-import type { Keyspace } from '../store/keyspace.ts'
+import type { Keyspace } from '#server/store/keyspace.ts'
 import type { CommandContext, Handler } from './context.ts'
 import { cursorBehindEnd, parseCursor, parseScanOptions } from './scanOptions.ts'
 

@@ -1,8 +1,8 @@
 /** Sets; operations over several sets are in `setAlgebra.ts`. */
 import type { setCommands } from '#protocol/commands/set.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
-import type { Keyspace } from '../store/keyspace.ts'
-import type { SetView } from '../store/views.ts'
+import type { Keyspace } from '#server/store/keyspace.ts'
+import type { SetView } from '#server/store/views.ts'
 import type { CommandContext, Handler, Handlers } from './context.ts'
 import { type Picks, pickDistinct, repeatedPicksMax } from './randomPick.ts'
 import { cursorBehindEnd, parseCursor, parseScanOptions } from './scanOptions.ts'

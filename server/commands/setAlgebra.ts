@@ -1,6 +1,6 @@
 /** Intersection, union and difference. What is stored is the result as seen here; concurrent adds to the target join it. */
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
-import type { SetView } from '../store/views.ts'
+import type { SetView } from '#server/store/views.ts'
 import type { CommandContext, Handler } from './context.ts'
 
 /** undefined: an empty set. */

@@ -80,6 +80,13 @@ export class Dictionary<V> {
     return true
   }
 
+  clear(): void {
+    this.#root = new Map()
+    this.#directory = undefined
+    this.#bits = 0
+    this.#size = 0
+  }
+
   /** Entries may be deleted by `visit`, but not added. */
   forEach(visit: (value: V, key: string) => void): void {
     if (this.#directory === undefined) this.#root.forEach(visit)
@@ -182,9 +189,7 @@ export class Dictionary<V> {
     this.forEach((value, key) => {
       root.set(key, value)
     })
+    this.clear()
     this.#root = root
-    this.#directory = undefined
-    this.#bits = 0
-    this.#size = 0
   }
 }

@@ -34,6 +34,8 @@ export class HashState {
   size = 0
   /** Fields that hold baselines of reset counters. */
   residueFields: Set<string> | undefined = undefined
+  /** Fields that have counter entries, live or not. */
+  #counterFields: Set<string> | undefined = undefined
   readonly #fields: Dictionary<Field> = new Dictionary()
 
   get live(): boolean {
@@ -105,11 +107,10 @@ export class HashState {
   /** Of all fields, for an effect that removes the hash. */
   resets(): FieldReset[] {
     const all: FieldReset[] = []
-    this.#fields.forEach((field, name) => {
-      if (typeof field.content === 'string') return
-      const resets = field.content.resets()
+    for (const name of this.#counterFields ?? []) {
+      const resets = this.fieldResets(name)
       if (resets.length > 0) all.push({ field: name, resets })
-    })
+    }
     return all
   }
 
@@ -171,8 +172,16 @@ export class HashState {
     this.#settle(name, field, field.content, wasLive)
   }
 
-  /** Removes of every field what `context` covers; counters only by `resets`. */
-  removeAll(context: VersionVector, stamp: Stamp, resets: readonly FieldReset[]): void {
+  /**
+   * Removes of every field what `context` covers; counters only by `resets`. `coversAll`: it covers all that is here, so that
+   * a hash without counters goes in one step, however large.
+   */
+  removeAll(context: VersionVector, stamp: Stamp, resets: readonly FieldReset[], coversAll: boolean): void {
+    if (coversAll && this.#counterFields === undefined) {
+      this.#fields.clear()
+      this.size = 0
+      return
+    }
     this.#fields.forEach((_, name) => {
       this.removeField(context, stamp, name, noResets)
     })
@@ -181,7 +190,7 @@ export class HashState {
 
   #settle(name: string, field: Field, state: Strnum, wasLive: boolean): void {
     this.size += (state.live ? 1 : 0) - (wasLive ? 1 : 0)
-    this.#noteResidue(name, state.hasResidue)
+    this.#note(name, state)
     if (state.nothing) this.#fields.delete(name)
     else setContent(field, state)
   }
@@ -237,17 +246,15 @@ export class HashState {
       state.forget(mayForget)
       if (state.nothing) this.#fields.delete(name)
       else setContent(field, state)
-      this.#noteResidue(name, state.hasResidue)
+      this.#note(name, state)
     }
     return this.residueFields !== undefined
   }
 
-  #noteResidue(name: string, held: boolean): void {
-    if (held) {
-      this.residueFields ??= new Set()
-      this.residueFields.add(name)
-    } else if (this.residueFields?.delete(name) && this.residueFields.size === 0)
-      this.residueFields = undefined
+  /** To be called when a field's full state has changed. */
+  #note(name: string, state: Strnum): void {
+    this.#counterFields = withName(this.#counterFields, name, state.entries.length > 0)
+    this.residueFields = withName(this.residueFields, name, state.hasResidue)
   }
 
   // ---- codec
@@ -278,6 +285,13 @@ export class HashState {
       if (isLive(field)) take(name, fullState(field))
     })
   }
+}
+
+/** Few hashes have any, so the set is made late and dropped when empty. */
+function withName(names: Set<string> | undefined, name: string, present: boolean): Set<string> | undefined {
+  if (present) return (names ?? new Set()).add(name)
+  if (names === undefined || !names.delete(name) || names.size > 0) return names
+  return undefined
 }
 
 const isLive = (field: Field): boolean => typeof field.content === 'string' || field.content.live

@@ -241,12 +241,21 @@ export class KeyState {
     this.dropEmpty()
   }
 
-  /** Removes what `context` covers of the types in `types`; of counters what `counters` says. */
-  remove(context: VersionVector, stamp: Stamp, types: number, counters: RemovedCounters): void {
+  /**
+   * Removes what `context` covers of the types in `types`; of counters what `counters` says. `coversAll`: the context covers
+   * all that the slot has.
+   */
+  remove(
+    context: VersionVector,
+    stamp: Stamp,
+    types: number,
+    counters: RemovedCounters,
+    coversAll: boolean,
+  ): void {
     this.#visibleConflict = undefined
     if (types & TypeBit.string) this.string?.remove(context, counters.string, stamp)
-    if (types & TypeBit.hash) this.hash?.removeAll(context, stamp, counters.fields)
-    if (types & TypeBit.set) this.set?.removeAll(context)
+    if (types & TypeBit.hash) this.hash?.removeAll(context, stamp, counters.fields, coversAll)
+    if (types & TypeBit.set) this.set?.removeAll(context, coversAll)
     this.dropEmpty()
   }
 

@@ -61,7 +61,12 @@ export class SetState {
     else if (left !== dots) this.#members.set(member, left)
   }
 
-  removeAll(context: VersionVector): void {
+  /** `coversAll`: the context covers all that is here; the set goes in one step, however large. */
+  removeAll(context: VersionVector, coversAll: boolean): void {
+    if (coversAll) {
+      this.#members.clear()
+      return
+    }
     this.#members.forEach((_, member) => {
       this.remove(context, member)
     })

@@ -6,14 +6,16 @@
  *
  * Which of these it is can't be seen from a log: a power cut may take its end and leave it looking whole. But a process that
  * dies while the machine goes on leaves all it has written in the page cache. So the lease also names the boot of the machine.
+ * And it says where the clock was started, as the next process may find a log that is whole and has no stamp from there yet.
  *
- * The file `clock.lease`: magic 'antclock' | version u32 | boot 40 bytes | crc u32 | entry*, where
- * entry := end f64 (milliseconds since 1970) | crc u32.
+ * The file `clock.lease`: magic 'antclock' | version u32 | boot 40 bytes | start f64 | crc u32 | entry*, where
+ * entry := end f64 (milliseconds since 1970, as start) | crc u32.
  * The greatest entry holds; a torn one at the end was never relied on. Renewals are appended and synced in the background,
  * well before they are needed; only after a step of the wall clock (or a long turn) must a turn wait for one.
  *
  * The lease is short: a restart without a log runs ahead of the wall clock by at most its length, and so wins conflicts it
- * should lose for that long.
+ * should lose for that long. Where the clock is ahead already the lease reaches even less beyond it, lest every one of
+ * many restarts puts it further ahead.
  */
 
 import { type Stamp, stampAt, stampWallMs } from '#protocol/sync/stamp.ts'
@@ -30,19 +32,24 @@ export const leaseAheadMs = 5000
 const renewBelowMs = 3000
 /** With less than this left a turn that may write waits: no turn uses up more time than this. */
 const waitBelowMs = 500
+/** How far the lease reaches beyond stamps that are ahead of the wall clock; below the second figure it is renewed. */
+export const stampsAheadMs = 1000
+const stampsBelowMs = 750
 /** Then the file is written anew, with one entry. */
 const leaseFileBytesMax = 64 * 1024
 
 const magic = 'antclock'
 /** An identifier of the boot, filled up with zeros. */
 const bootBytes = 40
-const headerBytes = 12 + bootBytes + 4
+const headerBytes = 12 + bootBytes + 8 + 4
 const entryBytes = 12
 
 /** What the process before left. */
 export interface FormerLease {
   /** 0: there was none. */
   endMs: number
+  /** Where the clock was started; 0: where its log ended. */
+  startMs: number
   /** The machine has not been started again since: what was written is there. */
   sameBoot: boolean
 }
@@ -53,6 +60,8 @@ export class ClockLease {
   readonly #bootId: string
   /** Durable. */
   #endMs = 0
+  /** Where this clock was started; set before the first renewal. */
+  startMs = 0
   /** Stamps below it are well within the lease. */
   #sufficesFor: Stamp = 0
   /** The greatest ever written to the file, durable or not. */
@@ -75,7 +84,7 @@ export class ClockLease {
 
   /** Reads the lease that the process before left. Throws when it can't be understood. */
   open(): FormerLease {
-    if (!this.#disk.list().includes(leaseFile)) return { endMs: 0, sameBoot: false }
+    if (!this.#disk.list().includes(leaseFile)) return { endMs: 0, startMs: 0, sameBoot: false }
     const bytes = this.#disk.read(leaseFile, 0, this.#disk.sizeBytes(leaseFile))
     const reader = new ByteReader(bytes, magic.length)
     if (bytes.length < magic.length + 4 || latin1(bytes, 0, magic.length) !== magic) throw damagedLease()
@@ -86,6 +95,7 @@ export class ClockLease {
     // Written whole or not at all: what is wrong here is no accident of a crash.
     if (bytes.length < headerBytes) throw damagedLease()
     const boot = latin1(reader.raw(bootBytes)).replace(/\0+$/, '')
+    const startMs = reader.f64()
     if (reader.u32() !== crc32(bytes, 0, headerBytes - 4)) throw damagedLease()
     while (reader.end - reader.at >= entryBytes) {
       const start = reader.at
@@ -94,7 +104,7 @@ export class ClockLease {
     }
     if (this.#endMs === 0) throw damagedLease()
     this.#writtenMs = this.#endMs
-    return { endMs: this.#endMs, sameBoot: boot !== '' && boot === this.#bootId }
+    return { endMs: this.#endMs, startMs, sameBoot: boot !== '' && boot === this.#bootId }
   }
 
   covers(stamp: Stamp): boolean {
@@ -108,12 +118,14 @@ export class ClockLease {
 
   /** To be called before a turn that may give stamps: `nowMs` is the wall clock, `last` the last stamp given. Throws a `DiskError`. */
   renew(nowMs: number, last: Stamp): void {
-    const timeMs = Math.max(nowMs, stampWallMs(last))
+    const lastMs = stampWallMs(last)
+    const leftMs = Math.min(this.#endMs - nowMs, this.#endMs - lastMs)
     // The first time always: the file must name this boot before anything is written in it.
-    const leftMs = this.#fileBytes === 0 ? 0 : this.#endMs - timeMs
-    if (leftMs >= renewBelowMs) return
-    if (leftMs < waitBelowMs) this.#replace(timeMs + leaseAheadMs)
-    else if (!this.#renewing) this.#renewSoon(timeMs + leaseAheadMs)
+    const mustWait = this.#fileBytes === 0 || leftMs < waitBelowMs
+    if (!mustWait && this.#endMs - nowMs >= renewBelowMs && this.#endMs - lastMs >= stampsBelowMs) return
+    const wantedMs = Math.max(nowMs + leaseAheadMs, lastMs + stampsAheadMs)
+    if (mustWait) this.#replace(wantedMs)
+    else if (!this.#renewing) this.#renewSoon(wantedMs)
   }
 
   /** Makes the lease cover stamps that were given already but have not left the shard. Throws a `DiskError`. */
@@ -128,6 +140,7 @@ export class ClockLease {
     writer.raw(bytesOf(magic))
     writer.u32(leaseVersion)
     writer.raw(bytesOf(this.#bootId.padEnd(bootBytes, '\0')))
+    writer.f64(this.startMs)
     writer.u32(crc32(writer.view()))
     writeEntry(writer, endMs)
     this.#disk.replace(leaseFile, writer.take())
@@ -139,7 +152,7 @@ export class ClockLease {
 
   #setEnd(endMs: number): void {
     this.#endMs = endMs
-    this.#sufficesFor = stampAt(endMs - renewBelowMs, 0)
+    this.#sufficesFor = stampAt(endMs - stampsBelowMs, 0)
   }
 
   #renewSoon(endMs: number): void {

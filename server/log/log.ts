@@ -57,6 +57,7 @@ export class Log {
   onSynced: () => void = () => {}
   /** `failure` has been set or cleared. */
   onFailureChange: () => void = () => {}
+  #recovered: RecoveredLog = { found: false, closed: false, end: 0, segments: [], tear: null }
   #shipping = false
   #written = 0
   #synced = 0
@@ -117,19 +118,26 @@ export class Log {
       logger.warn({ ...tear, position: end }, 'log ended in an unsynced tail, which was cut off')
     invariant(this.backlog.end === end, 'every record was kept or skipped', { end })
     this.#written = end
+    this.#recovered = recovered
+    return recovered
+  }
+
+  /** What was recovered is this log's own from now on. */
+  start(): void {
+    const { disk, logger } = this.#ports
+    const { end, segments } = this.#recovered
     if (this.persistence === 'none') {
       // It would be out of date at the next start, and nobody could tell.
       for (const { name } of segments) disk.remove(name)
       if (end > 0)
         logger.warn({ position: end }, 'persistence is none: the log was read a last time and removed')
       this.#synced = end
-    } else {
-      this.#segments.adopt(segments)
-      // An empty block begins a log: if the file is gone at the next start, data was lost. What a killed process left in
-      // the page cache is not durable yet.
-      if (segments.length > 0 || this.#tryAppend([], 0, 0)) this.#startSync()
+      return
     }
-    return recovered
+    this.#segments.adopt(segments)
+    // An empty block begins a log: if the file is gone at the next start, data was lost. What a killed process left in the
+    // page cache is not durable yet.
+    if (segments.length > 0 || this.#tryAppend([], 0, 0)) this.#startSync()
   }
 
   /** Whether a record with so many bytes of log behind it belongs into the backlog. */

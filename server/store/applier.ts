@@ -2,7 +2,7 @@
  * Applies effects to one slot. Local commands and delivered records go through the same code: a command differs only in
  * that its context is what this shard has seen.
  */
-import { type Origin, type Stamp, stampStep } from '#protocol/sync/stamp.ts'
+import { type Origin, originsMax, type Stamp, stampStep } from '#protocol/sync/stamp.ts'
 import { emptyVector, type VersionVector } from '#protocol/sync/versionVector.ts'
 import type { Amount } from '#server/crdt/amount.ts'
 import type { CounterReset } from '#server/crdt/counter.ts'
@@ -148,7 +148,7 @@ export class Applier implements EffectSink {
     }
     const state = this.#open(name)
     if (endsTtl) state.clearTtl(context)
-    state.remove(context, stamp, types, counters)
+    state.remove(context, stamp, types, counters, this.#coversSlot(context))
     this.#settle(name, state, stamp)
   }
 
@@ -164,6 +164,15 @@ export class Applier implements EffectSink {
     this.#tables.table(this.#slot)?.forEach((_, name) => {
       this.remove(stamp, name, allTypes, true, counters.get(name) ?? noRemovedCounters)
     })
+  }
+
+  /** Whether the effect's origin had seen everything that is here: always so for a local command. */
+  #coversSlot(context: VersionVector): boolean {
+    const { vectors } = this.#tables
+    for (let o = 0; o < originsMax; o++) {
+      if ((context[o] as number) < vectors.get(this.#slot, o)) return false
+    }
+    return true
   }
 
   /** The key's full state, to be changed and then settled. */

@@ -47,7 +47,7 @@ export function floatArgument(v: Vocabulary): string {
   if (v.chance(0.6)) return v.fraction4()
   return v.chance(0.5)
     ? v.integer()
-    : v.pick(['inf', '-Infinity', 'nan', '.5', '5.', '1e-3', '-1E2', '0x1p4', v.oddText()])
+    : v.pick(['inf', '-Infinity', 'nan', '.5', '5.', '1e-3', '-1E2', '0x1p4', v.storedOddText()])
 }
 
 const past = (text: string): boolean => Number(text) < 1e9
@@ -98,7 +98,7 @@ const pairs = (v: Vocabulary): string[] => v.some(4, () => [v.anyKey(), v.value(
 
 function appendOrReset(v: Vocabulary): Request {
   // Values must not grow for ever.
-  return v.chance(0.1) ? ['SET', v.stringKey(), v.value()] : ['APPEND', v.stringKey(), v.value()]
+  return v.chance(0.1) ? ['SET', v.stringKey(), v.value()] : ['APPEND', v.stringKey(), v.part()]
 }
 
 export const stringRequests: Readonly<Record<string, Make>> = {
@@ -125,7 +125,7 @@ export const stringRequests: Readonly<Record<string, Make>> = {
     'SETRANGE',
     v.stringKey(),
     v.chance(0.9) ? String(v.below(30) - 2) : v.offset(),
-    v.value(),
+    v.part(),
   ],
   STRLEN: (v) => ['STRLEN', v.stringKey()],
   SUBSTR: (v) => ['SUBSTR', v.stringKey(), v.offset(), v.offset()],

@@ -108,21 +108,32 @@ export class Vocabulary extends SeededRandom {
       case 4:
         return this.chance(0.1) ? this.letters(20_000) : this.bytes(this.below(200))
       case 5:
-        return this.chance(0.3) ? this.pick(storedOddTexts) : ''
+        return this.chance(0.3) ? this.storedOddText() : ''
       default:
         return this.letters(this.below(30))
     }
   }
 
+  /** To be put behind or into another value: two long numbers would make one beyond the bounds. */
+  part(): string {
+    const value = this.value()
+    return /^[0-9]{4,}$/.test(value) ? this.letters(4) : value
+  }
+
+  /** A text that is no number, or no more than 15 characters of one. */
+  storedOddText(): string {
+    return this.pick(storedOddTexts)
+  }
+
   letters(length: number): string {
-    return this.textOf(length, () => letters.charCodeAt(this.below(letters.length)))
+    return this.#textOf(length, () => letters.charCodeAt(this.below(letters.length)))
   }
 
   bytes(length: number): string {
-    return this.textOf(length, () => this.below(256))
+    return this.#textOf(length, () => this.below(256))
   }
 
-  private textOf(length: number, code: () => number): string {
+  #textOf(length: number, code: () => number): string {
     let text = ''
     for (let i = 0; i < length; i++) text += String.fromCharCode(code())
     return text

@@ -4,7 +4,7 @@
  * the counterexamples the rules come from.
  */
 import type { RecordPart } from '#protocol/sync/record.ts'
-import { originOf, type Stamp } from '#protocol/sync/stamp.ts'
+import { originOf } from '#protocol/sync/stamp.ts'
 import { covers, type VersionVector } from '#protocol/sync/versionVector.ts'
 import type { CounterEntry } from '#server/crdt/counter.ts'
 import {
@@ -68,19 +68,14 @@ const guessResets = (): (() => void) =>
     KeyState.prototype,
     'remove',
     (original) =>
-      function (
-        this: KeyState,
-        context: VersionVector,
-        stamp: Stamp,
-        types: number,
-        counters: RemovedCounters,
-      ) {
+      function (this: KeyState, context, stamp, types, counters, coversAll) {
         original.call(
           this,
           context,
           stamp,
           types,
           counters === noRemovedCounters ? resetsFromContext(this, context) : counters,
+          coversAll,
         )
       },
   )
@@ -276,7 +271,7 @@ export const faults: readonly Fault[] = [
   {
     name: 'cleanupTtl',
     what: 'cleanup of a hidden string takes its infinite TTL along [B2]',
-    run: randomRun,
+    run: runOf('set', 'setAdd', 'hashSet', 'expire'),
     made: { Transaction: NoCleanupPersist },
   },
   {

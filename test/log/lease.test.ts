@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { StampClock, stampAt, stampWallMs } from '#protocol/sync/stamp.ts'
-import { ClockLease, leaseAheadMs, leaseFile } from '#server/log/lease.ts'
+import { ClockLease, leaseAheadMs, leaseFile, stampsAheadMs } from '#server/log/lease.ts'
 import { FaultyDisk } from '#test/faultyDisk.ts'
 import { ListeningLogger } from './records.ts'
 
@@ -62,6 +62,23 @@ test('a step of the wall clock waits for the disk', () => {
   expect(lease.endMs).toBe(wallMs + 900_000 + leaseAheadMs)
 })
 
+test('a clock that is ahead is put further ahead by little at each restart', () => {
+  let disk = new FaultyDisk()
+  let aheadMs = 0
+  for (let restart = 0; restart < 10; restart++) {
+    const lease = leaseOn(disk, `boot ${restart}`)
+    lease.startMs = lease.open().endMs
+    const clock = new StampClock(1)
+    clock.raise(stampAt(lease.startMs, 1))
+    lease.renew(wallMs, clock.last)
+    const stamp = clock.next(wallMs, 0)
+    expect(lease.covers(stamp)).toBe(true)
+    aheadMs = stampWallMs(stamp) - wallMs
+    disk = disk.afterKill()
+  }
+  expect(aheadMs).toBeLessThanOrEqual(leaseAheadMs + 9 * stampsAheadMs)
+})
+
 test('the file stays small', () => {
   const disk = new FaultyDisk()
   const lease = opened(disk)
@@ -72,17 +89,18 @@ test('the file stays small', () => {
 
 test('tells whether the machine was started again', () => {
   const disk = new FaultyDisk()
-  expect(leaseOn(disk).open()).toEqual({ endMs: 0, sameBoot: false })
+  expect(leaseOn(disk).open()).toEqual({ endMs: 0, startMs: 0, sameBoot: false })
   opened(disk).renew(wallMs, 0)
   const endMs = wallMs + leaseAheadMs
-  expect(leaseOn(disk).open()).toEqual({ endMs, sameBoot: true })
-  expect(leaseOn(disk, 'other').open()).toEqual({ endMs, sameBoot: false })
+  expect(leaseOn(disk).open()).toEqual({ endMs, startMs: 0, sameBoot: true })
+  expect(leaseOn(disk, 'other').open()).toEqual({ endMs, startMs: 0, sameBoot: false })
   const unknown = leaseOn(disk, '')
-  expect(unknown.open()).toEqual({ endMs, sameBoot: false })
+  expect(unknown.open()).toEqual({ endMs, startMs: 0, sameBoot: false })
+  unknown.startMs = endMs
   // From the first renewal on the file names the new boot, even when the old lease would do.
   unknown.renew(wallMs - 1000, 0)
-  expect(leaseOn(disk, '').open()).toEqual({ endMs, sameBoot: false })
-  expect(leaseOn(disk).open()).toEqual({ endMs, sameBoot: false })
+  expect(leaseOn(disk, '').open()).toEqual({ endMs, startMs: endMs, sameBoot: false })
+  expect(leaseOn(disk).open()).toEqual({ endMs, startMs: endMs, sameBoot: false })
 })
 
 test('a torn entry is passed over, a file that is no lease is refused', () => {
@@ -97,7 +115,7 @@ test('a torn entry is passed over, a file that is no lease is refused', () => {
   file.bytes = whole.slice()
   file.bytes[8] = 9
   expect(() => opened(disk)).toThrow(/has format 9, this program reads format 1/)
-  for (const bytes of [new Uint8Array(80), whole.slice(0, 40), whole.slice(0, 56), new Uint8Array(0)]) {
+  for (const bytes of [new Uint8Array(80), whole.slice(0, 40), whole.slice(0, 64), new Uint8Array(0)]) {
     file.bytes = bytes
     expect(() => opened(disk)).toThrow(/clock.lease is damaged/)
   }

@@ -43,6 +43,7 @@ export function openLog(disk: FaultyDisk, options: Partial<LogOptions> = {}): Op
   })
   let step = recovery.next()
   while (step.done !== true) step = recovery.next()
+  log.start()
   return { log, world, logger, fatal, replayed, recovered: step.value }
 }
 

@@ -5,12 +5,6 @@ import type { Observer } from './observer.ts'
 import type { SimProcess } from './simProcess.ts'
 import type { SimCluster, SimShard, World } from './world.ts'
 
-export interface NemesisOptions {
-  /** Disks may be lost, but never those of all clusters at a time. */
-  losingDisks: boolean
-  kinds: readonly Harm[]
-}
-
 /** As often as they are named. */
 export const allHarms = [
   'cut',
@@ -35,20 +29,20 @@ export class Nemesis {
   readonly #random: SeededRandom
   readonly #ledger: Ledger
   readonly #observer: Observer
-  readonly #options: NemesisOptions
+  readonly #harms: readonly Harm[]
   strikes = 0
 
-  constructor(world: World, ledger: Ledger, observer: Observer, options: NemesisOptions) {
+  constructor(world: World, ledger: Ledger, observer: Observer, harms: readonly Harm[]) {
     this.#world = world
     this.#random = world.random
     this.#ledger = ledger
     this.#observer = observer
-    this.#options = options
+    this.#harms = harms
   }
 
   strike(): void {
     const random = this.#random
-    const harm = random.pick(this.#options.kinds)
+    const harm = random.pick(this.#harms)
     const cluster = random.pick(this.#world.clusters)
     const other = random.pick(this.#world.clusters.filter((one) => one !== cluster))
     const shard = random.pick(cluster.shards)
@@ -85,7 +79,7 @@ export class Nemesis {
         this.#fill(shard)
         break
       case 'wipe':
-        if (this.#options.losingDisks) this.wipe(shard)
+        if (this.#world.options.losingDisks) this.wipe(shard)
         break
     }
   }

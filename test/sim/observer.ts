@@ -1,7 +1,8 @@
 /**
  * Looks at every shard after everything that happens to it, and knows every operation that was ever issued. At each step:
  *
- * - no stamp is issued twice, or below one that its shard issued before, over all its lives;
+ * - no stamp is issued twice, or below one that its shard issued before, over all its lives (but for operations that never
+ *   got as far as the disk: nobody has seen them);
  * - what a shard logs of another cluster is, byte for byte, what that cluster issued;
  * - an operation is applied when everything before it in its chain, and everything it had seen, has been;
  * - a version vector names operations that exist, and with each the whole past of it;
@@ -25,6 +26,8 @@ interface View {
   position: number
   /** What the records and states so far add up to. */
   vectors: Map<number, Stamp[]>
+  /** Issued, and not written to the disk yet: end of the record, last stamp. */
+  unwritten: [position: number, stamp: Stamp][]
 }
 
 const nameOf = (slot: number, stamp: Stamp): string => `${slot}/${stamp}`
@@ -48,7 +51,7 @@ export class Observer implements WorldWatch {
   }
 
   onShardOpened(of: SimShard, shard: Shard): void {
-    const view: View = { position: shard.log.end, vectors: new Map() }
+    const view: View = { position: shard.log.end, vectors: new Map(), unwritten: [] }
     this.#views.set(shard, view)
     const origin = originOfCluster(of.cluster.clusterId)
     for (const slot of this.slots) {
@@ -73,10 +76,11 @@ export class Observer implements WorldWatch {
       this.#world.fail(`a turn of shard ${of.name} is larger than its backlog`)
     const touched = new Set<number>()
     backlog.walk(view.position, backlog.end, (bytes, start, end) => {
+      view.position += end - start
       this.#look(of, view, bytes, start, end, touched)
       return true
     })
-    view.position = backlog.end
+    this.#noteWritten(of, shard, view)
     for (const slot of touched) this.#checkVector(of, shard, slot)
     for (const slot of this.slots) if (owns(of, slot)) this.#compareVector(of, shard, view, slot)
   }
@@ -107,8 +111,17 @@ export class Observer implements WorldWatch {
     for (let i = 0; i < reader.partCount; i++) {
       const part = reader.parts[i] as RecordPart
       touched.add(part.slot)
-      this.#lookAtPart(of, part, bytes)
+      this.#lookAtPart(of, view, part, bytes)
       this.#follow(of, view, part)
+    }
+  }
+
+  #noteWritten(of: SimShard, shard: Shard, { unwritten }: View): void {
+    while (unwritten.length > 0) {
+      const [position, stamp] = unwritten[0] as [number, Stamp]
+      if (position > shard.log.written) return
+      unwritten.shift()
+      this.#lastIssued.set(of, stamp)
     }
   }
 
@@ -135,7 +148,7 @@ export class Observer implements WorldWatch {
     vector[origin] = last
   }
 
-  #lookAtPart(of: SimShard, part: RecordPart, bytes: Uint8Array): void {
+  #lookAtPart(of: SimShard, view: View, part: RecordPart, bytes: Uint8Array): void {
     this.parts++
     const { slot, origin, first, last } = part
     const effects = `${first} ${latin1(bytes, part.effectsStart, part.effectsEnd)}`
@@ -148,10 +161,10 @@ export class Observer implements WorldWatch {
     }
     // Its own, come back from a peer.
     if (issued?.effects === effects && last <= (this.#known.get(`${slot}/${origin}`) ?? 0)) return
-    const before = this.#lastIssued.get(of) ?? 0
+    const before = view.unwritten.at(-1)?.[1] ?? this.#lastIssued.get(of) ?? 0
     if (first <= before)
       this.#world.fail(`shard ${of.name} issues stamp ${first}, but ${before} was issued before`)
-    this.#lastIssued.set(of, last)
+    view.unwritten.push([view.position, last])
     this.slots.add(slot)
     this.#issued.set(nameOf(slot, last), { context: [...part.context], effects })
   }

@@ -13,7 +13,7 @@ import { Observer } from './observer.ts'
 import { type Reply, SimClient } from './simClient.ts'
 import type { SimDisk } from './simDisk.ts'
 import { keyOf, spreadTags, Workload } from './workload.ts'
-import { SimulationError, World } from './world.ts'
+import { SimulationError, World, type WorldOptions } from './world.ts'
 
 export interface RunOptions {
   /** Time of the safety phase. */
@@ -22,6 +22,8 @@ export interface RunOptions {
   faultEveryMs: number
   /** What may go wrong. */
   harms: readonly Harm[]
+  /** Instead of what the seed draws. */
+  world: Partial<DrawnWorld>
   variations: ShardVariations
   beforeStart: (disk: SimDisk) => void
   verbose: boolean
@@ -31,6 +33,7 @@ export const defaultRun: RunOptions = {
   durationMs: 2000,
   faultEveryMs: 280,
   harms: allHarms,
+  world: {},
   variations: {},
   beforeStart() {},
   verbose: false,
@@ -50,6 +53,30 @@ const restMs = 20_000
 const lookEveryMs = 250
 const clientsPerCluster = 2
 
+type DrawnWorld = Omit<WorldOptions, 'beforeStart'>
+
+function drawWorld(random: SeededRandom): DrawnWorld {
+  const clusters = random.chance(0.5) ? 3 : 2
+  const persistence = random.pick<Persistence>([
+    'everysec',
+    'everysec',
+    'everysec',
+    'always',
+    'always',
+    'none',
+  ])
+  return {
+    clusters,
+    shards: Array.from({ length: clusters }, () => 1 + random.below(2)),
+    persistence,
+    losingDisks: persistence !== 'none' && random.chance(0.15),
+    backlogBytesMax: random.pick([1 << 10, 4 << 10, 1 << 20]),
+    linkInflightBytesMax: random.pick([200, 2 << 10, 1 << 20]),
+    holdQueueBytesMax: random.pick([1 << 10, 1 << 20]),
+    variations: { replication: { slotStatePartBytes: random.pick([64, 1 << 10]) } },
+  }
+}
+
 export class Simulation {
   readonly world: World
   readonly observer: Observer
@@ -65,37 +92,19 @@ export class Simulation {
     const random = new SeededRandom(seed)
     this.#random = random
     this.#options = options
-    const clusters = random.chance(0.5) ? 3 : 2
-    const persistence: Persistence = random.pick([
-      'everysec',
-      'everysec',
-      'everysec',
-      'always',
-      'always',
-      'none',
-    ])
-    const losingDisks = persistence !== 'none' && random.chance(0.15)
+    const drawn = drawWorld(random)
+    const { replication, ...variations } = options.variations
     this.world = new World(random, {
-      clusters,
-      shards: Array.from({ length: clusters }, () => 1 + random.below(2)),
-      persistence,
-      backlogBytesMax: random.pick([1 << 10, 4 << 10, 1 << 20]),
-      linkInflightBytesMax: random.pick([200, 2 << 10, 1 << 20]),
-      holdQueueBytesMax: random.pick([1 << 10, 1 << 20]),
-      variations: {
-        ...options.variations,
-        replication: { slotStatePartBytes: random.pick([64, 1 << 10]), ...options.variations.replication },
-      },
+      ...drawn,
+      ...options.world,
+      variations: { ...variations, replication: { ...drawn.variations.replication, ...replication } },
       beforeStart: options.beforeStart,
     })
     this.world.verbose = options.verbose
     this.observer = new Observer(this.world)
     this.world.watch = this.observer
     this.ledger = new Ledger(this.world)
-    this.nemesis = new Nemesis(this.world, this.ledger, this.observer, {
-      losingDisks,
-      kinds: options.harms,
-    })
+    this.nemesis = new Nemesis(this.world, this.ledger, this.observer, options.harms)
     this.workload = new Workload(random, spreadTags(2), random.chance(0.2))
     this.world.start()
     this.clients = this.world.clusters.flatMap((cluster) =>
@@ -226,14 +235,14 @@ export class Simulation {
   }
 
   #read(clusterId: number, key: string): Reply {
-    const [type] = this.#ask(clusterId, ['TYPE', key])
+    const [type] = this.ask(clusterId, ['TYPE', key])
     switch (type) {
       case 'string':
-        return this.#ask(clusterId, ['GET', key])[0] ?? null
+        return this.ask(clusterId, ['GET', key])[0] ?? null
       case 'set':
-        return (this.#ask(clusterId, ['SMEMBERS', key])[0] as string[]).sort()
+        return (this.ask(clusterId, ['SMEMBERS', key])[0] as string[]).sort()
       case 'hash':
-        return this.#pairs(this.#ask(clusterId, ['HGETALL', key])[0] as string[])
+        return this.#pairs(this.ask(clusterId, ['HGETALL', key])[0] as string[])
       default:
         return key.endsWith('grow') ? [] : null
     }
@@ -246,7 +255,7 @@ export class Simulation {
   }
 
   /** Asks through the front door, and waits for the answer. */
-  #ask(clusterId: number, command: string[]): Reply[] {
+  ask(clusterId: number, command: string[]): Reply[] {
     const client = this.clients.find((one) => one.cluster.clusterId === clusterId) as SimClient
     let answer: Reply[] | null = null
     this.#waitFor(`an answer to ${command.join(' ')} at cluster ${clusterId}`, () =>

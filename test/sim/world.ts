@@ -24,6 +24,8 @@ export interface WorldOptions {
   backlogBytesMax: number
   linkInflightBytesMax: number
   holdQueueBytesMax: number
+  /** Disks may be lost, but never those of all clusters at a time. */
+  losingDisks: boolean
   /** The production parts, or wrong ones of a fault. */
   variations: ShardVariations
   /** What a fault does to a disk before a shard is started. */
