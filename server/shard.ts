@@ -177,12 +177,7 @@ export class Shard implements LinkHost {
 
   get hello(): Hello {
     const { index, ranges } = this.#options
-    return {
-      role: 'shard',
-      index,
-      ranges: ranges.map(({ first, last }) => ({ first, last })),
-      runId: this.runId,
-    }
+    return { role: 'shard', index, ranges: [...ranges], runId: this.runId }
   }
 
   get replication(): Replication {
@@ -225,8 +220,8 @@ export class Shard implements LinkHost {
     if (lost && database.persistence !== 'none') this.#lossMark.set()
     this.#log.start()
     this.#start(lost)
-    const { keys, stale } = { keys: this.#db.size, stale: this.replication.stale }
-    logger.info({ shard: index, keys, position: recovered.end, stale, runId: this.runId }, 'shard is open')
+    const facts = { shard: index, keys: this.#db.size, position: recovered.end, runId: this.runId }
+    logger.info({ ...facts, stale: this.replication.stale }, 'shard is open')
   }
 
   /** A new connection; the other side says hello first. */
@@ -359,7 +354,7 @@ export class Shard implements LinkHost {
       {
         clusterId: database.clusterId,
         members: this.#members.map((member) => member.clusterId),
-        ranges: ranges.map(({ first, last }) => ({ first, last })),
+        ranges,
         runId: this.runId,
         stale,
         limits,

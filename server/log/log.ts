@@ -113,7 +113,7 @@ export class Log {
   *recover(take: TakeRecord): Generator<number, RecoveredLog, void> {
     const { disk, logger } = this.#ports
     const recovered = yield* recoverLog(disk, this.#options.clusterId, take)
-    const { end, segments, tear } = recovered
+    const { end, tear } = recovered
     if (tear !== null)
       logger.warn({ ...tear, position: end }, 'log ended in an unsynced tail, which was cut off')
     invariant(this.backlog.end === end, 'every record was kept or skipped', { end })

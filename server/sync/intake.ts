@@ -246,6 +246,11 @@ export class Intake implements HoldSource {
             throw new FormatError(`slots ${first} to ${last} are not of this channel`)
         }
         this.heardMs = this.#owner.nowMs
+        // What came back to the source since its plan came as slot states, which its log doesn't pass on.
+        if (this.sourceStale && !message.stale) {
+          this.sourceStale = false
+          this.subscribe()
+        }
         this.#owner.heard(this, message, this.#nothingPending && message.ranges.length > 0)
         break
       case 'behind':

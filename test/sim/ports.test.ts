@@ -116,6 +116,23 @@ describe('a simulated disk', () => {
     expect(lost).toBeGreaterThan(10)
   })
 
+  test('syncs that overtake each other lose nothing', () => {
+    const ports = new Ports()
+    const times = [9, 1, 5]
+    const disk = new SimDisk(ports.random, () => times.shift() ?? 1)
+    const mounted = disk.mount(ports.process)
+    for (const text of ['a', 'b', 'c']) {
+      mounted.append('log', [bytesOf(text)])
+      mounted.sync('log', () => {})
+    }
+    mounted.append('log', [bytesOf('d')])
+    ports.pass(3)
+    mounted.sync('log', () => {})
+    ports.pass(20)
+    disk.cutPower()
+    expect(latin1(mounted.read('log', 0, 9))).toBe('abcd')
+  })
+
   test('a sync that the process did not live to see may not have happened', () => {
     const ports = new Ports()
     const disk = new SimDisk(ports.random, () => 5)

@@ -19,16 +19,8 @@ export type Outcome =
 const timeoutMs = 1500
 const redialMs = 30
 /** These are said before anything is done. */
-const refusals = [
-  'WRONGTYPE',
-  'STALE',
-  'CLOCKSKEW',
-  'LOADING',
-  'ERR value',
-  'ERR hash value',
-  'ERR increment',
-  'EXECABORT',
-]
+const refusals =
+  /^(WRONGTYPE|STALE|CLOCKSKEW|LOADING|EXECABORT|ERR (hash )?value|ERR increment)|writes are refused|was not executed/
 
 export class SimClient {
   readonly cluster: SimCluster
@@ -103,8 +95,7 @@ function outcomeOf(replies: readonly Reply[]): Outcome {
   const errors = [last, ...(Array.isArray(last) ? last : [])].filter((reply) => reply instanceof Error)
   if (errors.length === 0) return 'done'
   if (Array.isArray(last)) return 'unknown'
-  const text = (errors[0] as Error).message
-  return refusals.some((refusal) => text.startsWith(refusal)) ? 'refused' : 'unknown'
+  return refusals.test((errors[0] as Error).message) ? 'refused' : 'unknown'
 }
 
 const encoded = (command: readonly string[]): string =>

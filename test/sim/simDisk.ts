@@ -15,8 +15,9 @@ interface File {
   durable: Uint8Array
   /** The name itself is durable. */
   entryDurable: boolean
-  /** Since `durable`, oldest first. */
+  /** Since `durable`, oldest first; so many came before them. */
   changes: Change[]
+  changesBefore: number
 }
 
 const joined = (a: Uint8Array, b: Uint8Array): Uint8Array => {
@@ -84,7 +85,7 @@ export class SimDisk {
           break
         }
       }
-      left.set(name, { content, durable: content, entryDurable: true, changes: [] })
+      left.set(name, { content, durable: content, entryDurable: true, changes: [], changesBefore: 0 })
     }
     this.#files = left
   }
@@ -128,7 +129,13 @@ export class SimDisk {
     let file = this.#files.get(name)
     if (file === undefined) {
       if (this.full) throw new DiskError('ENOSPC', 'no space left on device')
-      file = { content: new Uint8Array(0), durable: new Uint8Array(0), entryDurable: false, changes: [] }
+      file = {
+        content: new Uint8Array(0),
+        durable: new Uint8Array(0),
+        entryDurable: false,
+        changes: [],
+        changesBefore: 0,
+      }
       this.#files.set(name, file)
     }
     if (this.full) bytes = bytes.subarray(0, this.#random.below(bytes.length + 1))
@@ -139,18 +146,28 @@ export class SimDisk {
   #replace(name: string, content: Uint8Array): void {
     if (this.full) throw new DiskError('ENOSPC', 'no space left on device')
     const bytes = Uint8Array.from(content)
-    this.#files.set(name, { content: bytes, durable: bytes, entryDurable: true, changes: [] })
+    this.#files.set(name, {
+      content: bytes,
+      durable: bytes,
+      entryDurable: true,
+      changes: [],
+      changesBefore: 0,
+    })
   }
 
   #sync(process: SimProcess, name: string, done: (error: DiskError | null) => void): void {
     const file = this.#files.get(name)
     const content = file?.content
-    const changes = file?.changes.length ?? 0
+    const covered = file === undefined ? 0 : file.changesBefore + file.changes.length
     process.post(this.syncMs(), () => {
       if (file !== undefined && content !== undefined) {
-        file.durable = content
         file.entryDurable = true
-        file.changes.splice(0, changes)
+        // Syncs may overtake each other.
+        if (covered > file.changesBefore) {
+          file.durable = content
+          file.changes.splice(0, covered - file.changesBefore)
+          file.changesBefore = covered
+        }
       }
       done(null)
     })

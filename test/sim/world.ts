@@ -7,7 +7,7 @@ import { evenRanges } from '#protocol/slots/slotMap.ts'
 import { syncAlpn } from '#protocol/sync/alpn.ts'
 import { DatabaseProxy } from '#proxy/proxy.ts'
 import { InvariantError } from '#runtime/invariant.ts'
-import type { Logger } from '#runtime/ports.ts'
+import { DiskError, type Logger } from '#runtime/ports.ts'
 import { Shard, type ShardVariations } from '#server/shard.ts'
 import { Syncer } from '#syncer/syncer.ts'
 import type { SeededRandom } from '#test/seed.ts'
@@ -44,7 +44,7 @@ const timings: SyncTimings = {
 
 const segmentBytesMax = 4096
 const noTls = { certificatePath: '', keyPath: '', authorityPath: '' }
-const figures = { memoryUsedBytes: 0, heapUsedBytes: 0, cpuUserMs: 0, cpuSystemMs: 0 }
+const figures = { memoryUsedBytes: 0, memoryRssBytes: 0, heapUsedBytes: 0, cpuUserMs: 0, cpuSystemMs: 0 }
 const traceLinesMax = 400
 const eventsPerMomentMax = 100_000
 
@@ -142,9 +142,17 @@ export class SimCluster {
       { segmentBytesMax, ...variations },
     )
     world.options.beforeStart(of.disk)
+    try {
+      shard.open()
+    } catch (error) {
+      // Such as a full disk: it doesn't start, and is started again later.
+      if (!(error instanceof DiskError)) throw error
+      world.trace(`shard ${of.name} does not start: ${error.message}`)
+      process.kill()
+      return
+    }
     of.process = process
     of.shard = shard
-    shard.open()
     of.initialised = true
     process.afterRun = () => world.onShardRan(of, shard)
     process.onKill(() => {
