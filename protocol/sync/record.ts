@@ -14,6 +14,8 @@
  *
  * Deliver a part iff last > VV[origin], previous <= VV[origin] and context <= VV; a record iff each of its parts may be
  * delivered or has been. Chains per (origin, slot) make duplicates, reconnects and several paths harmless.
+ *
+ * Records have no version of their own: the log segments and sync channels that carry them do.
  */
 import { ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
@@ -21,7 +23,6 @@ import { invariant } from '#runtime/invariant.ts'
 import { type Origin, originOf, originsMax, type Stamp, stampStep } from './stamp.ts'
 import { emptyVector, type VersionVector } from './versionVector.ts'
 
-export const recordVersion = 1
 export const recordHeaderBytes = 5
 export const slotsMax = 16384
 

@@ -57,6 +57,8 @@ export interface FeedOwner {
   applied(ranges: readonly SlotRange[]): AppliedRange[]
   /** A peer that lost its data asks: nothing of its former life may be taken from now on. */
   fence(feed: Feed, subscribe: Subscribe): void
+  /** The window of the log has moved past what the peer wants next. */
+  fellBehind(feed: Feed): void
   refused(feed: Feed, reason: string): void
 }
 
@@ -282,6 +284,7 @@ export class Feed {
     this.#following = false
     this.#cut = null
     this.#mark = null
+    this.#owner.fellBehind(this)
     this.#writer.clear()
     writeBehind(this.#writer)
     this.#channel.send(this.#writer.view())

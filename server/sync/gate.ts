@@ -60,6 +60,8 @@ export class Gate {
   /** Counters for INFO. */
   applied = 0
   duplicates = 0
+  /** Records that had to wait. */
+  holds = 0
   overflows = 0
 
   constructor(shard: LocalShard, limits: GateLimits, met: DeliveryRule = causalDelivery) {
@@ -126,6 +128,7 @@ export class Gate {
     this.#check(reader, bytes)
     const obstacle = this.#obstacle(reader)
     if (obstacle !== nothingInTheWay) {
+      this.holds++
       this.#hold(source, reader, obstacle, copyOf(bytes, start, end), nowMs)
       this.#enforceLimit()
       return

@@ -44,6 +44,8 @@ export interface IntakeOwner {
   readonly runId: string
   readonly stale: boolean
   readonly staleRuns: readonly StaleRun[]
+  /** The state of a slot is asked for, as an operation waits for what it contains. */
+  asked(intake: Intake, slot: number): void
   /** The source has answered a subscribe. */
   planned(intake: Intake, plan: Plan): void
   heard(intake: Intake, heartbeat: Heartbeat, proves: boolean): void
@@ -175,6 +177,7 @@ export class Intake implements HoldSource {
 
   #ask(slot: number): void {
     this.#questions.set(slot, { askedMs: this.#owner.nowMs, answered: false })
+    this.#owner.asked(this, slot)
     this.#writer.clear()
     writeNeed(this.#writer, slot)
     this.#channel.send(this.#writer.view())

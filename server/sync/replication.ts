@@ -105,6 +105,9 @@ export class Replication implements FeedOwner, IntakeOwner {
   #stale: boolean
   /** Stale runs of other members that have answered while this shard is stale. */
   readonly #staleRuns = new Map<string, StaleRun>()
+  /** Counters for INFO: slot states asked for, and peers that the log had left behind. */
+  slotStatesAsked = 0
+  peersLeftBehind = 0
   #heartbeatDueMs = 0
   #pumpAgain = false
 
@@ -249,6 +252,21 @@ export class Replication implements FeedOwner, IntakeOwner {
       const runs = lost.filter((run) => run.clusterId === clusterId).map((run) => run.runId)
       this.#fenceMember(originOfCluster(clusterId), runs, feed.ranges)
     }
+  }
+
+  fellBehind(feed: Feed): void {
+    this.peersLeftBehind++
+    const peer = clusterOfOrigin(feed.peer)
+    this.#ports.logger.info(
+      { peer },
+      'a peer reads more slowly than the log moves on: it is sent slot states',
+    )
+  }
+
+  asked(intake: Intake, slot: number): void {
+    this.slotStatesAsked++
+    const peer = clusterOfOrigin(intake.peer)
+    this.#ports.logger.debug({ peer, slot }, 'an operation waits for another one: its sender is asked')
   }
 
   planned(intake: Intake, plan: Plan): void {

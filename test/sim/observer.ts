@@ -14,6 +14,28 @@ import { latin1 } from '#runtime/bytes/bytes.ts'
 import type { Shard } from '#server/shard.ts'
 import type { SimShard, World, WorldWatch } from './world.ts'
 
+/** What has happened in a run, to see that it was worth something. */
+export class SyncCounts {
+  applied = 0
+  duplicates = 0
+  holds = 0
+  overflows = 0
+  mergedSlotStates = 0
+  slotStatesAsked = 0
+  peersLeftBehind = 0
+
+  add(shard: Shard): void {
+    const { replication } = shard
+    this.applied += replication.gate.applied
+    this.duplicates += replication.gate.duplicates
+    this.holds += replication.gate.holds
+    this.overflows += replication.gate.overflows
+    this.mergedSlotStates += shard.status().sync.mergedSlotStates
+    this.slotStatesAsked += replication.slotStatesAsked
+    this.peersLeftBehind += replication.peersLeftBehind
+  }
+}
+
 interface Issued {
   context: number[]
   /** Everything but what the reader of a part can't see otherwise. */
@@ -44,7 +66,8 @@ export class Observer implements WorldWatch {
   readonly #views = new Map<Shard, View>()
   /** Slots with operations. */
   readonly slots = new Set<number>()
-  parts = 0
+  /** Of the lives that have ended. */
+  readonly counts = new SyncCounts()
 
   constructor(world: World) {
     this.#world = world
@@ -83,6 +106,11 @@ export class Observer implements WorldWatch {
     this.#noteWritten(of, shard, view)
     for (const slot of touched) this.#checkVector(of, shard, slot)
     for (const slot of this.slots) if (owns(of, slot)) this.#compareVector(of, shard, view, slot)
+  }
+
+  onShardEnds(_: SimShard, shard: Shard): void {
+    this.#views.delete(shard)
+    this.counts.add(shard)
   }
 
   /** The disk with everything the shard ever issued is gone; what nobody else has may be issued again. */
@@ -149,7 +177,6 @@ export class Observer implements WorldWatch {
   }
 
   #lookAtPart(of: SimShard, view: View, part: RecordPart, bytes: Uint8Array): void {
-    this.parts++
     const { slot, origin, first, last } = part
     const effects = `${first} ${latin1(bytes, part.effectsStart, part.effectsEnd)}`
     const issued = this.#issued.get(nameOf(slot, last))

@@ -23,7 +23,9 @@ class Ports {
     const watched = promise.finally(() => {
       settled = true
     })
-    watched.catch(() => {})
+    watched.catch(() => {
+      // Whoever waits below gets it.
+    })
     while (!settled) {
       for (let i = 0; i < 100 && !settled; i++) await Promise.resolve()
       if (!settled && !this.events.step(Number.POSITIVE_INFINITY))

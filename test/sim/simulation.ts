@@ -8,7 +8,7 @@ import type { ShardVariations } from '#server/shard.ts'
 import { SeededRandom } from '#test/seed.ts'
 import { Ledger } from './ledger.ts'
 import { allHarms, type Harm, Nemesis } from './nemesis.ts'
-import { Observer } from './observer.ts'
+import { Observer, type SyncCounts } from './observer.ts'
 import { type Reply, SimClient } from './simClient.ts'
 import type { SimDisk } from './simDisk.ts'
 import { keyOf, spreadTags, Workload } from './workload.ts'
@@ -45,6 +45,10 @@ export interface RunResult {
   trace: string
   events: number
   operations: number
+  refused: number
+  unknown: number
+  counts: SyncCounts
+  messages: ReadonlyMap<string, number>
 }
 
 /** Healed worlds must have come to rest by then. */
@@ -279,9 +283,20 @@ export function runSeed(seed: number, options: Partial<RunOptions> = {}): RunRes
     if (!(error instanceof SimulationError)) throw error
     failure = error.message
   }
-  const { world, ledger } = simulation
+  const { world, ledger, observer } = simulation
   const operations = ledger.done + ledger.refused + ledger.unknown
-  return { seed, failure, trace: world.traceText, events: world.events.count, operations }
+  for (const { shard } of world.shards) if (shard !== null) observer.counts.add(shard)
+  return {
+    seed,
+    failure,
+    trace: world.traceText,
+    events: world.events.count,
+    operations,
+    refused: ledger.refused,
+    unknown: ledger.unknown,
+    counts: observer.counts,
+    messages: world.messages,
+  }
 }
 
 function textOf(reply: Reply | undefined): string {

@@ -156,6 +156,7 @@ export class SimCluster {
     of.initialised = true
     process.afterRun = () => world.onShardRan(of, shard)
     process.onKill(() => {
+      world.watch?.onShardEnds(of, shard)
       shard.stop()
       of.process = null
       of.shard = null
@@ -237,6 +238,8 @@ export interface WorldWatch {
   onShardOpened(of: SimShard, shard: Shard): void
   /** A turn of the shard, or a part of one, has run. */
   onShardRan(of: SimShard, shard: Shard): void
+  /** It is killed, with whatever it has counted. */
+  onShardEnds(of: SimShard, shard: Shard): void
 }
 
 export class World {
@@ -246,6 +249,8 @@ export class World {
   readonly network: SimNetwork
   readonly clusters: SimCluster[]
   readonly #trace: string[] = []
+  /** How often a log line was written, by any process. */
+  readonly messages = new Map<string, number>()
   /** Log lines of the processes go into the trace, too. */
   verbose = false
   watch: WorldWatch | null = null
@@ -336,6 +341,7 @@ export class World {
 
   loggerOf(name: string): Logger {
     const log = (facts: Readonly<Record<string, unknown>>, message: string) => {
+      this.messages.set(message, (this.messages.get(message) ?? 0) + 1)
       if (this.verbose) this.trace(`${name}: ${message} ${JSON.stringify(facts)}`)
     }
     return { debug() {}, info: log, warn: log, error: log }
