@@ -83,7 +83,7 @@ export const schema = {
   }),
 
   tls: section(
-    'Identity of this cluster. Needed by each database that has members elsewhere; with it clients may use TLS too. Files are PEM and are read again at each connection.',
+    'Identity of this cluster. Needed by each database that has members elsewhere. Files are PEM and are read again at each connection.',
     {
       certificate: optionalText({
         lengthMax: 1024,

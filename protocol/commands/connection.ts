@@ -26,7 +26,7 @@ export const connectionCommands = {
     since: '1.0.0',
     history: [['6.0.0', 'Added ACL style (username and password).']],
     complexity: 'O(N) where N is the number of passwords defined for the user',
-    summary: 'Authenticates the connection.',
+    summary: 'Logs the connection in with a password, or with a user name and a password.',
     args: [since('6.0.0', optional(text('username'))), text('password')],
   },
   CLIENT: {
@@ -40,7 +40,7 @@ export const connectionCommands = {
     geoNote: 'Changes nothing that is replicated.',
     since: '2.4.0',
     complexity: 'Depends on subcommand.',
-    summary: 'A container for client connection commands.',
+    summary: 'Groups the subcommands about connections of clients.',
     args: [],
     subcommands: {
       GETNAME: {
@@ -54,7 +54,7 @@ export const connectionCommands = {
         geoNote: 'Changes nothing that is replicated.',
         since: '2.6.9',
         complexity: 'O(1)',
-        summary: 'Returns the name of the connection.',
+        summary: 'Tells the name that the connection has given itself, or null.',
         args: [],
       },
       HELP: {
@@ -68,7 +68,7 @@ export const connectionCommands = {
         geoNote: 'Changes nothing that is replicated.',
         since: '5.0.0',
         complexity: 'O(1)',
-        summary: 'Returns helpful text about the different subcommands.',
+        summary: 'Lists the subcommands of CLIENT with a line about each.',
         args: [],
       },
       ID: {
@@ -82,7 +82,7 @@ export const connectionCommands = {
         geoNote: 'Changes nothing that is replicated.',
         since: '5.0.0',
         complexity: 'O(1)',
-        summary: 'Returns the unique client ID of the connection.',
+        summary: 'Tells the number of the connection, which no other one gets.',
         args: [],
       },
       INFO: {
@@ -97,7 +97,7 @@ export const connectionCommands = {
         geoNote: 'Changes nothing that is replicated.',
         since: '6.2.0',
         complexity: 'O(1)',
-        summary: 'Returns information about the connection.',
+        summary: 'Gives the line of CLIENT LIST about the connection itself.',
         args: [],
       },
       KILL: {
@@ -121,7 +121,7 @@ export const connectionCommands = {
           ['6.2.0', '`LADDR` option.'],
         ],
         complexity: 'O(N) where N is the number of client connections',
-        summary: 'Terminates open connections.',
+        summary: 'Ends the connections that fit an address or a filter.',
         args: [
           oneOf(
             'filter',
@@ -175,7 +175,7 @@ export const connectionCommands = {
           ['7.0.3', 'Added `ssub` field.'],
         ],
         complexity: 'O(N) where N is the number of client connections',
-        summary: 'Lists open connections.',
+        summary: 'Gives a line for each connection, or for those that fit the filter.',
         args: [
           since(
             '5.0.0',
@@ -206,7 +206,7 @@ export const connectionCommands = {
         geoNote: 'Changes nothing that is replicated.',
         since: '7.0.0',
         complexity: 'O(1)',
-        summary: 'Sets the client eviction mode of the connection.',
+        summary: 'Turns the no-evict flag of the connection on or off.',
         args: [oneOf('enabled', word('ON'), word('OFF'))],
       },
       'NO-TOUCH': {
@@ -220,7 +220,7 @@ export const connectionCommands = {
         geoNote: 'Changes nothing that is replicated.',
         since: '7.2.0',
         complexity: 'O(1)',
-        summary: 'Controls whether commands sent by the client affect the LRU/LFU of accessed keys.',
+        summary: 'Turns on or off that the commands of the connection leave idle times as they are.',
         args: [oneOf('enabled', word('ON'), word('OFF'))],
       },
       PAUSE: {
@@ -235,7 +235,7 @@ export const connectionCommands = {
         since: '2.9.50',
         history: [['6.2.0', '`CLIENT PAUSE WRITE` mode added along with the `mode` option.']],
         complexity: 'O(1)',
-        summary: 'Suspends commands processing.',
+        summary: 'Lets clients wait for some milliseconds, either with all commands or with writes only.',
         args: [integer('timeout'), since('6.2.0', optional(oneOf('mode', word('WRITE'), word('ALL'))))],
       },
       REPLY: {
@@ -249,7 +249,7 @@ export const connectionCommands = {
         geoNote: 'Changes nothing that is replicated.',
         since: '3.2.0',
         complexity: 'O(1)',
-        summary: 'Instructs the server whether to reply to commands.',
+        summary: 'Turns the replies to the connection on or off, or leaves out the next one.',
         args: [oneOf('on_off_skip', word('ON'), word('OFF'), word('SKIP'))],
       },
       SETINFO: {
@@ -264,7 +264,7 @@ export const connectionCommands = {
         geoNote: 'Changes nothing that is replicated.',
         since: '7.2.0',
         complexity: 'O(1)',
-        summary: 'Sets information specific to the client or connection.',
+        summary: 'Notes the name or the version of the client library, which CLIENT LIST shows.',
         args: [oneOf('attr', behind('LIB-NAME', text('libname')), behind('LIB-VER', text('libver')))],
       },
       SETNAME: {
@@ -278,7 +278,7 @@ export const connectionCommands = {
         geoNote: 'Changes nothing that is replicated.',
         since: '2.6.9',
         complexity: 'O(1)',
-        summary: 'Sets the connection name.',
+        summary: 'Gives the connection a name, which CLIENT LIST shows.',
         args: [text('connection-name')],
       },
       UNPAUSE: {
@@ -292,7 +292,7 @@ export const connectionCommands = {
         geoNote: 'Changes nothing that is replicated.',
         since: '6.2.0',
         complexity: 'O(N) Where N is the number of paused clients',
-        summary: 'Resumes processing commands from paused clients.',
+        summary: 'Ends CLIENT PAUSE early.',
         args: [],
       },
     },
@@ -350,7 +350,7 @@ export const connectionCommands = {
     geoNote: 'Changes nothing that is replicated.',
     since: '1.0.0',
     complexity: 'O(1)',
-    summary: 'Returns the given string.',
+    summary: 'Sends its argument back.',
     args: [text('message')],
   },
   HELLO: {
@@ -370,7 +370,8 @@ export const connectionCommands = {
       ],
     ],
     complexity: 'O(1)',
-    summary: 'Handshakes with the Redis server.',
+    summary:
+      'Tells about the server and, if asked to, changes the protocol version, logs in and sets a name.',
     args: [
       optional(
         block(
@@ -394,7 +395,7 @@ export const connectionCommands = {
     geoNote: 'Changes nothing that is replicated.',
     since: '1.0.0',
     complexity: 'O(1)',
-    summary: "Returns the server's liveliness response.",
+    summary: 'Answers PONG, or sends its argument back if there is one.',
     args: [optional(text('message'))],
   },
   QUIT: {
@@ -408,7 +409,7 @@ export const connectionCommands = {
     geoNote: 'Changes nothing that is replicated.',
     since: '1.0.0',
     complexity: 'O(1)',
-    summary: 'Closes the connection.',
+    summary: 'Answers OK and ends the connection.',
     args: [],
   },
   RESET: {
@@ -422,7 +423,7 @@ export const connectionCommands = {
     geoNote: 'Changes nothing that is replicated.',
     since: '6.2.0',
     complexity: 'O(1)',
-    summary: 'Resets the connection.',
+    summary: 'Puts the connection back to how it began: no transaction, no watched keys, no name, RESP2.',
     args: [],
   },
   SELECT: {
@@ -437,7 +438,7 @@ export const connectionCommands = {
     difference: 'There is database 0 only.',
     since: '1.0.0',
     complexity: 'O(1)',
-    summary: 'Changes the selected database.',
+    summary: 'Chooses the database by its number.',
     args: [integer('index')],
   },
 } satisfies CommandTable

@@ -15,7 +15,7 @@ export const crdtCommands = {
     difference: 'Not in Redis.',
     since: '0.1.0',
     complexity: 'Depends on subcommand.',
-    summary: 'A container for commands that look into the replicated state.',
+    summary: 'Groups the subcommands that look into the replicated state.',
     args: [],
     subcommands: {
       DIGEST: {
@@ -31,7 +31,7 @@ export const crdtCommands = {
         difference: 'Not in Redis.',
         since: '0.1.0',
         complexity: 'O(N) where N is the number of keys and elements in the database.',
-        summary: 'Returns a digest of the whole replicated state, including what is not visible to clients.',
+        summary: 'Gives one checksum over the whole replicated state, what clients do not see included.',
         args: [],
       },
       HELP: {
@@ -46,7 +46,7 @@ export const crdtCommands = {
         difference: 'Not in Redis.',
         since: '0.1.0',
         complexity: 'O(1)',
-        summary: 'Returns helpful text about the different subcommands.',
+        summary: 'Lists the subcommands of CRDT with a line about each.',
         args: [],
       },
       SLOT: {
@@ -62,7 +62,7 @@ export const crdtCommands = {
         difference: 'Not in Redis.',
         since: '0.1.0',
         complexity: 'O(N) where N is the number of keys and elements in the slot.',
-        summary: 'Returns the hash slot of a key with its version vector and a digest of its state.',
+        summary: 'Tells the hash slot of a key, the version vector of that slot and a digest of its state.',
         args: [key()],
       },
     },

@@ -14,7 +14,7 @@ export const hashCommands = {
     since: '2.0.0',
     history: [['2.4.0', 'Accepts multiple `field` arguments.']],
     complexity: 'O(N) where N is the number of fields to be removed.',
-    summary: 'Deletes one or more fields and their values from a hash. Deletes the hash if no fields remain.',
+    summary: 'Removes fields from a hash and returns how many were there; the last one takes the key along.',
     args: [key(), multiple(text('field'))],
   },
   HEXISTS: {
@@ -28,7 +28,7 @@ export const hashCommands = {
     geoNote: 'Reads what this cluster has; writes of other clusters show once they have arrived.',
     since: '2.0.0',
     complexity: 'O(1)',
-    summary: 'Determines whether a field exists in a hash.',
+    summary: 'Tells with 1 or 0 whether a hash has a field.',
     args: [key(), text('field')],
   },
   HGET: {
@@ -42,7 +42,7 @@ export const hashCommands = {
     geoNote: 'Reads what this cluster has; writes of other clusters show once they have arrived.',
     since: '2.0.0',
     complexity: 'O(1)',
-    summary: 'Returns the value of a field in a hash.',
+    summary: 'Gives the value of one field of a hash, or null if there is no such field.',
     args: [key(), text('field')],
   },
   HGETALL: {
@@ -57,7 +57,7 @@ export const hashCommands = {
     geoNote: 'Reads what this cluster has; writes of other clusters show once they have arrived.',
     since: '2.0.0',
     complexity: 'O(N) where N is the size of the hash.',
-    summary: 'Returns all fields and values in a hash.',
+    summary: 'Gives the whole hash: each field with its value.',
     args: [key()],
   },
   HINCRBY: {
@@ -74,8 +74,7 @@ export const hashCommands = {
       'The result must stay within ±2^59 instead of 64 bits, so that increments of several clusters at once can not leave 64 bits.',
     since: '2.0.0',
     complexity: 'O(1)',
-    summary:
-      "Increments the integer value of a field in a hash by a number. Uses 0 as initial value if the field doesn't exist.",
+    summary: 'Adds an integer to a field, which counts as 0 if it is missing, and returns the result.',
     args: [key(), text('field'), integer('increment')],
   },
   HINCRBYFLOAT: {
@@ -92,8 +91,7 @@ export const hashCommands = {
       'Sums are exact decimals with at most 17 digits behind the point: 80-bit floats leave noise there. Numbers in hexadecimal are refused.',
     since: '2.6.0',
     complexity: 'O(1)',
-    summary:
-      "Increments the floating point value of a field by a number. Uses 0 as initial value if the field doesn't exist.",
+    summary: 'Adds a decimal number to a field, which counts as 0 if it is missing, and returns the result.',
     args: [key(), text('field'), value('increment', 'double')],
   },
   HKEYS: {
@@ -108,7 +106,7 @@ export const hashCommands = {
     geoNote: 'Reads what this cluster has; writes of other clusters show once they have arrived.',
     since: '2.0.0',
     complexity: 'O(N) where N is the size of the hash.',
-    summary: 'Returns all fields in a hash.',
+    summary: 'Lists the field names of a hash without the values.',
     args: [key()],
   },
   HLEN: {
@@ -122,7 +120,7 @@ export const hashCommands = {
     geoNote: 'Reads what this cluster has; writes of other clusters show once they have arrived.',
     since: '2.0.0',
     complexity: 'O(1)',
-    summary: 'Returns the number of fields in a hash.',
+    summary: 'Counts the fields of a hash; 0 if there is no such key.',
     args: [key()],
   },
   HMGET: {
@@ -136,7 +134,7 @@ export const hashCommands = {
     geoNote: 'Reads what this cluster has; writes of other clusters show once they have arrived.',
     since: '2.0.0',
     complexity: 'O(N) where N is the number of fields being requested.',
-    summary: 'Returns the values of all fields in a hash.',
+    summary: 'Gives the values of the named fields in the order asked, with null for those that are missing.',
     args: [key(), multiple(text('field'))],
   },
   HMSET: {
@@ -152,7 +150,7 @@ export const hashCommands = {
     since: '2.0.0',
     deprecated: { since: '4.0.0', replacedBy: '`HSET` with multiple field-value pairs' },
     complexity: 'O(N) where N is the number of fields being set.',
-    summary: 'Sets the values of multiple fields.',
+    summary: 'Writes fields of a hash as HSET does, but answers OK.',
     args: [key(), multiple(block('field_value', text('field'), text('value')))],
   },
   HRANDFIELD: {
@@ -168,7 +166,7 @@ export const hashCommands = {
     difference: 'A negative count goes down to -1048576.',
     since: '6.2.0',
     complexity: 'O(N) where N is the number of fields returned',
-    summary: 'Returns one or more random fields from a hash.',
+    summary: 'Picks one field or several by chance, with their values if asked to.',
     args: [key(), optional(block('options', integer('count'), optional(word('WITHVALUES'))))],
   },
   HSCAN: {
@@ -184,7 +182,7 @@ export const hashCommands = {
     since: '2.8.0',
     complexity:
       'O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return back to 0. N is the number of elements inside the collection..',
-    summary: 'Iterates over fields and values of a hash.',
+    summary: 'Lists a hash in portions; each answer has the cursor of the next, 0 at the end.',
     args: [
       key(),
       integer('cursor'),
@@ -206,7 +204,7 @@ export const hashCommands = {
     history: [['4.0.0', 'Accepts multiple `field` and `value` arguments.']],
     complexity:
       'O(1) for each field/value pair added, so O(N) to add N field/value pairs when the command is called with multiple field/value pairs.',
-    summary: 'Creates or modifies the value of a field in a hash.',
+    summary: 'Writes one or more fields of a hash and returns how many of them are new.',
     args: [key(), multiple(block('field_value', text('field'), text('value')))],
   },
   HSETNX: {
@@ -221,7 +219,7 @@ export const hashCommands = {
       'Whether the field exists is judged in this cluster alone; two clusters may both set it, then the later stamp wins.',
     since: '2.0.0',
     complexity: 'O(1)',
-    summary: "Sets the value of a field in a hash only when the field doesn't exist.",
+    summary: 'Writes a field that the hash does not have yet; returns 1 if it was written, otherwise 0.',
     args: [key(), text('field'), text('value')],
   },
   HSTRLEN: {
@@ -235,7 +233,7 @@ export const hashCommands = {
     geoNote: 'Reads what this cluster has; writes of other clusters show once they have arrived.',
     since: '3.2.0',
     complexity: 'O(1)',
-    summary: 'Returns the length of the value of a field.',
+    summary: 'Counts the bytes of the value of a field; 0 if there is no such field.',
     args: [key(), text('field')],
   },
   HVALS: {
@@ -250,7 +248,7 @@ export const hashCommands = {
     geoNote: 'Reads what this cluster has; writes of other clusters show once they have arrived.',
     since: '2.0.0',
     complexity: 'O(N) where N is the size of the hash.',
-    summary: 'Returns all values in a hash.',
+    summary: 'Lists the values of a hash without the field names.',
     args: [key()],
   },
 } satisfies CommandTable

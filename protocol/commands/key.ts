@@ -29,7 +29,7 @@ export const keyCommands = {
     since: '6.2.0',
     complexity:
       'O(N) worst case for collections, where N is the number of nested items. O(1) for string values.',
-    summary: 'Copies the value of a key to a new key.',
+    summary: 'Writes the value and the TTL of one key to another; returns 1 if it was copied, otherwise 0.',
     args: [
       key('source'),
       key('destination', 1),
@@ -53,7 +53,7 @@ export const keyCommands = {
     since: '1.0.0',
     complexity:
       'O(N) where N is the number of keys that will be removed. When a key to remove holds a value other than a string, the individual complexity for this key is O(M) where M is the number of elements in the list, set, sorted set or hash. Removing a single key that holds a string value is O(1).',
-    summary: 'Deletes one or more keys.',
+    summary: 'Removes keys with their values and returns how many of them were there.',
     args: [multiple(key())],
   },
   DUMP: {
@@ -71,7 +71,7 @@ export const keyCommands = {
     since: '2.6.0',
     complexity:
       'O(1) to access the key and additional O(N*M) to serialize it, where N is the number of Redis objects composing the value and M their average size. For small string values the time complexity is thus O(1)+O(1*M) where M is small, so simply O(1).',
-    summary: 'Returns a serialized representation of the value stored at a key.',
+    summary: 'Gives the value of a key as bytes in the format that RESTORE of Redis takes.',
     args: [key()],
   },
   EXISTS: {
@@ -89,7 +89,7 @@ export const keyCommands = {
     since: '1.0.0',
     history: [['3.0.3', 'Accepts multiple `key` arguments.']],
     complexity: 'O(N) where N is the number of keys to check.',
-    summary: 'Determines whether one or more keys exist.',
+    summary: 'Counts how many of the given keys are there; a key given twice counts twice.',
     args: [multiple(key())],
   },
   EXPIRE: {
@@ -105,7 +105,7 @@ export const keyCommands = {
     since: '1.0.0',
     history: [['7.0.0', 'Added options: `NX`, `XX`, `GT` and `LT`.']],
     complexity: 'O(1)',
-    summary: 'Sets the expiration time of a key in seconds.',
+    summary: 'Gives a key a TTL in seconds; returns 1 if it was set, otherwise 0.',
     args: [
       key(),
       integer('seconds'),
@@ -125,7 +125,7 @@ export const keyCommands = {
     since: '1.2.0',
     history: [['7.0.0', 'Added options: `NX`, `XX`, `GT` and `LT`.']],
     complexity: 'O(1)',
-    summary: 'Sets the expiration time of a key to a Unix timestamp.',
+    summary: 'Lets a key expire at a point in time, in seconds since 1970; returns 1 if it was set, else 0.',
     args: [
       key(),
       value('unix-time-seconds', 'unix-time'),
@@ -143,7 +143,7 @@ export const keyCommands = {
     geoNote: 'Reads what this cluster has; writes of other clusters show once they have arrived.',
     since: '7.0.0',
     complexity: 'O(1)',
-    summary: 'Returns the expiration time of a key as a Unix timestamp.',
+    summary: 'Tells when a key expires, in seconds since 1970; -1 without a TTL, -2 without the key.',
     args: [key()],
   },
   KEYS: {
@@ -159,7 +159,7 @@ export const keyCommands = {
     since: '1.0.0',
     complexity:
       'O(N) with N being the number of keys in the database, under the assumption that the key names in the database and the given pattern have limited length.',
-    summary: 'Returns all key names that match a pattern.',
+    summary: 'Lists the names of all keys that fit a glob pattern.',
     args: [value('pattern', 'pattern')],
   },
   OBJECT: {
@@ -173,7 +173,7 @@ export const keyCommands = {
     geoNote: 'Reads what this cluster has; writes of other clusters show once they have arrived.',
     since: '2.2.3',
     complexity: 'Depends on subcommand.',
-    summary: 'A container for object introspection commands.',
+    summary: 'Groups the subcommands that tell how a value is kept.',
     args: [],
     subcommands: {
       ENCODING: {
@@ -191,7 +191,7 @@ export const keyCommands = {
           'Follows from the present content alone: a value that has been larger may be told as `embstr` or `listpack` again.',
         since: '2.2.3',
         complexity: 'O(1)',
-        summary: 'Returns the internal encoding of a Redis object.',
+        summary: 'Names the encoding of the value of a key.',
         args: [key()],
       },
       FREQ: {
@@ -208,7 +208,7 @@ export const keyCommands = {
           'Access frequencies are not kept: the answer is that of Redis without an LFU eviction policy.',
         since: '4.0.0',
         complexity: 'O(1)',
-        summary: 'Returns the logarithmic access frequency counter of a Redis object.',
+        summary: 'Asks for the access frequency of a key, which is only there under an LFU policy.',
         args: [key()],
       },
       HELP: {
@@ -222,7 +222,7 @@ export const keyCommands = {
         geoNote: 'Changes nothing that is replicated.',
         since: '6.2.0',
         complexity: 'O(1)',
-        summary: 'Returns helpful text about the different subcommands.',
+        summary: 'Lists the subcommands of OBJECT with a line about each.',
         args: [],
       },
       IDLETIME: {
@@ -237,7 +237,7 @@ export const keyCommands = {
         geoNote: 'Counts accesses in this cluster.',
         since: '2.2.3',
         complexity: 'O(1)',
-        summary: 'Returns the time since the last access to a Redis object.',
+        summary: 'Tells how many seconds ago a key was last used.',
         args: [key()],
       },
       REFCOUNT: {
@@ -253,7 +253,7 @@ export const keyCommands = {
         difference: 'Always 1: values are not shared between keys.',
         since: '2.2.3',
         complexity: 'O(1)',
-        summary: 'Returns the reference count of a value of a key.',
+        summary: 'Counts the references to the value of a key.',
         args: [key()],
       },
     },
@@ -283,7 +283,7 @@ export const keyCommands = {
     geoNote: 'Of concurrent TTL changes the longest wins; PERSIST counts as for ever.',
     since: '2.2.0',
     complexity: 'O(1)',
-    summary: 'Removes the expiration time of a key.',
+    summary: 'Takes the TTL off a key, so that it stays; returns 1 if there was one, otherwise 0.',
     args: [key()],
   },
   PEXPIRE: {
@@ -299,7 +299,7 @@ export const keyCommands = {
     since: '2.6.0',
     history: [['7.0.0', 'Added options: `NX`, `XX`, `GT` and `LT`.']],
     complexity: 'O(1)',
-    summary: 'Sets the expiration time of a key in milliseconds.',
+    summary: 'Gives a key a TTL in milliseconds; returns 1 if it was set, otherwise 0.',
     args: [
       key(),
       integer('milliseconds'),
@@ -319,7 +319,8 @@ export const keyCommands = {
     since: '2.6.0',
     history: [['7.0.0', 'Added options: `NX`, `XX`, `GT` and `LT`.']],
     complexity: 'O(1)',
-    summary: 'Sets the expiration time of a key to a Unix milliseconds timestamp.',
+    summary:
+      'Lets a key expire at a point in time, in milliseconds since 1970; returns 1 if set, otherwise 0.',
     args: [
       key(),
       value('unix-time-milliseconds', 'unix-time'),
@@ -337,7 +338,7 @@ export const keyCommands = {
     geoNote: 'Reads what this cluster has; writes of other clusters show once they have arrived.',
     since: '7.0.0',
     complexity: 'O(1)',
-    summary: 'Returns the expiration time of a key as a Unix milliseconds timestamp.',
+    summary: 'Tells when a key expires, in milliseconds since 1970; -1 without a TTL, -2 without the key.',
     args: [key()],
   },
   PTTL: {
@@ -353,7 +354,7 @@ export const keyCommands = {
     since: '2.6.0',
     history: [['2.8.0', 'Added the -2 reply.']],
     complexity: 'O(1)',
-    summary: 'Returns the expiration time in milliseconds of a key.',
+    summary: 'Tells how many milliseconds a key has left; -1 without a TTL, -2 without the key.',
     args: [key()],
   },
   RANDOMKEY: {
@@ -368,7 +369,7 @@ export const keyCommands = {
     geoNote: 'Reads what this cluster has; writes of other clusters show once they have arrived.',
     since: '1.0.0',
     complexity: 'O(1)',
-    summary: 'Returns a random key name from the database.',
+    summary: 'Picks the name of some key by chance, or null if there are none.',
     args: [],
   },
   RENAME: {
@@ -384,7 +385,7 @@ export const keyCommands = {
     difference: 'Both keys must lie in one slot.',
     since: '1.0.0',
     complexity: 'O(1)',
-    summary: 'Renames a key and overwrites the destination.',
+    summary: 'Moves a value with its TTL to another key, in place of what is there.',
     args: [key(), key('newkey', 1)],
   },
   RENAMENX: {
@@ -402,7 +403,7 @@ export const keyCommands = {
       ['3.2.0', 'The command no longer returns an error when source and destination names are the same.'],
     ],
     complexity: 'O(1)',
-    summary: "Renames a key only when the target key name doesn't exist.",
+    summary: 'Moves a value with its TTL to another key if that is not there yet; returns 1 or 0.',
     args: [key(), key('newkey', 1)],
   },
   SCAN: {
@@ -421,7 +422,7 @@ export const keyCommands = {
     history: [['6.0.0', 'Added the `TYPE` subcommand.']],
     complexity:
       'O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return back to 0. N is the number of elements inside the collection.',
-    summary: 'Iterates over the key names in the database.',
+    summary: 'Lists the names of keys in portions; each answer has the cursor of the next, 0 at the end.',
     args: [
       integer('cursor'),
       optional(behind('MATCH', value('pattern', 'pattern'))),
@@ -443,8 +444,7 @@ export const keyCommands = {
       'Keys may lie in several slots: each shard does its part, and the parts are not one atomic step.',
     since: '3.2.1',
     complexity: 'O(N) where N is the number of keys that will be touched.',
-    summary:
-      'Returns the number of existing keys out of those specified after updating the time they were last accessed.',
+    summary: 'Counts as a use of the given keys; returns how many of them are there.',
     args: [multiple(key())],
   },
   TTL: {
@@ -460,7 +460,7 @@ export const keyCommands = {
     since: '1.0.0',
     history: [['2.8.0', 'Added the -2 reply.']],
     complexity: 'O(1)',
-    summary: 'Returns the expiration time in seconds of a key.',
+    summary: 'Tells how many seconds a key has left; -1 without a TTL, -2 without the key.',
     args: [key()],
   },
   TYPE: {
@@ -475,7 +475,7 @@ export const keyCommands = {
       'When clusters gave one key different types at the same time, both values are kept and the one with the latest write shows.',
     since: '1.0.0',
     complexity: 'O(1)',
-    summary: 'Determines the type of value stored at a key.',
+    summary: 'Names the type of the value at a key, or none if there is no such key.',
     args: [key()],
   },
   UNLINK: {
@@ -493,7 +493,7 @@ export const keyCommands = {
     since: '4.0.0',
     complexity:
       'O(1) for each key removed regardless of its size. Then the command does O(N) work in a different thread in order to reclaim memory, where N is the number of allocations the deleted objects where composed of.',
-    summary: 'Asynchronously deletes one or more keys.',
+    summary: 'Removes keys as DEL does and may free their memory later; returns how many were there.',
     args: [multiple(key())],
   },
 } satisfies CommandTable

@@ -14,7 +14,7 @@ export const serverCommands = {
     geoNote: 'Changes nothing that is replicated.',
     since: '2.8.13',
     complexity: 'O(N) where N is the total number of Redis commands',
-    summary: 'Returns detailed information about all commands.',
+    summary: 'Gives the facts of all commands as COMMAND INFO does.',
     args: [],
     subcommands: {
       COUNT: {
@@ -28,7 +28,7 @@ export const serverCommands = {
         geoNote: 'Changes nothing that is replicated.',
         since: '2.8.13',
         complexity: 'O(1)',
-        summary: 'Returns a count of commands.',
+        summary: 'Counts the commands that there are.',
         args: [],
       },
       DOCS: {
@@ -43,7 +43,7 @@ export const serverCommands = {
         geoNote: 'Changes nothing that is replicated.',
         since: '7.0.0',
         complexity: 'O(N) where N is the number of commands to look up',
-        summary: 'Returns documentary information about one, multiple or all commands.',
+        summary: 'Gives summary, arguments and history of the named commands, or of all.',
         args: [optional(multiple(text('command-name')))],
       },
       GETKEYS: {
@@ -57,7 +57,7 @@ export const serverCommands = {
         geoNote: 'Changes nothing that is replicated.',
         since: '2.8.13',
         complexity: 'O(N) where N is the number of arguments to the command',
-        summary: 'Extracts the key names from an arbitrary command.',
+        summary: 'Picks the keys out of a command with its arguments.',
         args: [text('command'), optional(multiple(text('arg')))],
       },
       GETKEYSANDFLAGS: {
@@ -71,7 +71,7 @@ export const serverCommands = {
         geoNote: 'Changes nothing that is replicated.',
         since: '7.0.0',
         complexity: 'O(N) where N is the number of arguments to the command',
-        summary: 'Extracts the key names and access flags for an arbitrary command.',
+        summary: 'Picks the keys out of a command with its arguments and tells how each is accessed.',
         args: [text('command'), optional(multiple(text('arg')))],
       },
       HELP: {
@@ -85,7 +85,7 @@ export const serverCommands = {
         geoNote: 'Changes nothing that is replicated.',
         since: '5.0.0',
         complexity: 'O(1)',
-        summary: 'Returns helpful text about the different subcommands.',
+        summary: 'Lists the subcommands of COMMAND with a line about each.',
         args: [],
       },
       INFO: {
@@ -101,7 +101,7 @@ export const serverCommands = {
         since: '2.8.13',
         history: [['7.0.0', 'Allowed to be called with no argument to get info on all commands.']],
         complexity: 'O(N) where N is the number of commands to look up',
-        summary: 'Returns information about one, multiple or all commands.',
+        summary: 'Gives arity, flags, key positions and ACL categories of the named commands, or of all.',
         args: [optional(multiple(text('command-name')))],
       },
       LIST: {
@@ -116,7 +116,7 @@ export const serverCommands = {
         geoNote: 'Changes nothing that is replicated.',
         since: '7.0.0',
         complexity: 'O(N) where N is the total number of Redis commands',
-        summary: 'Returns a list of command names.',
+        summary: 'Lists the names of the commands, or of those that fit the filter.',
         args: [
           optional(
             behind(
@@ -164,7 +164,7 @@ export const serverCommands = {
     geoNote: 'Changes nothing that is replicated.',
     since: '2.0.0',
     complexity: 'Depends on subcommand.',
-    summary: 'A container for server configuration commands.',
+    summary: 'Groups the subcommands about settings of the running server.',
     args: [],
     subcommands: {
       GET: {
@@ -179,7 +179,7 @@ export const serverCommands = {
         since: '2.0.0',
         history: [['7.0.0', 'Added the ability to pass multiple pattern parameters in one call']],
         complexity: 'O(N) when N is the number of configuration parameters provided',
-        summary: 'Returns the effective values of configuration parameters.',
+        summary: 'Gives the settings whose names fit one of the patterns, with their values.',
         args: [multiple(block('parameter', text('parameter')))],
       },
       HELP: {
@@ -193,7 +193,7 @@ export const serverCommands = {
         geoNote: 'Changes nothing that is replicated.',
         since: '5.0.0',
         complexity: 'O(1)',
-        summary: 'Returns helpful text about the different subcommands.',
+        summary: 'Lists the subcommands of CONFIG with a line about each.',
         args: [],
       },
       SET: {
@@ -209,7 +209,7 @@ export const serverCommands = {
         since: '2.0.0',
         history: [['7.0.0', 'Added the ability to set multiple parameters in one call.']],
         complexity: 'O(N) when N is the number of configuration parameters provided',
-        summary: 'Sets configuration parameters in-flight.',
+        summary: 'Changes settings while the server runs.',
         args: [multiple(block('parameter_value', text('parameter'), text('value')))],
       },
     },
@@ -232,7 +232,7 @@ export const serverCommands = {
     geoNote: 'Reads what this cluster has; writes of other clusters show once they have arrived.',
     since: '1.0.0',
     complexity: 'O(1)',
-    summary: 'Returns the number of keys in the database.',
+    summary: 'Counts the keys of the database.',
     args: [],
   },
   FLUSHALL: {
@@ -251,7 +251,7 @@ export const serverCommands = {
       ['6.2.0', 'Added the `SYNC` flushing mode modifier.'],
     ],
     complexity: 'O(N) where N is the total number of keys in all databases',
-    summary: 'Removes all keys from all databases.',
+    summary: 'Empties every database.',
     args: [optional(oneOf('async', since('4.0.0', word('ASYNC')), since('6.2.0', word('SYNC'))))],
   },
   FLUSHDB: {
@@ -270,7 +270,7 @@ export const serverCommands = {
       ['6.2.0', 'Added the `SYNC` flushing mode modifier.'],
     ],
     complexity: 'O(N) where N is the number of keys in the selected database',
-    summary: 'Remove all keys from the current database.',
+    summary: 'Empties the selected database.',
     args: [optional(oneOf('async', since('4.0.0', word('ASYNC')), since('6.2.0', word('SYNC'))))],
   },
   INFO: {
@@ -287,7 +287,7 @@ export const serverCommands = {
     since: '1.0.0',
     history: [['7.0.0', 'Added support for taking multiple section arguments.']],
     complexity: 'O(1)',
-    summary: 'Returns information and statistics about the server.',
+    summary: 'Gives the state and the counters of the server as text in sections.',
     args: [optional(multiple(text('section')))],
   },
   TIME: {
@@ -302,7 +302,7 @@ export const serverCommands = {
     geoNote: 'The clock of this node; see `INFO clock` for its state.',
     since: '2.6.0',
     complexity: 'O(1)',
-    summary: 'Returns the server time.',
+    summary: 'Tells what time it is, as seconds since 1970 and the microseconds of the current one.',
     args: [],
   },
 } satisfies CommandTable

@@ -29,7 +29,8 @@ export const setCommands = {
     history: [['2.4.0', 'Accepts multiple `member` arguments.']],
     complexity:
       'O(1) for each element added, so O(N) to add N elements when the command is called with multiple arguments.',
-    summary: "Adds one or more members to a set. Creates the key if it doesn't exist.",
+    summary:
+      'Puts members into a set, which begins with the first one, and returns how many of them are new.',
     args: [key(), multiple(text('member'))],
   },
   SCARD: {
@@ -43,7 +44,7 @@ export const setCommands = {
     geoNote: 'Reads what this cluster has; writes of other clusters show once they have arrived.',
     since: '1.0.0',
     complexity: 'O(1)',
-    summary: 'Returns the number of members in a set.',
+    summary: 'Counts the members of a set; 0 if there is no such key.',
     args: [key()],
   },
   SDIFF: {
@@ -58,7 +59,7 @@ export const setCommands = {
     geoNote: 'Reads what this cluster has; writes of other clusters show once they have arrived.',
     since: '1.0.0',
     complexity: 'O(N) where N is the total number of elements in all given sets.',
-    summary: 'Returns the difference of multiple sets.',
+    summary: 'Gives the members of the first set that none of the others has.',
     args: [multiple(key())],
   },
   SDIFFSTORE: {
@@ -73,7 +74,7 @@ export const setCommands = {
       'Runs here once; the destination gets the computed elements. A concurrent add to the destination stays as well.',
     since: '1.0.0',
     complexity: 'O(N) where N is the total number of elements in all given sets.',
-    summary: 'Stores the difference of multiple sets in a key.',
+    summary: 'Writes the result of SDIFF to a key, in place of what is there, and returns its size.',
     args: [key('destination'), multiple(key('key', 1))],
   },
   SINTER: {
@@ -89,7 +90,7 @@ export const setCommands = {
     since: '1.0.0',
     complexity:
       'O(N*M) worst case where N is the cardinality of the smallest set and M is the number of sets.',
-    summary: 'Returns the intersect of multiple sets.',
+    summary: 'Gives the members that all of the sets have.',
     args: [multiple(key())],
   },
   SINTERCARD: {
@@ -104,7 +105,7 @@ export const setCommands = {
     since: '7.0.0',
     complexity:
       'O(N*M) worst case where N is the cardinality of the smallest set and M is the number of sets.',
-    summary: 'Returns the number of members of the intersect of multiple sets.',
+    summary: 'Counts the members that all of the sets have, up to a limit if one is given.',
     args: [integer('numkeys'), multiple(key()), optional(behind('LIMIT', integer('limit')))],
   },
   SINTERSTORE: {
@@ -120,7 +121,7 @@ export const setCommands = {
     since: '1.0.0',
     complexity:
       'O(N*M) worst case where N is the cardinality of the smallest set and M is the number of sets.',
-    summary: 'Stores the intersect of multiple sets in a key.',
+    summary: 'Writes the result of SINTER to a key, in place of what is there, and returns its size.',
     args: [key('destination'), multiple(key('key', 1))],
   },
   SISMEMBER: {
@@ -134,7 +135,7 @@ export const setCommands = {
     geoNote: 'Reads what this cluster has; writes of other clusters show once they have arrived.',
     since: '1.0.0',
     complexity: 'O(1)',
-    summary: 'Determines whether a member belongs to a set.',
+    summary: 'Tells with 1 or 0 whether a set has a member.',
     args: [key(), text('member')],
   },
   SMEMBERS: {
@@ -149,7 +150,7 @@ export const setCommands = {
     geoNote: 'Reads what this cluster has; writes of other clusters show once they have arrived.',
     since: '1.0.0',
     complexity: 'O(N) where N is the set cardinality.',
-    summary: 'Returns all members of a set.',
+    summary: 'Gives the whole set.',
     args: [key()],
   },
   SMISMEMBER: {
@@ -163,7 +164,7 @@ export const setCommands = {
     geoNote: 'Reads what this cluster has; writes of other clusters show once they have arrived.',
     since: '6.2.0',
     complexity: 'O(N) where N is the number of elements being checked for membership',
-    summary: 'Determines whether multiple members belong to a set.',
+    summary: 'Tells for each of several members, with 1 or 0, whether a set has it.',
     args: [key(), multiple(text('member'))],
   },
   SMOVE: {
@@ -178,7 +179,7 @@ export const setCommands = {
       'A removal here and an add there, in one step: two clusters that move one member at the same time leave it in both destinations.',
     since: '1.0.0',
     complexity: 'O(1)',
-    summary: 'Moves a member from one set to another.',
+    summary: 'Takes a member out of one set and puts it into another; returns 1, or 0 if it was not there.',
     args: [key('source'), key('destination', 1), text('member')],
   },
   SPOP: {
@@ -194,8 +195,7 @@ export const setCommands = {
     since: '1.0.0',
     history: [['3.2.0', 'Added the `count` argument.']],
     complexity: 'Without the count argument O(1), otherwise O(N) where N is the value of the passed count.',
-    summary:
-      'Returns one or more random members from a set after removing them. Deletes the set if the last member was popped.',
+    summary: 'Takes one member or several out of a set by chance and returns them.',
     args: [key(), since('3.2.0', optional(integer('count')))],
   },
   SRANDMEMBER: {
@@ -213,7 +213,7 @@ export const setCommands = {
     history: [['2.6.0', 'Added the optional `count` argument.']],
     complexity:
       'Without the count argument O(1), otherwise O(N) where N is the absolute value of the passed count.',
-    summary: 'Get one or multiple random members from a set',
+    summary: 'Picks one member or several by chance and leaves them in the set.',
     args: [key(), since('2.6.0', optional(integer('count')))],
   },
   SREM: {
@@ -228,7 +228,7 @@ export const setCommands = {
     since: '1.0.0',
     history: [['2.4.0', 'Accepts multiple `member` arguments.']],
     complexity: 'O(N) where N is the number of members to be removed.',
-    summary: 'Removes one or more members from a set. Deletes the set if the last member was removed.',
+    summary: 'Takes members out of a set and returns how many were there; the last one takes the key along.',
     args: [key(), multiple(text('member'))],
   },
   SSCAN: {
@@ -244,7 +244,7 @@ export const setCommands = {
     since: '2.8.0',
     complexity:
       'O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return back to 0. N is the number of elements inside the collection..',
-    summary: 'Iterates over members of a set.',
+    summary: 'Lists a set in portions; each answer has the cursor of the next, 0 at the end.',
     args: [
       key(),
       integer('cursor'),
@@ -264,7 +264,7 @@ export const setCommands = {
     geoNote: 'Reads what this cluster has; writes of other clusters show once they have arrived.',
     since: '1.0.0',
     complexity: 'O(N) where N is the total number of elements in all given sets.',
-    summary: 'Returns the union of multiple sets.',
+    summary: 'Gives the members that at least one of the sets has.',
     args: [multiple(key())],
   },
   SUNIONSTORE: {
@@ -279,7 +279,7 @@ export const setCommands = {
       'Runs here once; the destination gets the computed elements. A concurrent add to the destination stays as well.',
     since: '1.0.0',
     complexity: 'O(N) where N is the total number of elements in all given sets.',
-    summary: 'Stores the union of multiple sets in a key.',
+    summary: 'Writes the result of SUNION to a key, in place of what is there, and returns its size.',
     args: [key('destination'), multiple(key('key', 1))],
   },
 } satisfies CommandTable

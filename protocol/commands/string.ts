@@ -31,7 +31,8 @@ export const stringCommands = {
     since: '2.0.0',
     complexity:
       'O(1). The amortized time complexity is O(1) assuming the appended value is small and the already present value is of any size, since the dynamic string library used by Redis will double the free space available on every reallocation.',
-    summary: "Appends a string to the value of a key. Creates the key if it doesn't exist.",
+    summary:
+      'Adds text to the end of a string, which starts empty if the key is missing, and returns its length.',
     args: [key(), text('value')],
   },
   DECR: {
@@ -48,8 +49,7 @@ export const stringCommands = {
       'The result must stay within ±2^59 instead of 64 bits, so that increments of several clusters at once can not leave 64 bits.',
     since: '1.0.0',
     complexity: 'O(1)',
-    summary:
-      "Decrements the integer value of a key by one. Uses 0 as initial value if the key doesn't exist.",
+    summary: 'Subtracts one from a number, which counts as 0 if the key is missing, and returns the result.',
     args: [key()],
   },
   DECRBY: {
@@ -67,7 +67,7 @@ export const stringCommands = {
     since: '1.0.0',
     complexity: 'O(1)',
     summary:
-      "Decrements a number from the integer value of a key. Uses 0 as initial value if the key doesn't exist.",
+      'Subtracts an integer from a number, which counts as 0 if the key is missing; returns the result.',
     args: [key(), integer('decrement')],
   },
   GET: {
@@ -81,7 +81,7 @@ export const stringCommands = {
     geoNote: 'Reads what this cluster has; writes of other clusters show once they have arrived.',
     since: '1.0.0',
     complexity: 'O(1)',
-    summary: 'Returns the string value of a key.',
+    summary: 'Gives the string at a key, or null if there is no such key.',
     args: [key()],
   },
   GETDEL: {
@@ -96,7 +96,7 @@ export const stringCommands = {
       'Deletes what this cluster had seen: a concurrent write survives, and two clusters may both get the value.',
     since: '6.2.0',
     complexity: 'O(1)',
-    summary: 'Returns the string value of a key after deleting the key.',
+    summary: 'Gives the string at a key and deletes the key.',
     args: [key()],
   },
   GETEX: {
@@ -111,7 +111,7 @@ export const stringCommands = {
     difference: 'The latest expiry is 2^49 ms since 1970 (about the year 19800).',
     since: '6.2.0',
     complexity: 'O(1)',
-    summary: 'Returns the string value of a key after setting its expiration time.',
+    summary: 'Gives the string at a key and, if asked to, sets or removes the TTL of the key.',
     args: [
       key(),
       optional(
@@ -138,7 +138,7 @@ export const stringCommands = {
     since: '2.4.0',
     complexity:
       'O(N) where N is the length of the returned string. The complexity is ultimately determined by the returned length, but because creating a substring from an existing string is very cheap, it can be considered O(1) for small strings.',
-    summary: 'Returns a substring of the string stored at a key.',
+    summary: 'Gives the bytes of a string from one offset to another; negative offsets count from the end.',
     args: [key(), integer('start'), integer('end')],
   },
   GETSET: {
@@ -154,7 +154,7 @@ export const stringCommands = {
     since: '1.0.0',
     deprecated: { since: '6.2.0', replacedBy: '`SET` with the `!GET` argument' },
     complexity: 'O(1)',
-    summary: 'Returns the previous string value of a key after setting it to a new value.',
+    summary: 'Puts a new string at a key and returns the one that was there before.',
     args: [key(), text('value')],
   },
   INCR: {
@@ -171,8 +171,7 @@ export const stringCommands = {
       'The result must stay within ±2^59 instead of 64 bits, so that increments of several clusters at once can not leave 64 bits.',
     since: '1.0.0',
     complexity: 'O(1)',
-    summary:
-      "Increments the integer value of a key by one. Uses 0 as initial value if the key doesn't exist.",
+    summary: 'Adds one to a number, which counts as 0 if the key is missing, and returns the result.',
     args: [key()],
   },
   INCRBY: {
@@ -189,8 +188,7 @@ export const stringCommands = {
       'The result must stay within ±2^59 instead of 64 bits, so that increments of several clusters at once can not leave 64 bits.',
     since: '1.0.0',
     complexity: 'O(1)',
-    summary:
-      "Increments the integer value of a key by a number. Uses 0 as initial value if the key doesn't exist.",
+    summary: 'Adds an integer to a number, which counts as 0 if the key is missing, and returns the result.',
     args: [key(), integer('increment')],
   },
   INCRBYFLOAT: {
@@ -208,7 +206,7 @@ export const stringCommands = {
     since: '2.6.0',
     complexity: 'O(1)',
     summary:
-      "Increment the floating point value of a key by a number. Uses 0 as initial value if the key doesn't exist.",
+      'Adds a decimal number to a number, which counts as 0 if the key is missing; returns the result.',
     args: [key(), value('increment', 'double')],
   },
   LCS: {
@@ -222,7 +220,8 @@ export const stringCommands = {
     geoNote: 'Reads what this cluster has; writes of other clusters show once they have arrived.',
     since: '7.0.0',
     complexity: 'O(N*M) where N and M are the lengths of s1 and s2, respectively',
-    summary: 'Finds the longest common substring.',
+    summary:
+      'Compares two strings and gives their longest common subsequence, its length or the matching ranges.',
     args: [
       key('key1'),
       key('key2'),
@@ -246,7 +245,7 @@ export const stringCommands = {
       'Keys may lie in several slots: each shard does its part, and the parts are not one atomic step.',
     since: '1.0.0',
     complexity: 'O(N) where N is the number of keys to retrieve.',
-    summary: 'Atomically returns the string values of one or more keys.',
+    summary: 'Gives the strings at several keys in the order asked, with null where there is none.',
     args: [multiple(key())],
   },
   MSET: {
@@ -264,7 +263,7 @@ export const stringCommands = {
       'Keys may lie in several slots: each shard does its part, and the parts are not one atomic step.',
     since: '1.0.1',
     complexity: 'O(N) where N is the number of keys to set.',
-    summary: 'Atomically creates or modifies the string values of one or more keys.',
+    summary: 'Writes several keys in one call; old values, of whatever type, are replaced.',
     args: [multiple(block('key_value', key(), text('value')))],
   },
   MSETNX: {
@@ -279,7 +278,7 @@ export const stringCommands = {
       'Whether the keys exist is judged in this cluster alone; two clusters may both set them, then the later stamp wins.',
     since: '1.0.1',
     complexity: 'O(N) where N is the number of keys to set.',
-    summary: "Atomically modifies the string values of one or more keys only when all keys don't exist.",
+    summary: 'Writes several keys if none of them is there yet, otherwise nothing; returns 1 or 0.',
     args: [multiple(block('key_value', key(), text('value')))],
   },
   PSETEX: {
@@ -295,8 +294,7 @@ export const stringCommands = {
     difference: 'The latest expiry is 2^49 ms since 1970 (about the year 19800).',
     since: '2.6.0',
     complexity: 'O(1)',
-    summary:
-      "Sets both string value and expiration time in milliseconds of a key. The key is created if it doesn't exist.",
+    summary: 'Puts a string at a key together with a TTL in milliseconds.',
     args: [key(), integer('milliseconds'), text('value')],
   },
   SET: {
@@ -323,7 +321,7 @@ export const stringCommands = {
       ['7.0.0', 'Allowed the `NX` and `GET` options to be used together.'],
     ],
     complexity: 'O(1)',
-    summary: "Sets the string value of a key, ignoring its type. The key is created if it doesn't exist.",
+    summary: 'Puts a string at a key, in place of whatever is there; options add conditions and a TTL.',
     args: [
       key(),
       text('value'),
@@ -354,7 +352,7 @@ export const stringCommands = {
     difference: 'The latest expiry is 2^49 ms since 1970 (about the year 19800).',
     since: '2.0.0',
     complexity: 'O(1)',
-    summary: "Sets the string value and expiration time of a key. Creates the key if it doesn't exist.",
+    summary: 'Puts a string at a key together with a TTL in seconds.',
     args: [key(), integer('seconds'), text('value')],
   },
   SETNX: {
@@ -369,7 +367,7 @@ export const stringCommands = {
       'Whether the key exists is judged in this cluster alone; two clusters may both set it, then the later stamp wins.',
     since: '1.0.0',
     complexity: 'O(1)',
-    summary: "Set the string value of a key only when the key doesn't exist.",
+    summary: 'Puts a string at a key that is not there yet; returns 1 if it was written, otherwise 0.',
     args: [key(), text('value')],
   },
   SETRANGE: {
@@ -386,7 +384,7 @@ export const stringCommands = {
     complexity:
       'O(1), not counting the time taken to copy the new string in place. Usually, this string is very small so the amortized complexity is O(1). Otherwise, complexity is O(M) with M being the length of the value argument.',
     summary:
-      "Overwrites a part of a string value with another by an offset. Creates the key if it doesn't exist.",
+      'Writes bytes into a string from an offset on, with zero bytes in a gap, and returns its length.',
     args: [key(), integer('offset'), text('value')],
   },
   STRLEN: {
@@ -400,7 +398,7 @@ export const stringCommands = {
     geoNote: 'Reads what this cluster has; writes of other clusters show once they have arrived.',
     since: '2.2.0',
     complexity: 'O(1)',
-    summary: 'Returns the length of a string value.',
+    summary: 'Counts the bytes of the string at a key; 0 if there is no such key.',
     args: [key()],
   },
   SUBSTR: {
@@ -416,7 +414,7 @@ export const stringCommands = {
     deprecated: { since: '2.0.0', replacedBy: '`GETRANGE`' },
     complexity:
       'O(N) where N is the length of the returned string. The complexity is ultimately determined by the returned length, but because creating a substring from an existing string is very cheap, it can be considered O(1) for small strings.',
-    summary: 'Returns a substring from a string value.',
+    summary: 'The old name of GETRANGE: gives the bytes of a string from one offset to another.',
     args: [key(), integer('start'), integer('end')],
   },
 } satisfies CommandTable

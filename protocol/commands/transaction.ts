@@ -13,7 +13,7 @@ export const transactionCommands = {
     geoNote: 'Changes nothing that is replicated.',
     since: '2.0.0',
     complexity: 'O(N), when N is the number of queued commands',
-    summary: 'Discards a transaction.',
+    summary: 'Drops the queued commands, ends the transaction and lets go of the watched keys.',
     args: [],
   },
   EXEC: {
@@ -28,7 +28,8 @@ export const transactionCommands = {
     difference: 'All keys must lie in one slot.',
     since: '1.2.0',
     complexity: 'Depends on commands in the transaction',
-    summary: 'Executes all commands in a transaction.',
+    summary:
+      'Runs the queued commands in one step and returns their replies; null if a watched key has changed.',
     args: [],
   },
   MULTI: {
@@ -42,7 +43,7 @@ export const transactionCommands = {
     geoNote: 'Changes nothing that is replicated.',
     since: '1.2.0',
     complexity: 'O(1)',
-    summary: 'Starts a transaction.',
+    summary: 'Opens a transaction: the commands that follow are queued until EXEC or DISCARD.',
     args: [],
   },
   UNWATCH: {
@@ -56,7 +57,7 @@ export const transactionCommands = {
     geoNote: 'Changes nothing that is replicated.',
     since: '2.2.0',
     complexity: 'O(1)',
-    summary: 'Forgets about watched keys of a transaction.',
+    summary: 'Lets go of all watched keys of the connection.',
     args: [],
   },
   WATCH: {
@@ -72,7 +73,7 @@ export const transactionCommands = {
     difference: 'The watched keys and those of the transaction must lie in one slot.',
     since: '2.2.0',
     complexity: 'O(1) for every key.',
-    summary: 'Monitors changes to keys to determine the execution of a transaction.',
+    summary: 'Makes the next EXEC do nothing if one of these keys changes before it.',
     args: [multiple(key())],
   },
 } satisfies CommandTable

@@ -67,7 +67,7 @@ function infoFacts(info: ParsedReply): Facts {
   }
 }
 
-/** Summaries follow 7.2's wording, and `display_text` is new in it. */
+/** Summaries are in words of our own, and `display_text` is new in 7.2. */
 function docsFacts(docs: ParsedReply): Facts {
   const { summary: _, subcommands: __, arguments: args, ...facts } = record(docs, ['history', 'doc_flags'])
   return { ...facts, arguments: args === undefined ? [] : argumentFacts(args as ParsedReply) }
