@@ -74,7 +74,9 @@ export class Execution {
   #record = new ByteWriter(1024)
   /** Wall clock of the running step. */
   #nowMs = 0
-  /** When the last command ended, or the step began. */
+  /** Calls of one command in a row are timed together. */
+  #timed: Runnable | null = null
+  /** When the first of them began. */
   #markMs = 0
 
   constructor(parts: ExecutionParts, transactionCommandsMax: number) {
@@ -98,10 +100,15 @@ export class Execution {
 
   /** Commands until the next call run at the time of now. */
   beginStep(): void {
+    this.endStep()
     this.#nowMs = Math.floor(this.#parts.clock.wallMs())
-    this.#markMs = this.#parts.clock.monotonicMs()
     this.#context.nowMs = this.#nowMs
     this.#parts.db.nowMs = this.#nowMs
+  }
+
+  /** What comes next is not the last command's doing. */
+  endStep(): void {
+    if (this.#timed !== null) this.#time(null)
   }
 
   /** The command of the request [start, end), or null. */
@@ -226,8 +233,9 @@ export class Execution {
   }
 
   #call(runnable: Runnable, reply: ReplyWriter, touching: boolean): void {
-    const { db, clock } = this.#parts
+    const { db } = this.#parts
     const context = this.#context
+    if (runnable !== this.#timed) this.#time(runnable)
     const before = reply.length
     context.reply = reply
     db.touching = touching
@@ -236,11 +244,16 @@ export class Execution {
     } catch (error) {
       this.#fail(runnable, error, reply, before)
     }
-    const endMs = clock.monotonicMs()
     runnable.calls++
-    runnable.microseconds += (endMs - this.#markMs) * 1000
-    this.#markMs = endMs
     this.commandsProcessed++
+  }
+
+  /** Time up to now goes to the command that was running, from now on to `next`. */
+  #time(next: Runnable | null): void {
+    const nowMs = this.#parts.clock.monotonicMs()
+    if (this.#timed !== null) this.#timed.microseconds += (nowMs - this.#markMs) * 1000
+    this.#timed = next
+    this.#markMs = nowMs
   }
 
   #fail(runnable: Runnable, error: unknown, reply: ReplyWriter, before: number): void {

@@ -34,6 +34,8 @@ export interface LinkHost {
   admission(hello: Hello): string | null
   /** A chunk of frames begins: what it asks for happens now. */
   beginStep(): void
+  /** The chunk is done with. */
+  endStep(): void
   /** A request, a transaction, or a watch: the reply goes into the link's outbox. */
   execute(link: Link, frame: Frame): void
   ask(link: Link, tag: number, question: unknown): void
@@ -77,6 +79,7 @@ export class Link implements ConnectionHandler {
     if (this.#closed) return
     this.#host.beginStep()
     const error = this.#reader.feed(chunk, this.#take)
+    this.#host.endStep()
     if (error !== null) this.#reject(error)
     if (!this.outbox.isEmpty) this.#host.hasOutput(this)
   }

@@ -279,6 +279,10 @@ export class Shard implements LinkHost {
     this.#execution.beginStep()
   }
 
+  endStep(): void {
+    this.#execution.endStep()
+  }
+
   execute(link: Link, frame: Frame): void {
     const wasFlushing = this.#requests.isFlushing
     this.#requests.execute(link, frame)

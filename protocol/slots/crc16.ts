@@ -46,18 +46,20 @@ function slotOfTagged(bytes: Uint8Array, start: number, end: number, open: numbe
 
 /** The same for a key held as latin1 text. */
 export function slotOfKey(key: string): number {
-  let start = 0
-  let end = key.length
-  const open = key.indexOf('{')
-  if (open >= 0) {
-    const close = key.indexOf('}', open + 1)
-    if (close > open + 1) {
-      start = open + 1
-      end = close
-    }
-  }
   let crc = 0
-  for (let at = start; at < end; at++) {
+  for (let at = 0; at < key.length; at++) {
+    const code = key.charCodeAt(at)
+    if (code === openBrace) return slotOfTaggedKey(key, at)
+    crc = ((crc << 8) & 0xffff) ^ (table[(crc >>> 8) ^ code] as number)
+  }
+  return crc & slotMask
+}
+
+function slotOfTaggedKey(key: string, open: number): number {
+  const close = key.indexOf('}', open + 1)
+  const tagged = close > open + 1
+  let crc = 0
+  for (let at = tagged ? open + 1 : 0, end = tagged ? close : key.length; at < end; at++) {
     crc = ((crc << 8) & 0xffff) ^ (table[(crc >>> 8) ^ key.charCodeAt(at)] as number)
   }
   return crc & slotMask

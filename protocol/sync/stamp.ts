@@ -21,7 +21,8 @@ export const stampEpochMs = Date.UTC(2025, 0, 1)
 export const stampStep = originsMax
 const countersPerMs = 512
 
-export const originOf = (stamp: Stamp): Origin => stamp % originsMax
+/** The remainder by subtraction, which is exact here: `%` on doubles beyond 32 bits is a call of the C library. */
+export const originOf = (stamp: Stamp): Origin => stamp - Math.floor(stamp / originsMax) * originsMax
 export const originOfCluster = (id: ClusterId): Origin => originsMax - id
 export const clusterOfOrigin = (origin: Origin): ClusterId => originsMax - origin
 export const stampWallMs = (stamp: Stamp): number =>

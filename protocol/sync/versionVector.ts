@@ -67,4 +67,17 @@ export class SlotVectors {
     }
     return greatest
   }
+
+  /** Copies the slot's vector into `target`; returns the greatest of its stamps. */
+  copyTo(slot: number, target: VersionVector): Stamp {
+    const stamps = this.#stamps
+    const start = slot * originsMax
+    let greatest = 0
+    for (let origin = 0; origin < originsMax; origin++) {
+      const stamp = stamps[start + origin] as number
+      target[origin] = stamp
+      if (stamp > greatest) greatest = stamp
+    }
+    return greatest
+  }
 }

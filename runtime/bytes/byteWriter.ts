@@ -67,12 +67,15 @@ export class ByteWriter {
   /** A non-negative integer below 2^53, seven bits a byte, least significant first. */
   varint(value: number): void {
     this.reserve(8)
-    let rest = value
-    while (rest >= 0x80) {
-      this.bytes[this.length++] = (rest % 0x80) | 0x80
-      rest = rest < 0x80000000 ? rest >>> 7 : Math.floor(rest / 0x80)
-    }
-    this.bytes[this.length++] = rest
+    const { bytes } = this
+    let at = this.length
+    let wide = value
+    for (; wide >= 0x80000000; wide = Math.floor(wide / 0x80)) bytes[at++] = (wide % 0x80) | 0x80
+    // Nearly all fit an integer register.
+    let rest = wide | 0
+    for (; rest >= 0x80; rest >>>= 7) bytes[at++] = rest | 0x80
+    bytes[at++] = rest
+    this.length = at
   }
 
   /** Length as varint, then the characters 0..255. */

@@ -30,7 +30,7 @@ function increase({ args, db, write, reply }: CommandContext, difference: number
   const key = args.text(1)
   const amount = amountFromInteger(difference)
   const sum = integerSum(db.string(key), amount, errors.notInteger)
-  write.increment(key, amount)
+  write.add(key, amount)
   reply.integer(sum)
 }
 

@@ -72,12 +72,17 @@ export type CounterEntries = readonly CounterEntry[]
 export const noEntries: CounterEntries = []
 export const noResets: readonly CounterReset[] = []
 
-const entryOf = (entries: CounterEntries, origin: Origin): CounterEntry | undefined =>
-  entries.find((entry) => entry.origin === origin)
+function entryOf(entries: CounterEntries, origin: Origin): CounterEntry | undefined {
+  for (let i = 0; i < entries.length; i++) if (entries[i]?.origin === origin) return entries[i]
+  return undefined
+}
 
 const byOrigin = (a: CounterEntry, b: CounterEntry): number => a.origin - b.origin
 
-export const isCounting = (entries: CounterEntries): boolean => entries.some((entry) => entry.live)
+export function isCounting(entries: CounterEntries): boolean {
+  for (let i = 0; i < entries.length; i++) if (entries[i]?.live) return true
+  return false
+}
 
 /** Exact, so the order doesn't matter. */
 export function total(entries: CounterEntries): Amount {

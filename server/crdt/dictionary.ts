@@ -38,6 +38,18 @@ export function hashOf(text: string): number {
   return (hash ^ (hash >>> 16)) >>> 0
 }
 
+/** A get and the set behind it ask for one text's hash. */
+let hashedText = ''
+let hashOfHashed = hashOf('')
+
+function hashOfKey(key: string): number {
+  if (key !== hashedText) {
+    hashedText = key
+    hashOfHashed = hashOf(key)
+  }
+  return hashOfHashed
+}
+
 export class Dictionary<V> {
   /** All entries while there is no directory. */
   #root: Map<string, V> = new Map()
@@ -51,11 +63,11 @@ export class Dictionary<V> {
   }
 
   get(key: string): V | undefined {
-    return this.#directory === undefined ? this.#root.get(key) : this.#bucketAt(hashOf(key)).map.get(key)
+    return this.#directory === undefined ? this.#root.get(key) : this.#bucketAt(hashOfKey(key)).map.get(key)
   }
 
   has(key: string): boolean {
-    return this.#directory === undefined ? this.#root.has(key) : this.#bucketAt(hashOf(key)).map.has(key)
+    return this.#directory === undefined ? this.#root.has(key) : this.#bucketAt(hashOfKey(key)).map.has(key)
   }
 
   set(key: string, value: V): void {
@@ -64,7 +76,7 @@ export class Dictionary<V> {
       if (this.#root.size > bucketMax) this.#grow()
       return
     }
-    const bucket = this.#bucketAt(hashOf(key))
+    const bucket = this.#bucketAt(hashOfKey(key))
     const before = bucket.map.size
     bucket.map.set(key, value)
     if (bucket.map.size === before) return
@@ -74,7 +86,7 @@ export class Dictionary<V> {
 
   delete(key: string): boolean {
     if (this.#directory === undefined) return this.#root.delete(key)
-    if (!this.#bucketAt(hashOf(key)).map.delete(key)) return false
+    if (!this.#bucketAt(hashOfKey(key)).map.delete(key)) return false
     this.#size--
     if (this.#size < bucketMax / 4) this.#join()
     return true

@@ -100,6 +100,7 @@ export class HashState {
   }
 
   fieldResets(name: string): readonly CounterReset[] {
+    if (this.#counterFields === undefined) return noResets
     const content = this.#fields.get(name)?.content
     return content === undefined || typeof content === 'string' ? noResets : content.resets()
   }

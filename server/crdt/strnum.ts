@@ -42,7 +42,9 @@ export class Strnum {
   }
 
   get hasResidue(): boolean {
-    return this.entries.some((entry) => !entry.live)
+    const { entries } = this
+    for (let i = 0; i < entries.length; i++) if (entries[i]?.live === false) return true
+    return false
   }
 
   /** undefined: absent. */

@@ -31,6 +31,14 @@ interface Chunk {
   greatest: VersionVector
 }
 
+/** Nearly all records of own operations are this short, and are copied faster by a loop than through a view. */
+const shortRecordBytes = 256
+
+function copyShort(bytes: Uint8Array, start: number, end: number, target: Uint8Array, at: number): void {
+  if (end - start > shortRecordBytes) target.set(bytes.subarray(start, end), at)
+  else for (let from = start, to = at; from < end; from++, to++) target[to] = bytes[from] as number
+}
+
 export class Backlog {
   readonly #bytesMax: number
   readonly #chunkBytes: number
@@ -79,7 +87,7 @@ export class Backlog {
   /** The same for a record whose only stamps are of one origin. */
   appendOf(bytes: Uint8Array, start: number, end: number, origin: Origin, stamp: Stamp): void {
     const chunk = this.#chunkWithRoom(end - start)
-    chunk.bytes.set(bytes.subarray(start, end), chunk.length)
+    copyShort(bytes, start, end, chunk.bytes, chunk.length)
     chunk.length += end - start
     this.#end += end - start
     if (stamp > (chunk.greatest[origin] as number)) chunk.greatest[origin] = stamp

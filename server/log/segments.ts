@@ -32,12 +32,12 @@ export class Segments {
     this.#segmentBytesMax = segmentBytesMax
   }
 
-  /** Goes on behind what was recovered. A process that died may have left it unsynced. */
+  /** Goes on behind what was recovered. A process that died may have left any of it unsynced: it may have changed files. */
   adopt(segments: readonly SegmentFile[]): void {
     const last = segments.at(-1)
     if (last === undefined) return
     this.#current = { ...last }
-    this.#dirty = [last.name]
+    this.#dirty = segments.map(({ name }) => name)
   }
 
   /** Writes one block; throws a `DiskError` and can be called again with the same. */

@@ -4,7 +4,6 @@
  */
 
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
-import { slotOfKey } from '#protocol/slots/crc16.ts'
 import { includesSlot, type SlotRange } from '#protocol/slots/slotMap.ts'
 import type { RecordPart } from '#protocol/sync/record.ts'
 import { type Origin, originsMax } from '#protocol/sync/stamp.ts'
@@ -94,7 +93,7 @@ export class Keyspace {
   // ---- what handlers read. A key that has expired is not there, whether deleted yet or not.
 
   #visible(name: string): Key | undefined {
-    const key = this.tables.find(slotOfKey(name), name)
+    const key = this.tables.find(this.tables.slotOf(name), name)
     if (key === undefined || typeof key.content === 'string') return key
     return !isLive(key) || this.tables.hasExpired(key) ? undefined : key
   }
@@ -322,7 +321,7 @@ export class Keyspace {
     while (due.length < limit) {
       const name = tables.schedule.take(tables.nowMs)
       if (name === undefined) break
-      const key = tables.find(slotOfKey(name), name)
+      const key = tables.find(tables.slotOf(name), name)
       if (key === undefined || !tables.isTimed(key)) continue
       const owner = key.content instanceof KeyState ? key.content.expiryOwner() : key.origin
       const dueMs = tables.expiryDueMs(owner, expireAtOf(key))

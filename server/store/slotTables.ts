@@ -4,7 +4,7 @@
  * number of keys, those with a TTL, the expiry schedule, residues, and who wants to hear of changes.
  */
 
-import { slotCount } from '#protocol/slots/crc16.ts'
+import { slotCount, slotOfKey } from '#protocol/slots/crc16.ts'
 import { type Origin, type Stamp, stampEpochMs } from '#protocol/sync/stamp.ts'
 import { SlotVectors } from '#protocol/sync/versionVector.ts'
 import type { Random } from '#runtime/ports.ts'
@@ -78,6 +78,12 @@ export class SlotTables {
   /** Entries per slot and in all, residues included: to draw a random one without visiting the tables. */
   readonly #counts: Int32Array = new Int32Array(slotCount)
   #count = 0
+  /** A command asks for its key's slot, and for the key, several times: the last answer to each is kept. */
+  #slotName = ''
+  #slotOfName = slotOfKey('')
+  #foundName = ''
+  #foundSlot = -1
+  #found: Key | undefined = undefined
 
   constructor(origin: Origin) {
     this.origin = origin
@@ -92,9 +98,25 @@ export class SlotTables {
     return this.#tables[slot]
   }
 
+  slotOf(name: string): number {
+    if (name !== this.#slotName) {
+      this.#slotName = name
+      this.#slotOfName = slotOfKey(name)
+    }
+    return this.#slotOfName
+  }
+
   find(slot: number, name: string): Key | undefined {
+    if (slot === this.#foundSlot && name === this.#foundName) return this.#found
     const table = this.#tables[slot]
-    return table === undefined ? undefined : table.get(name)
+    return this.#keep(slot, name, table === undefined ? undefined : table.get(name))
+  }
+
+  #keep(slot: number, name: string, key: Key | undefined): Key | undefined {
+    this.#foundSlot = slot
+    this.#foundName = name
+    this.#found = key
+    return key
   }
 
   /** The name is new. */
@@ -105,6 +127,7 @@ export class SlotTables {
       this.#tables[slot] = table
     }
     table.set(name, key)
+    this.#keep(slot, name, key)
     this.#counts[slot] = table.size
     this.#count++
   }
@@ -112,6 +135,7 @@ export class SlotTables {
   remove(slot: number, name: string): void {
     const table = this.#tables[slot]
     if (table === undefined || !table.delete(name)) return
+    this.#keep(slot, name, undefined)
     this.#counts[slot] = table.size
     this.#count--
     if (table.size === 0) this.#tables[slot] = undefined

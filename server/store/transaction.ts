@@ -10,10 +10,8 @@
  * - whatever is removed: the reset of every live counter in it.
  */
 
-import { slotOfKey } from '#protocol/slots/crc16.ts'
 import { beginRecord, endRecord, RecordKind, writePart } from '#protocol/sync/record.ts'
 import type { Stamp, StampClock } from '#protocol/sync/stamp.ts'
-import { originsMax } from '#protocol/sync/stamp.ts'
 import { emptyVector, type VersionVector } from '#protocol/sync/versionVector.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { invariant } from '#runtime/invariant.ts'
@@ -45,6 +43,7 @@ const keptEffectsBytesMax = 1 << 20
 class Draft {
   slot = 0
   first: Stamp = 0
+  /** Of the slot before the first intent: the greatest that any origin has there. */
   last: Stamp = 0
   previous: Stamp = 0
   /** What this shard had applied in the slot at the start. */
@@ -118,7 +117,7 @@ export class Transaction {
 
   /** SET and its kin, over any type. 'keep' is for KEEPTTL and for APPEND, SETRANGE, SETBIT. */
   setString(name: string, value: string, expiry: Expiry): void {
-    const slot = slotOfKey(name)
+    const slot = this.#tables.slotOf(name)
     this.#begin(slot)
     const wantedMs = expiry.kind === 'at' ? expiry.atMs : never
     if (expiry.kind !== 'keep' && this.#applier.setOnlyText(this.#stamp, name, value, wantedMs)) {
@@ -140,7 +139,13 @@ export class Transaction {
 
   /** The caller has read the value and checked bounds. Returns the new value. */
   increment(name: string, amount: Amount): string {
-    const slot = slotOfKey(name)
+    this.add(name, amount)
+    return this.#keyspace.string(name) ?? ''
+  }
+
+  /** The same for a caller who knows the sum. */
+  add(name: string, amount: Amount): void {
+    const slot = this.#tables.slotOf(name)
     this.#begin(slot)
     const fresh = this.#open(slot, name, TypeBit.string)
     const entries = this.#stateOf(slot, name)?.string?.entries ?? noEntries
@@ -148,12 +153,11 @@ export class Transaction {
     const { from, sum } = nextIncrement(entries, stamp, amount)
     this.#draft.effects.increment(stamp, name, fresh, from, sum)
     this.#applier.increment(stamp, name, fresh, from, sum)
-    return this.#keyspace.string(name) ?? ''
   }
 
   /** DEL; false: there was no visible key. */
   delete(name: string): boolean {
-    const slot = slotOfKey(name)
+    const slot = this.#tables.slotOf(name)
     const key = this.#tables.find(slot, name)
     if (key === undefined || !isLive(key)) return false
     const visible = !this.#tables.hasExpired(key)
@@ -164,7 +168,7 @@ export class Transaction {
 
   /** EXPIRE and its kin; Infinity is PERSIST. False: no visible key. */
   expire(name: string, atMs: number): boolean {
-    const slot = slotOfKey(name)
+    const slot = this.#tables.slotOf(name)
     const key = this.#tables.find(slot, name)
     if (key === undefined || !isLive(key) || this.#tables.hasExpired(key)) return false
     this.#begin(slot)
@@ -191,20 +195,20 @@ export class Transaction {
 
   /** True: the field is new. */
   hashSet(name: string, field: string, value: string): boolean {
-    const slot = slotOfKey(name)
+    const slot = this.#tables.slotOf(name)
     this.#begin(slot)
     const fresh = this.#open(slot, name, TypeBit.hash)
     const hash = this.#stateOf(slot, name)?.hash
-    const added = hash?.has(field) !== true
+    const sizeBefore = hash?.size ?? 0
     const resets = hash?.fieldResets(field) ?? noResets
     this.#draft.effects.setField(this.#stamp, name, fresh, field, value, resets)
     this.#applier.setField(this.#stamp, name, fresh, field, value, resets)
-    return added
+    return (this.#stateOf(slot, name)?.hash?.size ?? 0) > sizeBefore
   }
 
   /** As `increment`. */
   hashIncrement(name: string, field: string, amount: Amount): string {
-    const slot = slotOfKey(name)
+    const slot = this.#tables.slotOf(name)
     this.#begin(slot)
     const fresh = this.#open(slot, name, TypeBit.hash)
     const entries = this.#stateOf(slot, name)?.hash?.fieldState(field).entries ?? noEntries
@@ -220,7 +224,7 @@ export class Transaction {
     const hash = this.#keyspace.hash(name)
     const present = hash === undefined ? [] : [...new Set(fields)].filter((field) => hash.has(field))
     if (present.length === 0) return 0
-    const slot = slotOfKey(name)
+    const slot = this.#tables.slotOf(name)
     this.#begin(slot)
     this.#open(slot, name, TypeBit.hash)
     const resets = this.fieldResetsOf(this.#stateOf(slot, name), present)
@@ -231,16 +235,15 @@ export class Transaction {
 
   /** Returns how many are new. Those already there are added again: they shall survive a removal that is under way. */
   setAdd(name: string, members: readonly string[]): number {
-    const set = this.#keyspace.set(name)
     const unique = members.length === 1 ? members : [...new Set(members)]
     if (unique.length === 0) return 0
-    const added = unique.filter((member) => set?.has(member) !== true).length
-    const slot = slotOfKey(name)
+    const slot = this.#tables.slotOf(name)
     this.#begin(slot)
     const fresh = this.#open(slot, name, TypeBit.set)
+    const sizeBefore = this.#stateOf(slot, name)?.set?.size ?? 0
     this.#draft.effects.addMembers(this.#stamp, name, fresh, unique)
     this.#applier.addMembers(this.#stamp, name, fresh, unique)
-    return added
+    return (this.#stateOf(slot, name)?.set?.size ?? 0) - sizeBefore
   }
 
   /** Returns how many were there. */
@@ -248,7 +251,7 @@ export class Transaction {
     const set = this.#keyspace.set(name)
     const present = set === undefined ? [] : [...new Set(members)].filter((member) => set.has(member))
     if (present.length === 0) return 0
-    const slot = slotOfKey(name)
+    const slot = this.#tables.slotOf(name)
     this.#begin(slot)
     this.#open(slot, name, TypeBit.set)
     this.#draft.effects.removeMembers(this.#stamp, name, present)
@@ -293,8 +296,7 @@ export class Transaction {
   /** Opens the slot's part and takes a stamp for one intent. */
   #begin(slot: number): void {
     const draft = this.#draftOf(slot)
-    const seen = draft.last > 0 ? draft.last : this.#tables.vectors.greatest(slot)
-    const stamp = this.#clock.next(this.#nowMs, seen)
+    const stamp = this.#clock.next(this.#nowMs, draft.last)
     if (draft.first === 0) draft.first = stamp
     draft.last = stamp
     this.#stamp = stamp
@@ -313,9 +315,8 @@ export class Transaction {
     const { vectors } = this.#tables
     draft.slot = slot
     draft.first = 0
-    draft.last = 0
+    draft.last = vectors.copyTo(slot, draft.context)
     draft.previous = vectors.get(slot, this.#clock.origin)
-    for (let origin = 0; origin < originsMax; origin++) draft.context[origin] = vectors.get(slot, origin)
     draft.effects.clear()
     return this.#aim(draft)
   }

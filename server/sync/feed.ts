@@ -8,8 +8,9 @@
  * - A record's part is sent when its slot and origin are wanted, the peer doesn't have it, and no state of the slot is
  *   still to come. Parts that aren't are left out, so a transaction may reach two shards of the peer as two records.
  * - A state is cut in one step, as of the end of the log, and waits until the log is durable up to there: like an
- *   operation, nothing in it may be forgotten by a crash once a peer has it. Then its parts go out in one run, without
- *   operations between them: what the peer got of the slot before the last part is contained in the state.
+ *   operation, nothing in it may be forgotten by a crash once a peer has it. (Several are cut at a time, so that a whole
+ *   transfer doesn't wait once a slot.) Then its parts go out in one run, without operations between them: what the peer
+ *   got of the slot before the last part is contained in the state.
  * - A heartbeat that acknowledges (a mark) takes its vector at the end of the log and leaves when the log has been sent up
  *   to there and no state is owed. Others only show that the link lives.
  *
@@ -47,7 +48,9 @@ import { SlotSet } from './slotSet.ts'
 /** An operations message is closed when it has reached this size. */
 const operationsBytesWanted = 64 * 1024
 /** So much of the log is looked at in one turn; the rest in the next ones. */
-const scanBytesMax = 4 * 1024 * 1024
+export const scanBytesMax = 4 * 1024 * 1024
+/** Slots are cut until their states have reached this size together. */
+const cutBytesWanted = 256 * 1024
 
 /** What a feed asks of the replication it belongs to. */
 export interface FeedOwner {
@@ -107,7 +110,8 @@ export class Feed {
   #have = new Map<number, VersionVector>()
   /** Slots whose state is owed, in order. */
   readonly #owed = new Set<number>()
-  #cut: Cut | null = null
+  /** States that are cut and not sent yet, in order. */
+  #cuts: Cut[] = []
   #mark: Mark | null = null
   /** When the log has been sent up to here and no state is owed the peer has caught up; Infinity: it has been told. */
   #caughtUpAt = Number.POSITIVE_INFINITY
@@ -145,11 +149,11 @@ export class Feed {
   }
 
   get slotStatesOwed(): number {
-    return this.#owed.size + (this.#cut === null ? 0 : 1)
+    return this.#owed.size + this.#cuts.length
   }
 
   isCutting(slot: number): boolean {
-    return this.#cut?.slot === slot
+    return this.#cuts.some((cut) => cut.slot === slot)
   }
 
   receive(bytes: Uint8Array, start: number, end: number): void {
@@ -171,7 +175,7 @@ export class Feed {
   closed(): void {
     this.#closed = true
     this.#following = false
-    this.#cut = null
+    this.#cuts = []
     this.#owed.clear()
     this.#have.clear()
   }
@@ -233,7 +237,7 @@ export class Feed {
     this.#origins = subscribe.origins
     this.#have = subscribe.vectors
     this.#owed.clear()
-    this.#cut = null
+    this.#cuts = []
     this.#mark = null
     this.#plan()
     this.#following = true
@@ -282,7 +286,7 @@ export class Feed {
 
   #fallBehind(): void {
     this.#following = false
-    this.#cut = null
+    this.#cuts = []
     this.#mark = null
     this.#owner.fellBehind(this)
     this.#writer.clear()
@@ -290,16 +294,11 @@ export class Feed {
     this.#channel.send(this.#writer.view())
   }
 
-  /** Cuts the next state that is owed, or sends a part of the one that is cut; false: no part can be sent. */
+  /** Sends a part of the next state that is owed; false: none can be sent now. */
   #sendStatePart(): boolean {
-    if (this.#cut === null) {
-      const next = this.#owed.values().next()
-      if (next.done) return false
-      this.#owed.delete(next.value)
-      this.#cut = this.#cutSlot(next.value)
-    }
-    const cut = this.#cut
-    if (this.#shard.log.shippable < cut.position) return false
+    if (this.#cuts.length === 0) this.#cutSlots()
+    const cut = this.#cuts[0]
+    if (cut === undefined || this.#shard.log.shippable < cut.position) return false
     const end = Math.min(cut.bytes.length, cut.sentBytes + this.#limits.slotStatePartBytes)
     const last = end === cut.bytes.length
     this.#writer.clear()
@@ -307,8 +306,19 @@ export class Feed {
     this.#send()
     cut.sentBytes = end
     cut.part++
-    if (last) this.#cut = null
+    if (last) this.#cuts.shift()
     return true
+  }
+
+  #cutSlots(): void {
+    let sizeBytes = 0
+    for (const slot of this.#owed) {
+      this.#owed.delete(slot)
+      const cut = this.#cutSlot(slot)
+      this.#cuts.push(cut)
+      sizeBytes += cut.bytes.length
+      if (sizeBytes >= cutBytesWanted) return
+    }
   }
 
   #cutSlot(slot: number): Cut {

@@ -154,14 +154,9 @@ export class Gate {
   /** Before anything of a record is applied or held all of it must be sound. */
   #check(reader: RecordReader, bytes: Uint8Array): void {
     const { vectors } = this.#shard
-    const slots = new Set<number>()
+    if (reader.partCount > 1) checkTogether(reader)
     for (let i = 0; i < reader.partCount; i++) {
       const part = reader.parts[i] as RecordPart
-      if (part.origin !== (reader.parts[0] as RecordPart).origin)
-        throw new FormatError('a record of two origins')
-      // Each part is judged by the vector before the record.
-      if (slots.has(part.slot)) throw new FormatError(`two parts of a record in slot ${part.slot}`)
-      slots.add(part.slot)
       if (vectors.covers(part.slot, part.last)) continue
       if (vectors.covers(part.slot, part.first))
         throw new FormatError(`half of an operation in slot ${part.slot} has been applied`)
@@ -262,5 +257,16 @@ export class Gate {
       largest.held.clear()
       for (const slot of slots) largest.need(slot)
     }
+  }
+}
+
+/** Each part is judged by the vector before the record, so no two may speak of one slot. */
+function checkTogether(reader: RecordReader): void {
+  const slots = new Set<number>()
+  for (let i = 0; i < reader.partCount; i++) {
+    const { slot, origin } = reader.parts[i] as RecordPart
+    if (origin !== (reader.parts[0] as RecordPart).origin) throw new FormatError('a record of two origins')
+    if (slots.has(slot)) throw new FormatError(`two parts of a record in slot ${slot}`)
+    slots.add(slot)
   }
 }

@@ -33,7 +33,7 @@ import { HoldQueues } from './holdQueues.ts'
 import type { LocalShard, SyncChannel } from './localShard.ts'
 import { SlotSet } from './slotSet.ts'
 
-/** A slot whose state is larger can't be transferred. */
+/** A slot whose state is larger can't be transferred: the channel is closed. */
 export const slotStateBytesMax = 1 << 30
 /** The state of one slot is asked for at most so often. */
 export const needAgainMs = 1000
@@ -59,6 +59,8 @@ export interface IntakeOptions {
   ranges: readonly SlotRange[]
   /** Bit o: operations of origin o are wanted. */
   origins: number
+  /** Of one slot. */
+  slotStateBytesMax: number
 }
 
 interface Staging {
@@ -99,6 +101,7 @@ export class Intake implements HoldSource {
   #receivedBytes = 0
   #acknowledgedBytes = 0
   readonly #slots: SlotSet
+  readonly #slotStateBytesMax: number
   readonly #channel: SyncChannel
   readonly #shard: LocalShard
   readonly #gate: Gate
@@ -117,6 +120,7 @@ export class Intake implements HoldSource {
     this.sourceShard = options.sourceShard
     this.ranges = options.ranges
     this.#slots = new SlotSet(options.ranges)
+    this.#slotStateBytesMax = options.slotStateBytesMax
     this.#channel = channel
     this.#shard = shard
     this.#gate = gate
@@ -307,8 +311,8 @@ export class Intake implements HoldSource {
     // The message is gone when its last part comes.
     staging.parts.push(copyOf(bytes, start, end))
     staging.sizeBytes += end - start
-    if (staging.sizeBytes > slotStateBytesMax)
-      throw new FormatError(`state of slot ${slot} is larger than ${slotStateBytesMax} bytes`)
+    if (staging.sizeBytes > this.#slotStateBytesMax)
+      throw new FormatError(`state of slot ${slot} is larger than ${this.#slotStateBytesMax} bytes`)
     if (!last) return
     this.#staging = null
     this.#merge(staging)

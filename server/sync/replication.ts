@@ -31,7 +31,7 @@ import type { Clock, Logger, Timers } from '#runtime/ports.ts'
 import { Acknowledgements } from './acknowledgements.ts'
 import { Feed, type FeedOwner } from './feed.ts'
 import { causalDelivery, type DeliveryRule, Gate } from './gate.ts'
-import { Intake, type IntakeOwner } from './intake.ts'
+import { Intake, type IntakeOwner, slotStateBytesMax } from './intake.ts'
 import type { LocalShard, SyncChannel } from './localShard.ts'
 import { MemberWatch } from './memberWatch.ts'
 import { rangesCover } from './slotSet.ts'
@@ -77,6 +77,7 @@ export interface ReplicationPorts {
 /** What the simulation varies: sizes, and parts that it replaces by wrong ones to see that it notices. */
 export interface ReplicationVariations {
   slotStatePartBytes?: number
+  slotStateBytesMax?: number
   delivery?: DeliveryRule
   newIntake?: (...of: ConstructorParameters<typeof Intake>) => Intake
 }
@@ -87,6 +88,8 @@ export interface ChannelEnd {
   /** The other side, or the connection, is gone. */
   closed(): void
 }
+
+const newSoundIntake = (...of: ConstructorParameters<typeof Intake>) => new Intake(...of)
 
 const allOrigins = (1 << originsMax) - 1
 
@@ -180,8 +183,14 @@ export class Replication implements FeedOwner, IntakeOwner {
     ranges: readonly SlotRange[],
   ): ChannelEnd {
     const origin = originOfCluster(peer)
-    const options = { peer: origin, sourceShard, ranges, origins: this.#wantedOf(origin) }
-    const newIntake = this.#variations.newIntake ?? ((...of) => new Intake(...of))
+    const { newIntake = newSoundIntake, slotStateBytesMax: bytesMax = slotStateBytesMax } = this.#variations
+    const options = {
+      peer: origin,
+      sourceShard,
+      ranges,
+      origins: this.#wantedOf(origin),
+      slotStateBytesMax: bytesMax,
+    }
     const intake = newIntake(channel, options, this.#shard, this.gate, this)
     this.#intakes.add(intake)
     return {

@@ -9,9 +9,11 @@ import type { VersionVector } from '#protocol/sync/versionVector.ts'
 import { raiseTo } from '#protocol/sync/versionVector.ts'
 import { Strnum } from '#server/crdt/strnum.ts'
 import { leaseFile } from '#server/log/lease.ts'
+import { Log } from '#server/log/log.ts'
 import { Keyspace } from '#server/store/keyspace.ts'
 import { Intake } from '#server/sync/intake.ts'
 import type { LocalShard } from '#server/sync/localShard.ts'
+import { Replication } from '#server/sync/replication.ts'
 import type { RunOptions } from './simulation.ts'
 
 export interface Fault {
@@ -76,6 +78,29 @@ function dropLosers(): () => void {
   }
 }
 
+/** Acknowledgements count also while something of their sender is held [A7]. */
+function countHastily(): () => void {
+  const { heard } = Replication.prototype
+  Replication.prototype.heard = function (this: Replication, intake, heartbeat) {
+    heard.call(this, intake, heartbeat, heartbeat.ranges.length > 0)
+  }
+  return () => {
+    Replication.prototype.heard = heard
+  }
+}
+
+/** What is written counts as durable. */
+function trustThePageCache(): () => void {
+  const synced = Object.getOwnPropertyDescriptor(Log.prototype, 'synced') as PropertyDescriptor
+  Object.defineProperty(Log.prototype, 'synced', {
+    configurable: true,
+    get(this: Log) {
+      return this.written
+    },
+  })
+  return () => Object.defineProperty(Log.prototype, 'synced', synced)
+}
+
 export const faults: readonly Fault[] = [
   { name: 'loserNow', what: 'a write that loses is dropped on arrival', plant: dropLosers },
   {
@@ -119,5 +144,15 @@ export const faults: readonly Fault[] = [
     what: 'stamps are given again after a crash',
     // What is given again are stamps ahead of the wall clock whose operations were not durable.
     options: { beforeStart: (disk) => disk.lose(leaseFile), harms: ['step', 'power'] },
+  },
+  {
+    name: 'hastyAcknowledgements',
+    what: 'a heartbeat counts while an operation of its sender is held',
+    plant: countHastily,
+  },
+  {
+    name: 'shipUnsynced',
+    what: 'peers are sent what is not durable',
+    plant: trustThePageCache,
   },
 ]

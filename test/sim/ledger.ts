@@ -4,7 +4,7 @@
  * policy allows it to lose:
  *
  *     always      nothing, whatever happens to processes and power
- *     everysec    nothing when a process is killed; about the last second when the power is cut
+ *     everysec    nothing when a process is killed; about the last second of a process when the power is cut
  *     none        everything, with the process
  *
  * (and everything, when the disk itself is lost).
@@ -30,7 +30,7 @@ interface Entry {
   doneMs: number
 }
 
-/** What may be lost by a power cut with everysec: written, and not synced a second later, give or take a turn. */
+/** A process that has run for so long since, give or take a turn, has synced what was written with everysec. */
 const everysecLossMs = 1100
 /** With more that may or may not be there only bounds are checked. */
 const uncertainMax = 14
@@ -155,7 +155,11 @@ export class Ledger {
     if (loss.kind === 'disk') return true
     const { persistence } = this.#world.options
     if (persistence === 'none') return true
-    return persistence === 'everysec' && loss.kind === 'power' && loss.atMs - entry.doneMs < everysecLossMs
+    if (persistence === 'always' || loss.kind !== 'power') return false
+    // Nobody syncs what a killed process has written until there is another one.
+    return entry.shard.lives.every(
+      ({ fromMs, toMs }) => Math.min(toMs, loss.atMs) - Math.max(fromMs, entry.doneMs) < everysecLossMs,
+    )
   }
 }
 

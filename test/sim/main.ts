@@ -1,7 +1,9 @@
 /**
- * `node test/sim/main.ts [--seed N] [--runs N] [--minutes N] [--verbose]`: runs seeds from `--seed` on and prints those
- * that fail, with the end of what happened. Without a seed a random one is taken, and told.
+ * `node test/sim/main.ts [--seed N] [--runs N] [--minutes N] [--long] [--verbose]`: runs seeds from `--seed` on and prints
+ * those that fail, with the end of what happened. Without a seed a random one is taken, and told. `--long`: worlds in which
+ * more happens than in those of the test suite. `--verbose` with one run prints everything, log lines included.
  */
+import { execFileSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
 import { seedFromEnv } from '#test/seed.ts'
 import { runSeed } from './simulation.ts'
@@ -11,9 +13,21 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     runs: { type: 'string' },
     minutes: { type: 'string' },
+    long: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
   },
 })
+
+/** Of the safety phase. */
+const longMs = 10_000
+
+function commit(): string {
+  try {
+    return execFileSync('git', ['describe', '--always', '--dirty'], { encoding: 'utf8' }).trim()
+  } catch {
+    return 'unknown (no repository)'
+  }
+}
 
 const first = values.seed === undefined ? seedFromEnv() : Number(values.seed)
 const runs =
@@ -30,7 +44,10 @@ let done = 0
 let events = 0
 let operations = 0
 for (; done < runs && performance.now() < deadlineMs; done++) {
-  const result = runSeed(first + done, { verbose: values.verbose })
+  const result = runSeed(first + done, {
+    verbose: values.verbose,
+    ...(values.long ? { durationMs: longMs } : {}),
+  })
   events += result.events
   operations += result.operations
   if (values.verbose && runs === 1) console.log(result.trace)
@@ -41,6 +58,6 @@ for (; done < runs && performance.now() < deadlineMs; done++) {
 }
 const seconds = (performance.now() - startMs) / 1000
 console.log(
-  `seeds ${first}..${first + done - 1}: ${done} runs, ${failed} failed; ${operations} operations, ${events} events, ${seconds.toFixed(1)} s`,
+  `commit ${commit()}, seeds ${first}..${first + done - 1}: ${done} runs, ${failed} failed; ${operations} operations, ${events} events, ${seconds.toFixed(1)} s`,
 )
 process.exitCode = failed > 0 ? 1 : 0

@@ -106,6 +106,24 @@ test('many power cuts put the clock ahead by little, not by a lease each', () =>
   simulation.converge()
 })
 
+test('a killed process that had just begun another log file leaves none of them unsynced', () => {
+  const simulation = scripted({})
+  const shard = shardOf(simulation, 1)
+  shard.disk.syncMs = () => 60_000
+  for (let i = 0; i < 60; i++) simulation.ask(1, ['SADD', keyOf(low, 't'), `member ${i}`.padEnd(100, '.')])
+  stop(shard)
+  shard.disk.syncMs = () => 1
+  start(shard)
+  simulation.world.run(1500)
+  const { end, synced } = running(shard).log
+  expect(synced).toBe(end)
+  simulation.nemesis.cutPower(clusterOf(simulation, 1))
+  simulation.world.run(1500)
+  expect(running(shard).log.end).toBe(end)
+  expect(running(shard).db.set(keyOf(low, 't'))?.size).toBe(60)
+  simulation.converge()
+})
+
 test('what is acknowledged is durable, also when nothing is to be sent before the heartbeat', () => {
   const simulation = scripted({})
   const shard = shardOf(simulation, 2)

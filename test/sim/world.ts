@@ -59,6 +59,8 @@ export class SimShard {
   initialised = false
   process: SimProcess | null = null
   shard: Shard | null = null
+  /** From when to when each of its processes ran, the running one to Infinity. */
+  readonly lives: { fromMs: number; toMs: number }[] = []
 
   constructor(cluster: SimCluster, address: ShardAddress, disk: SimDisk) {
     this.cluster = cluster
@@ -154,8 +156,11 @@ export class SimCluster {
     of.process = process
     of.shard = shard
     of.initialised = true
+    const life = { fromMs: world.events.nowMs, toMs: Number.POSITIVE_INFINITY }
+    of.lives.push(life)
     process.afterRun = () => world.onShardRan(of, shard)
     process.onKill(() => {
+      life.toMs = world.events.nowMs
       world.watch?.onShardEnds(of, shard)
       shard.stop()
       of.process = null

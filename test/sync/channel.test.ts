@@ -13,6 +13,7 @@ import {
 import { beginRecord, endRecord, RecordKind } from '#protocol/sync/record.ts'
 import { emptyVector } from '#protocol/sync/versionVector.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
+import { scanBytesMax } from '#server/sync/feed.ts'
 import { Intake, needAgainMs } from '#server/sync/intake.ts'
 import { limits, type ToyLink, ToyNet, type ToyNode, timings } from './toyNet.ts'
 
@@ -185,6 +186,56 @@ describe('a channel', () => {
     expect(ends(reader)).toEqual(ends(source))
     expect(reader.shard.vectors.of(1)).toEqual(source.shard.vectors.of(1))
     expect(reader.replication.inTransfer(1)).toBe(false)
+  })
+
+  test('all states of a transfer wait for the log once, not each of them', () => {
+    for (let slot = 1; slot <= 50; slot++) {
+      for (let i = 0; i < 5; i++) source.shard.write({ slot, token: `${i}`.padStart(50, '.') })
+    }
+    expect(source.shard.log.floor(1, source.origin)).toBeGreaterThan(0)
+    const link = net.link(source, reader)
+    source.shard.log.heldAt = 0
+    link.deliver('feed')
+    source.replication.pump()
+    const position = source.shard.log.end
+    // More is written while it waits, and made durable only up to where the states were cut.
+    source.shard.write({ slot: 1, token: 'later' })
+    source.shard.log.heldAt = position
+    net.settle()
+    expect(reader.shard.merges).toBeGreaterThan(20)
+    expect(reader.shard.tokens(1)).toHaveLength(5)
+    source.shard.log.heldAt = undefined
+    net.settle()
+    expect(reader.shard.tokens(1)).toEqual(source.shard.tokens(1))
+    expect(intakeOf(reader)?.caughtUp).toBe(true)
+  })
+
+  test('a state that is too large closes the channel', () => {
+    const small = net.node(3, { members: [1, 3], variations: { slotStateBytesMax: 1000 } })
+    for (let i = 0; i < 100; i++) source.shard.write({ slot: 1, token: `${i}`.padStart(50, '.') })
+    net.link(source, small)
+    net.settle()
+    expect(small.reasons.at(-1)).toContain('state of slot 1 is larger than 1000 bytes')
+    expect(small.shard.merges).toBe(0)
+  })
+
+  test('a long log is looked through in several turns', () => {
+    const large = net.node(3, { members: [1, 2, 3], backlogBytesMax: 1 << 24 })
+    const third = net.node(4)
+    const token = 'x'.repeat(1 << 20)
+    // Nothing of it is wanted: it is of another cluster.
+    large.shard.write({ slot: 2, token: 'first' })
+    for (let i = 0; i < 6; i++) large.shard.logRecord(third.shard.write({ slot: 1, token }))
+    large.shard.write({ slot: 2, token: 'last' })
+    const link = net.link(large, reader)
+    link.deliver('feed')
+    large.replication.pump()
+    expect(feedOf(large)?.behindBytes).toBeGreaterThan(0)
+    expect(large.shard.log.end - (feedOf(large)?.behindBytes ?? 0)).toBeGreaterThanOrEqual(scanBytesMax)
+    net.world.advance(1)
+    expect(feedOf(large)?.behindBytes).toBe(0)
+    net.settle()
+    expect(reader.shard.applied).toEqual(['first', 'last'])
   })
 
   test('a transfer that breaks off leaves nothing behind', () => {

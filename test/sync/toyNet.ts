@@ -4,7 +4,12 @@ import type { SlotRange } from '#protocol/slots/slotMap.ts'
 import { type Message, readMessage } from '#protocol/sync/message.ts'
 import type { ClusterId } from '#protocol/sync/stamp.ts'
 import { copyOf } from '#runtime/bytes/bytes.ts'
-import { type ChannelEnd, Replication, type ReplicationOptions } from '#server/sync/replication.ts'
+import {
+  type ChannelEnd,
+  Replication,
+  type ReplicationOptions,
+  type ReplicationVariations,
+} from '#server/sync/replication.ts'
 import { MemoryWorld } from '#test/memoryWorld.ts'
 import { RecordingLogger } from '#test/silentLogger.ts'
 import { ToyShard } from './toyShard.ts'
@@ -14,18 +19,19 @@ const allSlots: SlotRange[] = [{ first: 0, last: 16383 }]
 export const timings = { heartbeatMs: 250, linkDownMs: 2000, holdMs: 200, futureHoldMs: 60_000 }
 export const limits = { linkInflightBytesMax: 1 << 20, holdQueueBytesMax: 1 << 20 }
 
+type ToyOptions = Partial<ReplicationOptions> & {
+  backlogBytesMax?: number
+  variations?: ReplicationVariations
+}
+
 export class ToyNode {
   readonly shard: ToyShard
   readonly replication: Replication
   readonly logger = new RecordingLogger()
   recovered = 0
 
-  constructor(
-    net: ToyNet,
-    clusterId: ClusterId,
-    options: Partial<ReplicationOptions> & { backlogBytesMax?: number },
-  ) {
-    this.shard = new ToyShard(clusterId, options.backlogBytesMax)
+  constructor(net: ToyNet, clusterId: ClusterId, { variations, backlogBytesMax, ...options }: ToyOptions) {
+    this.shard = new ToyShard(clusterId, backlogBytesMax)
     this.replication = new Replication(
       {
         clusterId,
@@ -46,6 +52,7 @@ export class ToyNode {
           this.recovered++
         },
       },
+      variations,
     )
   }
 
@@ -111,10 +118,7 @@ export class ToyNet {
   readonly links: ToyLink[] = []
   nextRun = 1
 
-  node(
-    clusterId: ClusterId,
-    options: Partial<ReplicationOptions> & { backlogBytesMax?: number } = {},
-  ): ToyNode {
+  node(clusterId: ClusterId, options: ToyOptions = {}): ToyNode {
     const node = new ToyNode(this, clusterId, options)
     this.nodes.push(node)
     return node
