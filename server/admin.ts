@@ -72,9 +72,6 @@ export class Admin {
         return this.#vectors()
       case 'configure':
         return this.#configure(question['limits'])
-      case 'forceRecovered':
-        this.#parts.replication.forceRecovered()
-        return {}
       default:
         return { error: `unknown question ${String(question['what']).slice(0, 64)}` }
     }

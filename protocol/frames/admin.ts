@@ -12,8 +12,6 @@ export type AdminQuestion =
   | { what: 'vectors' }
   /** Changes limits until the next start. */
   | { what: 'configure'; limits: Readonly<Partial<ShardLimitValues>> }
-  /** Gives up data that was lost and has not come back: writes are taken again. */
-  | { what: 'forceRecovered' }
 
 export interface ShardLimitValues {
   watchedKeysMax: number
@@ -148,5 +146,4 @@ export type AdminAnswer<Question extends AdminQuestion['what']> = {
   digest: ShardDigest
   vectors: ShardVectors
   configure: Readonly<Record<string, never>>
-  forceRecovered: Readonly<Record<string, never>>
 }[Question]

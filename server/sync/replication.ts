@@ -244,13 +244,6 @@ export class Replication implements FeedOwner, IntakeOwner {
     return false
   }
 
-  /** An operator gives up what no member has sent yet. */
-  forceRecovered(): void {
-    if (!this.#stale) return
-    this.#ports.logger.warn({}, 'lost data is given up on the operator’s word')
-    this.#endStale()
-  }
-
   applied(ranges: readonly SlotRange[]): AppliedRange[] {
     return this.acknowledgements.applied(ranges, this.#shard.lastStamp)
   }
@@ -340,10 +333,6 @@ export class Replication implements FeedOwner, IntakeOwner {
         return
     }
     this.#ports.logger.info({}, 'lost data has come back from all members')
-    this.#endStale()
-  }
-
-  #endStale(): void {
     this.#stale = false
     this.#staleRuns.clear()
     this.#ports.onRecovered()

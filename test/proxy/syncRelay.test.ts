@@ -264,7 +264,7 @@ describe('a hostile peer', () => {
   it.each<[string, Uint8Array]>([
     ['a request', frame(FrameKind.request, 1, '*1\r\n$4\r\nPING\r\n')],
     ['a transaction', frame(FrameKind.transaction, 1, '\0\0\0\0')],
-    ['an admin question', jsonFrame(FrameKind.admin, 1, { what: 'forceRecovered' })],
+    ['an admin question', jsonFrame(FrameKind.admin, 1, { what: 'info' })],
     ['an unknown kind', frame(99, 1, '')],
     ['a channelOpen that is no JSON', frame(FrameKind.channelOpen, 1, '{')],
     [

@@ -258,14 +258,6 @@ describe('a shard that lost its data', () => {
     expect(c.shard.applied).toEqual([])
   })
 
-  test('an operator may give up what nobody has sent', () => {
-    const reborn = lose(a)
-    reborn.replication.forceRecovered()
-    expect([reborn.replication.stale, reborn.recovered]).toEqual([false, 1])
-    reborn.replication.forceRecovered()
-    expect(reborn.recovered).toBe(1)
-  })
-
   test('has nobody to ask when there are no other members', () => {
     const lonely = net.node(5, { members: [5], stale: true })
     expect([lonely.replication.stale, lonely.recovered]).toEqual([false, 1])
