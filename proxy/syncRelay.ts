@@ -8,13 +8,8 @@
  */
 
 import type { DatabaseConfig } from '#config/process.ts'
-import {
-  type Frame,
-  FrameKind,
-  FrameReader,
-  frameHeaderBytes,
-  writeFrameHeader,
-} from '#protocol/frames/frame.ts'
+import { pongFrame } from '#protocol/frames/clockProbe.ts'
+import { type Frame, FrameKind, FrameReader } from '#protocol/frames/frame.ts'
 import {
   channelClosedFrame,
   type Hello,
@@ -25,8 +20,6 @@ import {
   readReason,
 } from '#protocol/frames/hello.ts'
 import { syncVersion } from '#protocol/sync/message.ts'
-import { ByteReader } from '#runtime/bytes/byteReader.ts'
-import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import type { Clock, Connection, ConnectionHandler, Logger, Timers } from '#runtime/ports.ts'
 import { FrameOutput, noPrefix } from './frameOutput.ts'
 import type { ShardLinks } from './routing/shardLinks.ts'
@@ -52,8 +45,6 @@ export interface RelayHost {
   readonly peerOutgoingBytesMax: number
   onRelayClosed(relay: SyncRelay): void
 }
-
-const pongBytes = 24
 
 export class SyncRelay implements ConnectionHandler, RoomWaiter {
   /** Of the peer; 0 until it has said hello. */
@@ -231,18 +222,12 @@ export class SyncRelay implements ConnectionHandler, RoomWaiter {
 
   #answerPing(frame: Frame): void {
     const { clock } = this.#host
-    const receivedMs = clock.wallMs()
-    if (frame.payloadEnd - frame.payloadStart !== 8) {
+    const pong = pongFrame(frame, clock.wallMs(), clock.wallMs())
+    if (pong === null) {
       this.close('a ping without its time')
       return
     }
-    const sentMs = new ByteReader(frame.bytes, frame.payloadStart, frame.payloadEnd).f64()
-    const pong = new ByteWriter(frameHeaderBytes + pongBytes)
-    pong.length = writeFrameHeader(pong.bytes, 0, FrameKind.pong, frame.tag, 0, 0, pongBytes)
-    pong.f64(sentMs)
-    pong.f64(receivedMs)
-    pong.f64(clock.wallMs())
-    this.#output.addFrame(pong.view())
+    this.#output.addFrame(pong)
     // The answer's delay would count as clock offset.
     this.#output.flush()
   }
