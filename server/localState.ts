@@ -3,6 +3,7 @@
  * the shard as its sync channels see it.
  */
 
+import { slotOf } from '#protocol/slots/crc16.ts'
 import {
   beginRecord,
   endRecord,
@@ -13,6 +14,7 @@ import {
 } from '#protocol/sync/record.ts'
 import { originsMax, type Stamp, type StampClock } from '#protocol/sync/stamp.ts'
 import { emptyVector, type SlotVectors, type VersionVector } from '#protocol/sync/versionVector.ts'
+import { FormatError } from '#runtime/bytes/byteReader.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { checkEffects } from '#server/crdt/effect.ts'
 import type { Log } from '#server/log/log.ts'
@@ -56,7 +58,10 @@ export class LocalState implements LocalShard {
   }
 
   check(part: RecordPart, bytes: Uint8Array): void {
-    checkEffects(bytes, part.effectsStart, part.effectsEnd, part.first, part.last)
+    const { slot, effectsStart, effectsEnd, first, last } = part
+    checkEffects(bytes, effectsStart, effectsEnd, first, last, (keyBytes, start, end) => {
+      if (slotOf(keyBytes, start, end) !== slot) throw new FormatError(`a key of another slot than ${slot}`)
+    })
   }
 
   apply(record: RecordReader, bytes: Uint8Array, start: number, end: number): void {

@@ -96,6 +96,8 @@ export interface ShardVariations {
 
 export const tickMs = 50
 const housekeepingMs = 1000
+/** Of each tick. */
+const compactSliceMs = 1
 /** So many reply bytes, or bytes for the log, don't wait for the turn's end. */
 const earlyReplyBytes = 32 * 1024
 const earlyLogBytes = 4 * 1024 * 1024
@@ -138,7 +140,11 @@ export class Shard implements LinkHost {
     this.#members = database.members
     this.runId = newRunId(random)
     const origin = originOfCluster(database.clusterId)
-    const keyspace = { origin, ranges: ranges.map(({ first, last }) => ({ first, last })) }
+    const keyspace = {
+      origin,
+      ranges: ranges.map(({ first, last }) => ({ first, last })),
+      hashSeed: random.below(2 ** 32),
+    }
     this.#db = variations.newKeyspace?.(keyspace) ?? new Keyspace(keyspace)
     this.#stampClock = new StampClock(origin)
     this.#log = this.#newLog()
@@ -406,12 +412,20 @@ export class Shard implements LinkHost {
     this.#execution.beginStep()
     this.#renewLease(this.#ports.clock.wallMs())
     if (this.#gates.refusal === null) this.#expiry.run()
+    this.#compact()
     if (nowMs >= this.#housekeepingDueMs) {
       this.#housekeepingDueMs = nowMs + housekeepingMs
       this.#keepHouse()
     }
     this.replication.tick()
     this.#needTurnEnd()
+  }
+
+  /** Gives memory that deletes have left behind back to the system, a little at a time. */
+  #compact(): void {
+    const { clock } = this.#ports
+    const endMs = clock.monotonicMs() + compactSliceMs
+    while (this.#db.compact() && clock.monotonicMs() < endMs);
   }
 
   #keepHouse(): void {

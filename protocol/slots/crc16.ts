@@ -9,18 +9,19 @@ const slotMask = slotCount - 1
 const openBrace = 0x7b
 const closeBrace = 0x7d
 
-const table = new Uint16Array(256)
+/** For who computes another sum in the same pass (`server/store`). */
+export const crc16Table = new Uint16Array(256)
 for (let byte = 0; byte < 256; byte++) {
   let crc = byte << 8
   for (let bit = 0; bit < 8; bit++) crc = crc & 0x8000 ? (crc << 1) ^ 0x1021 : crc << 1
-  table[byte] = crc
+  crc16Table[byte] = crc
 }
 
 /** CRC16/XMODEM of the bytes [start, end). */
 export function crc16(bytes: Uint8Array, start: number, end: number): number {
   let crc = 0
   for (let at = start; at < end; at++) {
-    crc = ((crc << 8) & 0xffff) ^ (table[(crc >>> 8) ^ (bytes[at] as number)] as number)
+    crc = ((crc << 8) & 0xffff) ^ (crc16Table[(crc >>> 8) ^ (bytes[at] as number)] as number)
   }
   return crc
 }
@@ -32,7 +33,7 @@ export function slotOf(bytes: Uint8Array, start: number, end: number): number {
   for (let at = start; at < end; at++) {
     const byte = bytes[at] as number
     if (byte === openBrace) return slotOfTagged(bytes, start, end, at)
-    crc = ((crc << 8) & 0xffff) ^ (table[(crc >>> 8) ^ byte] as number)
+    crc = ((crc << 8) & 0xffff) ^ (crc16Table[(crc >>> 8) ^ byte] as number)
   }
   return crc & slotMask
 }
@@ -50,7 +51,7 @@ export function slotOfKey(key: string): number {
   for (let at = 0; at < key.length; at++) {
     const code = key.charCodeAt(at)
     if (code === openBrace) return slotOfTaggedKey(key, at)
-    crc = ((crc << 8) & 0xffff) ^ (table[(crc >>> 8) ^ code] as number)
+    crc = ((crc << 8) & 0xffff) ^ (crc16Table[(crc >>> 8) ^ code] as number)
   }
   return crc & slotMask
 }
@@ -60,7 +61,7 @@ function slotOfTaggedKey(key: string, open: number): number {
   const tagged = close > open + 1
   let crc = 0
   for (let at = tagged ? open + 1 : 0, end = tagged ? close : key.length; at < end; at++) {
-    crc = ((crc << 8) & 0xffff) ^ (table[(crc >>> 8) ^ key.charCodeAt(at)] as number)
+    crc = ((crc << 8) & 0xffff) ^ (crc16Table[(crc >>> 8) ^ key.charCodeAt(at)] as number)
   }
   return crc & slotMask
 }

@@ -93,6 +93,15 @@ export class ByteReader {
     return text
   }
 
+  /** Passes over a text; returns where its characters begin. They end where the reader is then. */
+  skipText(): number {
+    const length = this.varint()
+    this.#need(length)
+    const start = this.at
+    this.at += length
+    return start
+  }
+
   /** A view, not a copy. */
   raw(length: number): Uint8Array {
     this.#need(length)

@@ -9,6 +9,10 @@ export interface Arguments {
   readonly count: number
   text(i: number): string
   bytesLength(i: number): number
+  /** Argument i is [start(i), end(i)) of it. */
+  readonly bytes: Uint8Array
+  start(i: number): number
+  end(i: number): number
   /** A 64-bit integer, a bigint only beyond 2^53; `ReplyError(refusal)` when it is none. */
   integer(i: number, refusal?: string): number | bigint
   /** Whether the argument is the word, in whatever case; `word` in upper case. */
@@ -30,6 +34,18 @@ export class CommandArguments implements Arguments {
 
   text(i: number): string {
     return this.#scanner.text(i)
+  }
+
+  get bytes(): Uint8Array {
+    return this.#scanner.bytes
+  }
+
+  start(i: number): number {
+    return this.#scanner.start(i)
+  }
+
+  end(i: number): number {
+    return this.#scanner.endOf(i)
   }
 
   bytesLength(i: number): number {

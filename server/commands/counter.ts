@@ -27,6 +27,13 @@ export const DECRBY: Handler = (context) => {
 const int64Min = -(2n ** 63n)
 
 function increase({ args, db, write, reply }: CommandContext, difference: number | bigint): void {
+  if (typeof difference === 'number') {
+    const shown = write.addInPlace(args.bytes, args.start(1), args.end(1), difference)
+    if (!Number.isNaN(shown)) {
+      reply.integer(shown)
+      return
+    }
+  }
   const key = args.text(1)
   const amount = amountFromInteger(difference)
   const sum = integerSum(db.string(key), amount, errors.notInteger)

@@ -18,15 +18,15 @@ const clear = { kind: 'clear' } as const
 const keep = { kind: 'keep' } as const
 
 const GET: Handler = ({ args, db, reply }) => {
-  const value = db.string(args.text(1))
-  if (value === undefined) reply.null()
-  else reply.bulk(value)
+  db.replyWithString(args.bytes, args.start(1), args.end(1), reply)
 }
+
+const never = Number.POSITIVE_INFINITY
 
 const SET: Handler = (context) => {
   const { args, write, reply } = context
   if (args.count > 3) return setWithOptions(context)
-  write.setString(args.text(1), args.text(2), clear)
+  write.setBytes(args.bytes, args.start(1), args.end(1), args.start(2), args.end(2), never)
   reply.ok()
 }
 

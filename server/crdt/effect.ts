@@ -15,6 +15,7 @@
 
 import { type Stamp, stampStep } from '#protocol/sync/stamp.ts'
 import { ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
+import { latin1 } from '#runtime/bytes/bytes.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { type Amount, readAmount, writeAmount } from './amount.ts'
 import { type CounterReset, noResets } from './counter.ts'
@@ -36,6 +37,19 @@ export interface FlushedKey {
 
 /** Who takes effects: the writer of bytes, the keyspace, a check that keeps nothing. */
 export interface EffectSink {
+  /**
+   * `setText` of a text without resets whose TTL isn't kept, key and text being ranges of `bytes`. False: the sink wants it
+   * by `setText`. Nearly all effects are of this form.
+   */
+  setOnlyBytes(
+    stamp: Stamp,
+    bytes: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    textStart: number,
+    textEnd: number,
+    expireAtMs: number,
+  ): boolean
   /** `expireAtMs`: a time, Infinity for none, or `keepTtl`. */
   setText(stamp: Stamp, key: string, text: string, expireAtMs: number, resets: readonly CounterReset[]): void
   increment(stamp: Stamp, key: string, fresh: boolean, from: Stamp, sum: Amount): void
@@ -102,6 +116,51 @@ export class EffectWriter implements EffectSink {
     writer.u8(kind)
     writer.text(key)
     return writer
+  }
+
+  #beginBytes(stamp: Stamp, kind: number, bytes: Uint8Array, keyStart: number, keyEnd: number): ByteWriter {
+    const writer = this.#writer
+    writer.varint(this.#last === 0 ? 0 : (stamp - this.#last) / stampStep)
+    this.#last = stamp
+    writer.u8(kind)
+    writer.varint(keyEnd - keyStart)
+    writer.raw(bytes, keyStart, keyEnd)
+    return writer
+  }
+
+  setOnlyBytes(
+    stamp: Stamp,
+    bytes: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    textStart: number,
+    textEnd: number,
+    expireAtMs: number,
+  ): boolean {
+    const timed = expireAtMs !== Number.POSITIVE_INFINITY
+    const writer = this.#beginBytes(
+      stamp,
+      timed ? Code.setTextExpiring : Code.setText,
+      bytes,
+      keyStart,
+      keyEnd,
+    )
+    writer.varint(textEnd - textStart)
+    writer.raw(bytes, textStart, textEnd)
+    if (timed) writer.varint(expireAtMs)
+    return true
+  }
+
+  /** `increment` of a key that isn't fresh, which is a range of `bytes`. */
+  incrementBytes(
+    stamp: Stamp,
+    bytes: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    from: Stamp,
+    sum: number,
+  ): void {
+    writeIncrement(this.#beginBytes(stamp, Code.increment, bytes, keyStart, keyEnd), stamp, from, sum)
   }
 
   setText(
@@ -209,6 +268,11 @@ function writeCounters(writer: ByteWriter, counters: RemovedCounters): void {
   writeFieldResets(writer, counters.fields)
 }
 
+/** Shown the range of each key; may throw. */
+export type KeyCheck = (bytes: Uint8Array, start: number, end: number) => void
+
+const anyKey: KeyCheck = () => {}
+
 /** Hands the effects [start, end), whose stamps run from `first` to `last`, to `sink`. Throws `FormatError`. */
 export function readEffects(
   bytes: Uint8Array,
@@ -217,6 +281,7 @@ export function readEffects(
   first: Stamp,
   last: Stamp,
   sink: EffectSink,
+  checkKey: KeyCheck = anyKey,
 ): void {
   const reader = new ByteReader(bytes, start, end)
   let stamp = first
@@ -227,15 +292,22 @@ export function readEffects(
     atFirst = false
     stamp += delta * stampStep
     if (stamp > last) throw new FormatError(`effect with a stamp above ${last}`)
-    readEffect(reader, stamp, sink)
+    readEffect(reader, stamp, sink, checkKey)
   }
   if (atFirst || stamp !== last) throw new FormatError('the last effect has the last stamp')
 }
 
 /** The code and its flags are looked at in one place, so that an unknown combination is refused. */
-function readEffect(reader: ByteReader, stamp: Stamp, sink: EffectSink): void {
+function readEffect(reader: ByteReader, stamp: Stamp, sink: EffectSink, checkKey: KeyCheck): void {
   const kind = reader.u8()
-  const key = reader.text()
+  const keyStart = reader.skipText()
+  const keyEnd = reader.at
+  if (kind !== Code.flush) checkKey(reader.bytes, keyStart, keyEnd)
+  if (kind === Code.setText || kind === Code.setTextExpiring) {
+    readPlainText(reader, stamp, kind, keyStart, keyEnd, sink)
+    return
+  }
+  const key = latin1(reader.bytes, keyStart, keyEnd)
   const fresh = (kind & freshBit) !== 0
   const resets = (kind & resetsBit) !== 0
   switch (kind & codeMask) {
@@ -288,7 +360,7 @@ function readEffect(reader: ByteReader, stamp: Stamp, sink: EffectSink): void {
       return
     case Code.flush:
       requireNo(fresh || resets || key !== '', kind)
-      sink.flush(stamp, readFlushedKeys(reader))
+      sink.flush(stamp, readFlushedKeys(reader, checkKey))
       return
     default:
       throw new FormatError(`effect kind ${kind}`)
@@ -297,6 +369,23 @@ function readEffect(reader: ByteReader, stamp: Stamp, sink: EffectSink): void {
 
 function requireNo(present: boolean, kind: number): void {
   if (present) throw new FormatError(`effect kind ${kind}`)
+}
+
+function readPlainText(
+  reader: ByteReader,
+  stamp: Stamp,
+  code: number,
+  keyStart: number,
+  keyEnd: number,
+  sink: EffectSink,
+): void {
+  const textStart = reader.skipText()
+  const textEnd = reader.at
+  const { bytes } = reader
+  const expireAtMs = code === Code.setText ? Number.POSITIVE_INFINITY : reader.varint()
+  if (sink.setOnlyBytes(stamp, bytes, keyStart, keyEnd, textStart, textEnd, expireAtMs)) return
+  const key = latin1(bytes, keyStart, keyEnd)
+  sink.setText(stamp, key, latin1(bytes, textStart, textEnd), expireAtMs, noResets)
 }
 
 function readSetText(
@@ -346,10 +435,12 @@ function readCounters(reader: ByteReader): RemovedCounters {
   return { string, fields: readFieldResets(reader) }
 }
 
-function readFlushedKeys(reader: ByteReader): FlushedKey[] {
+function readFlushedKeys(reader: ByteReader, checkKey: KeyCheck): FlushedKey[] {
   const keys: FlushedKey[] = []
   for (let count = reader.varint(); count > 0; count--) {
-    const key = reader.text()
+    const start = reader.skipText()
+    checkKey(reader.bytes, start, reader.at)
+    const key = latin1(reader.bytes, start, reader.at)
     keys.push({ key, counters: readCounters(reader) })
   }
   return keys
@@ -358,6 +449,7 @@ function readFlushedKeys(reader: ByteReader): FlushedKey[] {
 const nothing = (): void => {}
 
 const check: EffectSink = {
+  setOnlyBytes: () => true,
   setText: nothing,
   increment: nothing,
   setField: nothing,
@@ -371,6 +463,13 @@ const check: EffectSink = {
 }
 
 /** Throws `FormatError` when the effects can't be applied. To be called before a foreign record is: applying is not undone. */
-export function checkEffects(bytes: Uint8Array, start: number, end: number, first: Stamp, last: Stamp): void {
-  readEffects(bytes, start, end, first, last, check)
+export function checkEffects(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  first: Stamp,
+  last: Stamp,
+  checkKey?: KeyCheck,
+): void {
+  readEffects(bytes, start, end, first, last, check, checkKey)
 }

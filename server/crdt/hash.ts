@@ -29,11 +29,21 @@ const drawsMax = 64
 
 type Field = Stamped<Strnum>
 
+/** Heap of an empty hash, of a field without its characters, and of a field's full state. */
+const hashBytes = 400
+const fieldBytes = 130
+const strnumBytes = 300
+
+const bytesOf = (content: string | Strnum): number =>
+  typeof content === 'string' ? content.length : strnumBytes
+
 export class HashState {
   /** Fields with a live value. */
   size = 0
   /** Fields that hold baselines of reset counters. */
   residueFields: Set<string> | undefined = undefined
+  /** Characters of names and values, and an estimate of what full states take. */
+  #contentBytes = 0
   /** Fields that have counter entries, live or not. */
   #counterFields: Set<string> | undefined = undefined
   readonly #fields: Dictionary<Field> = new Dictionary()
@@ -45,6 +55,11 @@ export class HashState {
   /** Neither value nor residue. */
   get nothing(): boolean {
     return this.#fields.size === 0
+  }
+
+  /** On the heap, as measured. */
+  get usedBytes(): number {
+    return hashBytes + this.#fields.size * fieldBytes + this.#contentBytes
   }
 
   // ---- what shows
@@ -133,10 +148,12 @@ export class HashState {
     const field = this.#fields.get(name)
     if (field === undefined) {
       this.#fields.set(name, new Stamped<Strnum>(text, stamp))
+      this.#contentBytes += name.length + text.length
       this.size++
       return
     }
     if (typeof field.content === 'string' && field.coveredBy(context)) {
+      this.#contentBytes += text.length - field.content.length
       field.content = text
       field.stamp = stamp
       return
@@ -151,7 +168,7 @@ export class HashState {
     let field = this.#fields.get(name)
     if (field === undefined) {
       field = new Stamped<Strnum>(new Strnum(), 0)
-      this.#fields.set(name, field)
+      this.#insert(name, field)
     }
     const wasLive = isLive(field)
     const state = fullState(field)
@@ -164,7 +181,7 @@ export class HashState {
     if (field === undefined) return
     if (typeof field.content === 'string') {
       if (!field.coveredBy(context)) return
-      this.#fields.delete(name)
+      this.#drop(name, field)
       this.size--
       return
     }
@@ -180,6 +197,7 @@ export class HashState {
   removeAll(context: VersionVector, stamp: Stamp, resets: readonly FieldReset[], coversAll: boolean): void {
     if (coversAll && this.#counterFields === undefined) {
       this.#fields.clear()
+      this.#contentBytes = 0
       this.size = 0
       return
     }
@@ -192,8 +210,28 @@ export class HashState {
   #settle(name: string, field: Field, state: Strnum, wasLive: boolean): void {
     this.size += (state.live ? 1 : 0) - (wasLive ? 1 : 0)
     this.#note(name, state)
-    if (state.nothing) this.#fields.delete(name)
-    else setContent(field, state)
+    if (state.nothing) this.#drop(name, field)
+    else this.#setContent(field, state)
+  }
+
+  #insert(name: string, field: Field): void {
+    this.#fields.set(name, field)
+    this.#contentBytes += name.length + bytesOf(field.content)
+  }
+
+  #drop(name: string, field: Field): void {
+    this.#fields.delete(name)
+    this.#contentBytes -= name.length + bytesOf(field.content)
+  }
+
+  #setContent(field: Field, state: Strnum): void {
+    this.#contentBytes -= bytesOf(field.content)
+    const only = state.siblings[0]
+    if (state.siblings.length === 1 && state.entries.length === 0 && only !== undefined) {
+      field.content = only.text
+      field.stamp = only.stamp
+    } else field.content = state
+    this.#contentBytes += bytesOf(field.content)
   }
 
   // ---- merge, residues
@@ -217,7 +255,7 @@ export class HashState {
     if (typeof field.content === 'string') {
       if (theirs === undefined) {
         if (!field.coveredBy(label)) return
-        this.#fields.delete(name)
+        this.#drop(name, field)
         this.size--
         return
       }
@@ -234,7 +272,7 @@ export class HashState {
     state.merge(own, fullState(theirs), label)
     if (state.nothing) return
     const field = new Stamped<Strnum>(state, 0)
-    this.#fields.set(name, field)
+    this.#insert(name, field)
     this.#settle(name, field, state, false)
   }
 
@@ -245,8 +283,8 @@ export class HashState {
       if (field === undefined || typeof field.content === 'string') continue
       const state = field.content
       state.forget(mayForget)
-      if (state.nothing) this.#fields.delete(name)
-      else setContent(field, state)
+      if (state.nothing) this.#drop(name, field)
+      else this.#setContent(field, state)
       this.#note(name, state)
     }
     return this.residueFields !== undefined
@@ -274,7 +312,7 @@ export class HashState {
       const name = reader.text()
       const field = readStamped(reader, readStrnum)
       if (hash.#fields.has(name)) throw new FormatError('a field twice')
-      hash.#fields.set(name, field)
+      hash.#insert(name, field)
       hash.#settle(name, field, fullState(field), false)
     }
     return hash
@@ -303,12 +341,4 @@ function fullState(field: Field): Strnum {
   const state = new Strnum()
   state.siblings = [new Sibling(field.stamp, field.content, true)]
   return state
-}
-
-function setContent(field: Field, state: Strnum): void {
-  const only = state.siblings[0]
-  if (state.siblings.length === 1 && state.entries.length === 0 && only !== undefined) {
-    field.content = only.text
-    field.stamp = only.stamp
-  } else field.content = state
 }

@@ -50,6 +50,9 @@ export const noRemovedCounters: RemovedCounters = { string: noResets, fields: []
 /** In place of a time: the write leaves the TTL as it is. */
 export const keepTtl = -1
 
+const stateBytes = 80
+const ttlWriteBytes = 60
+
 export class KeyState {
   string: Strnum | undefined = undefined
   hash: HashState | undefined = undefined
@@ -86,6 +89,17 @@ export class KeyState {
           ttlWrite.stamp === sibling.stamp &&
           ttlWrite.expireAtMs !== Number.POSITIVE_INFINITY
     return ofOneWrite ? sibling : undefined
+  }
+
+  /** On the heap, about. */
+  get usedBytes(): number {
+    return (
+      stateBytes +
+      (this.string?.usedBytes ?? 0) +
+      (this.hash?.usedBytes ?? 0) +
+      (this.set?.usedBytes ?? 0) +
+      this.ttl.length * ttlWriteBytes
+    )
   }
 
   // ---- what shows

@@ -15,8 +15,19 @@ import { Dictionary } from './dictionary.ts'
 /** Several: ascending. */
 type Dots = Stamp | readonly Stamp[]
 
+/** Heap of an empty set, and of a member without its characters. */
+const setBytes = 300
+const memberBytes = 80
+
 export class SetState {
   readonly #members: Dictionary<Dots> = new Dictionary()
+  /** Characters of the members. */
+  #textBytes = 0
+
+  /** On the heap, as measured. */
+  get usedBytes(): number {
+    return setBytes + this.#members.size * memberBytes + this.#textBytes
+  }
 
   get size(): number {
     return this.#members.size
@@ -49,6 +60,7 @@ export class SetState {
 
   add(context: VersionVector, stamp: Stamp, member: string): void {
     const dots = this.#members.get(member)
+    if (dots === undefined) this.#textBytes += member.length
     const left = dots === undefined ? undefined : uncovered(dots, context)
     this.#members.set(member, left === undefined ? stamp : withDot(left, stamp))
   }
@@ -57,7 +69,7 @@ export class SetState {
     const dots = this.#members.get(member)
     if (dots === undefined) return
     const left = uncovered(dots, context)
-    if (left === undefined) this.#members.delete(member)
+    if (left === undefined) this.#delete(member)
     else if (left !== dots) this.#members.set(member, left)
   }
 
@@ -65,6 +77,7 @@ export class SetState {
   removeAll(context: VersionVector, coversAll: boolean): void {
     if (coversAll) {
       this.#members.clear()
+      this.#textBytes = 0
       return
     }
     this.#members.forEach((_, member) => {
@@ -77,14 +90,20 @@ export class SetState {
       const theirs = other.#members.get(member)
       if (dots === theirs) return
       const merged = mergeDots(dots, own, theirs, label)
-      if (merged === undefined) this.#members.delete(member)
+      if (merged === undefined) this.#delete(member)
       else this.#members.set(member, merged)
     })
     for (const [member, theirs] of other.#members.entries()) {
       if (this.#members.has(member)) continue
       const merged = mergeDots(undefined, own, theirs, label)
-      if (merged !== undefined) this.#members.set(member, merged)
+      if (merged === undefined) continue
+      this.#members.set(member, merged)
+      this.#textBytes += member.length
     }
+  }
+
+  #delete(member: string): void {
+    if (this.#members.delete(member)) this.#textBytes -= member.length
   }
 
   encode(writer: ByteWriter): void {
@@ -106,6 +125,7 @@ export class SetState {
       const sorted = dots.every((dot, at) => at === 0 || dot > (dots[at - 1] as Stamp))
       if (dots.length === 0 || dots.length > originsMax || !sorted) throw new FormatError('dots of a member')
       if (set.#members.has(member)) throw new FormatError('a member twice')
+      set.#textBytes += member.length
       set.#members.set(member, dots.length === 1 ? (dots[0] as Stamp) : dots)
     }
     return set

@@ -28,9 +28,21 @@ import {
   withSibling,
 } from './register.ts'
 
+const strnumBytes = 80
+/** Without its characters. */
+const siblingBytes = 80
+const entryBytes = 150
+
 export class Strnum {
   siblings: Siblings = noSiblings
   entries: CounterEntries = noEntries
+
+  /** On the heap, about. */
+  get usedBytes(): number {
+    let texts = 0
+    for (const { text } of this.siblings) texts += siblingBytes + text.length
+    return strnumBytes + texts + this.entries.length * entryBytes
+  }
 
   get live(): boolean {
     return this.siblings.length > 0 || isCounting(this.entries)

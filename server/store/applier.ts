@@ -15,7 +15,7 @@ import {
   noRemovedCounters,
   type RemovedCounters,
 } from '#server/crdt/keyState.ts'
-import { contentOf, isLive, Key, type SlotTables, stateOf } from './slotTables.ts'
+import type { SlotTables } from './slotTables.ts'
 
 export class Applier implements EffectSink {
   readonly #tables: SlotTables
@@ -24,7 +24,6 @@ export class Applier implements EffectSink {
   /** Own entry: all of the origin's stamps below the running effect's. */
   #context: VersionVector = emptyVector()
   /** Of the key that is being changed. */
-  #key: Key = new Key('', 0, 0)
   #wasLive = false
   #wasTimed = false
 
@@ -46,24 +45,47 @@ export class Applier implements EffectSink {
 
   /** SET of a key that is absent or one covered write: nearly every write. False: it is neither. */
   setOnlyText(stamp: Stamp, name: string, text: string, expireAtMs: number): boolean {
-    const tables = this.#tables
-    const key = tables.find(this.#slot, name)
-    if (key === undefined) {
-      tables.insert(this.#slot, name, new Key(contentOf(text, expireAtMs), stamp, tables.nowSeconds))
-      tables.size++
-    } else {
-      if (key.content instanceof KeyState || !key.coveredBy(this.#cover(stamp))) return false
-      if (typeof key.content !== 'string') tables.expiring--
-      key.content = contentOf(text, expireAtMs)
-      key.stamp = stamp
-      key.accessedSeconds = tables.nowSeconds
-    }
-    if (expireAtMs !== Number.POSITIVE_INFINITY) {
-      tables.expiring++
-      tables.schedule.add(name, tables.expiryDueMs(this.#origin, expireAtMs))
-    }
-    if (tables.onTouched !== undefined) tables.onTouched(name)
+    this.#tables.aim(name)
+    if (!this.#mayReplace(stamp)) return false
+    this.#tables.putText(stamp, text, expireAtMs)
+    this.#noteReplaced(expireAtMs)
     return true
+  }
+
+  /** The same; name and text are ranges of `bytes`. */
+  setOnlyBytes(
+    stamp: Stamp,
+    bytes: Uint8Array,
+    nameStart: number,
+    nameEnd: number,
+    textStart: number,
+    textEnd: number,
+    expireAtMs: number,
+  ): boolean {
+    this.#tables.aimAt(bytes, nameStart, nameEnd)
+    if (!this.#mayReplace(stamp)) return false
+    this.#tables.putBytes(stamp, bytes, textStart, textEnd, expireAtMs)
+    this.#noteReplaced(expireAtMs)
+    return true
+  }
+
+  /** Whether what is there goes with a plain SET, and if so takes it off the counts. */
+  #mayReplace(stamp: Stamp): boolean {
+    const tables = this.#tables
+    const ref = tables.find()
+    if (ref === 0) {
+      tables.size++
+      return true
+    }
+    if (!tables.isText(ref) || !tables.coveredBy(ref, this.#cover(stamp))) return false
+    if (!tables.isPlainText(ref)) tables.expiring--
+    return true
+  }
+
+  #noteReplaced(expireAtMs: number): void {
+    const tables = this.#tables
+    if (expireAtMs !== Number.POSITIVE_INFINITY) tables.noteTimed(this.#origin, expireAtMs)
+    if (tables.onTouched !== undefined) tables.onTouched(tables.name.text)
   }
 
   setText(
@@ -77,7 +99,7 @@ export class Applier implements EffectSink {
     const context = this.#cover(stamp)
     const state = this.#open(name)
     state.setText(context, stamp, text, expireAtMs, resets)
-    this.#settle(name, state, stamp)
+    this.#tables.settle(state, this.#wasLive, this.#wasTimed, stamp)
   }
 
   increment(stamp: Stamp, name: string, fresh: boolean, from: Stamp, sum: Amount): void {
@@ -85,7 +107,7 @@ export class Applier implements EffectSink {
     const state = this.#open(name)
     if (fresh) state.clearTtl(context)
     state.increment(stamp, from, sum)
-    this.#settle(name, state, stamp)
+    this.#tables.settle(state, this.#wasLive, this.#wasTimed, stamp)
   }
 
   setField(
@@ -100,7 +122,7 @@ export class Applier implements EffectSink {
     const state = this.#open(name)
     if (fresh) state.clearTtl(context)
     state.setField(context, stamp, field, text, resets)
-    this.#settle(name, state, stamp)
+    this.#tables.settle(state, this.#wasLive, this.#wasTimed, stamp)
   }
 
   incrementField(stamp: Stamp, name: string, fresh: boolean, field: string, from: Stamp, sum: Amount): void {
@@ -108,14 +130,14 @@ export class Applier implements EffectSink {
     const state = this.#open(name)
     if (fresh) state.clearTtl(context)
     state.incrementField(stamp, field, from, sum)
-    this.#settle(name, state, stamp)
+    this.#tables.settle(state, this.#wasLive, this.#wasTimed, stamp)
   }
 
   removeFields(stamp: Stamp, name: string, fields: readonly string[], resets: readonly FieldReset[]): void {
     const context = this.#cover(stamp)
     const state = this.#open(name)
     state.removeFields(context, stamp, fields, resets)
-    this.#settle(name, state, stamp)
+    this.#tables.settle(state, this.#wasLive, this.#wasTimed, stamp)
   }
 
   addMembers(stamp: Stamp, name: string, fresh: boolean, members: readonly string[]): void {
@@ -123,45 +145,47 @@ export class Applier implements EffectSink {
     const state = this.#open(name)
     if (fresh) state.clearTtl(context)
     state.addMembers(context, stamp, members)
-    this.#settle(name, state, stamp)
+    this.#tables.settle(state, this.#wasLive, this.#wasTimed, stamp)
   }
 
   removeMembers(stamp: Stamp, name: string, members: readonly string[]): void {
     const context = this.#cover(stamp)
     const state = this.#open(name)
     state.removeMembers(context, members)
-    this.#settle(name, state, stamp)
+    this.#tables.settle(state, this.#wasLive, this.#wasTimed, stamp)
   }
 
   remove(stamp: Stamp, name: string, types: number, endsTtl: boolean, counters: RemovedCounters): void {
     const context = this.#cover(stamp)
     const tables = this.#tables
-    const key = tables.find(this.#slot, name)
-    if (key === undefined) return
-    if (!(key.content instanceof KeyState) && types === allTypes && endsTtl) {
-      if (!key.coveredBy(context)) return
-      tables.remove(this.#slot, name)
+    const ref = tables.findText(name)
+    if (ref === 0) return
+    if (tables.isText(ref) && types === allTypes && endsTtl) {
+      if (!tables.coveredBy(ref, context)) return
       tables.size--
-      if (typeof key.content !== 'string') tables.expiring--
+      if (!tables.isPlainText(ref)) tables.expiring--
+      tables.remove()
       if (tables.onTouched !== undefined) tables.onTouched(name)
       return
     }
     const state = this.#open(name)
     if (endsTtl) state.clearTtl(context)
     state.remove(context, stamp, types, counters, this.#coversSlot(context))
-    this.#settle(name, state, stamp)
+    this.#tables.settle(state, this.#wasLive, this.#wasTimed, stamp)
   }
 
   writeTtl(stamp: Stamp, name: string, expireAtMs: number): void {
     const context = this.#cover(stamp)
     const state = this.#open(name)
     state.writeTtl(context, stamp, expireAtMs)
-    this.#settle(name, state, stamp)
+    this.#tables.settle(state, this.#wasLive, this.#wasTimed, stamp)
   }
 
   flush(stamp: Stamp, keys: readonly FlushedKey[]): void {
     const counters = new Map(keys.map((flushed) => [flushed.key, flushed.counters]))
-    this.#tables.table(this.#slot)?.forEach((_, name) => {
+    const tables = this.#tables
+    tables.index.forEach(this.#slot, (ref) => {
+      const name = tables.nameOf(ref)
       this.remove(stamp, name, allTypes, true, counters.get(name) ?? noRemovedCounters)
     })
   }
@@ -178,24 +202,9 @@ export class Applier implements EffectSink {
   /** The key's full state, to be changed and then settled. */
   #open(name: string): KeyState {
     const tables = this.#tables
-    let key = tables.find(this.#slot, name)
-    if (key === undefined) {
-      const state = new KeyState()
-      key = new Key(state, 0, tables.nowSeconds)
-      tables.insert(this.#slot, name, key)
-      this.#key = key
-      this.#wasLive = false
-      this.#wasTimed = false
-      return state
-    }
-    this.#key = key
-    key.accessedSeconds = tables.nowSeconds
-    this.#wasLive = isLive(key)
-    this.#wasTimed = tables.isTimed(key)
-    return stateOf(key)
-  }
-
-  #settle(name: string, state: KeyState, stamp: Stamp): void {
-    this.#tables.settle(this.#slot, name, this.#key, state, this.#wasLive, this.#wasTimed, stamp)
+    const ref = tables.findText(name)
+    this.#wasLive = ref !== 0 && tables.isLive(ref)
+    this.#wasTimed = ref !== 0 && tables.isTimed(ref)
+    return ref === 0 ? new KeyState() : tables.stateOf(ref)
   }
 }

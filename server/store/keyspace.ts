@@ -1,31 +1,35 @@
 /**
  * The keys of one shard: what handlers read, and how delivered effects and slot states get in. Local writes come by a
- * `Transaction`. The other side of this interface may change (off-heap values); handlers don't know how values lie.
+ * `Transaction`. Handlers don't know how values lie.
  */
 
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
+import type { ReplyWriter } from '#protocol/resp/replyWriter.ts'
 import { includesSlot, type SlotRange } from '#protocol/slots/slotMap.ts'
 import type { RecordPart } from '#protocol/sync/record.ts'
 import { type Origin, originsMax } from '#protocol/sync/stamp.ts'
-import { emptyVector, type SlotVectors, type VersionVector } from '#protocol/sync/versionVector.ts'
+import { emptyVector, raiseTo, type SlotVectors, type VersionVector } from '#protocol/sync/versionVector.ts'
 import { ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { invariant } from '#runtime/invariant.ts'
 import type { Random } from '#runtime/ports.ts'
 import type { CounterEntry } from '#server/crdt/counter.ts'
 import { readEffects } from '#server/crdt/effect.ts'
-import { KeyState } from '#server/crdt/keyState.ts'
+import type { KeyState } from '#server/crdt/keyState.ts'
 import { Applier } from './applier.ts'
+import type { Ref } from './arena.ts'
 import { hashEncoding, setEncoding, stringEncoding } from './encoding.ts'
 import { type Acknowledged, type AcknowledgedSlots, mayForgetBaseline, mayForgetGhost } from './residues.ts'
 import { slotDigest } from './slotDigest.ts'
-import { decodeSlot, encodeSlot, mergeTables } from './slotState.ts'
-import { expireAtOf, isLive, type Key, SlotTables } from './slotTables.ts'
+import { decodeSlot, encodeSlot, encodeSlotPart, loadKeys, mergeTables } from './slotState.ts'
+import { SlotTables } from './slotTables.ts'
 import type { HashView, SetView, VisibleType } from './views.ts'
 
 export interface KeyspaceOptions {
   origin: Origin
   ranges: readonly SlotRange[]
+  /** Of the hash by which keys are found; not known to clients. */
+  hashSeed?: number
 }
 
 /** Draws of a random key before the first visible one is taken. */
@@ -49,7 +53,7 @@ export class Keyspace {
   constructor(options: KeyspaceOptions) {
     this.origin = options.origin
     this.ranges = options.ranges
-    this.tables = new SlotTables(options.origin)
+    this.tables = new SlotTables(options.origin, options.hashSeed ?? 0)
     this.#applier = new Applier(this.tables)
   }
 
@@ -90,119 +94,151 @@ export class Keyspace {
     return this.tables.residues.size
   }
 
-  // ---- what handlers read. A key that has expired is not there, whether deleted yet or not.
-
-  #visible(name: string): Key | undefined {
-    const key = this.tables.find(this.tables.slotOf(name), name)
-    if (key === undefined || typeof key.content === 'string') return key
-    return !isLive(key) || this.tables.hasExpired(key) ? undefined : key
+  /** Memory of all keys: names, values, metadata and index. */
+  get usedBytes(): number {
+    return this.tables.usedBytes
   }
 
-  /** The same, as an access. */
-  #read(name: string): Key | undefined {
-    const key = this.#visible(name)
-    if (key !== undefined && this.touching) key.accessedSeconds = this.tables.nowSeconds
-    return key
+  /** A small step towards giving unused memory back; false: there is nothing to do. */
+  compact(): boolean {
+    return this.tables.compact()
+  }
+
+  // ---- what handlers read. A key that has expired is not there, whether deleted yet or not.
+
+  #visible(name: string): Ref {
+    this.tables.aim(name)
+    return this.#aimed()
+  }
+
+  /** The entry that is aimed at; 0: there is none to be seen. */
+  #aimed(): Ref {
+    const { tables } = this
+    const ref = tables.find()
+    if (ref === 0 || tables.isPlainText(ref)) return ref
+    return !tables.isLive(ref) || tables.hasExpired(ref) ? 0 : ref
+  }
+
+  /** As an access. */
+  #read(name: string): Ref {
+    const ref = this.#visible(name)
+    if (ref !== 0 && this.touching) this.tables.setAccess(ref, this.tables.nowSeconds)
+    return ref
   }
 
   /** Doesn't count as an access. */
   type(name: string): VisibleType {
-    const key = this.#visible(name)
-    if (key === undefined) return 'none'
-    return key.content instanceof KeyState ? (key.content.visibleType() ?? 'none') : 'string'
+    const ref = this.#visible(name)
+    if (ref === 0) return 'none'
+    const state = this.tables.state(ref)
+    return state === undefined ? 'string' : (state.visibleType() ?? 'none')
   }
 
-  /** This and the next two throw `ReplyError(errors.wrongType)`. */
+  /** This and the next three throw `ReplyError(errors.wrongType)`. */
   string(name: string): string | undefined {
-    const key = this.#read(name)
-    if (key === undefined) return undefined
-    if (typeof key.content === 'string') return key.content
-    if (!(key.content instanceof KeyState)) return key.content.text
-    if (key.content.visibleType() !== 'string') throw new ReplyError(errors.wrongType)
-    return key.content.string?.shown()
+    const ref = this.#read(name)
+    return ref === 0 ? undefined : this.#stringAt(ref)
+  }
+
+  #stringAt(ref: Ref): string | undefined {
+    const { tables } = this
+    if (tables.isText(ref)) return tables.text(ref)
+    if (tables.isCounter(ref)) return tables.counterText(ref)
+    return this.#stateOf(ref, 'string').string?.shown()
+  }
+
+  /** Writes the value of the key named by [start, end) of `bytes` as a bulk string, or null. */
+  replyWithString(bytes: Uint8Array, start: number, end: number, reply: ReplyWriter): void {
+    const { tables } = this
+    tables.aimAt(bytes, start, end)
+    const ref = this.#aimed()
+    if (ref === 0) {
+      reply.null()
+      return
+    }
+    if (this.touching) tables.setAccess(ref, tables.nowSeconds)
+    if (tables.isText(ref)) {
+      tables.readText(ref)
+      reply.bulkBytes(tables.textBytes, tables.textStart, tables.textEnd)
+    } else reply.bulk(this.#stringAt(ref) ?? '')
+  }
+
+  #stateOf(ref: Ref, type: VisibleType): KeyState {
+    const state = this.tables.state(ref)
+    if (state === undefined || state.visibleType() !== type) throw new ReplyError(errors.wrongType)
+    return state
   }
 
   hash(name: string): HashView | undefined {
-    const key = this.#read(name)
-    if (key === undefined) return undefined
-    if (!(key.content instanceof KeyState) || key.content.visibleType() !== 'hash') {
-      throw new ReplyError(errors.wrongType)
-    }
-    return key.content.hash
+    const ref = this.#read(name)
+    return ref === 0 ? undefined : this.#stateOf(ref, 'hash').hash
   }
 
   set(name: string): SetView | undefined {
-    const key = this.#read(name)
-    if (key === undefined) return undefined
-    if (!(key.content instanceof KeyState) || key.content.visibleType() !== 'set') {
-      throw new ReplyError(errors.wrongType)
-    }
-    return key.content.set
+    const ref = this.#read(name)
+    return ref === 0 ? undefined : this.#stateOf(ref, 'set').set
   }
 
   /** undefined: no such key; Infinity: no TTL. */
   expireAtMs(name: string): number | undefined {
-    const key = this.#visible(name)
-    return key === undefined ? undefined : expireAtOf(key)
+    const ref = this.#visible(name)
+    return ref === 0 ? undefined : this.tables.expireAt(ref)
   }
 
   /** Counts as an access, `touching` or not; false: no such key. */
   touch(name: string): boolean {
-    const key = this.#visible(name)
-    if (key !== undefined) key.accessedSeconds = this.tables.nowSeconds
-    return key !== undefined
+    const ref = this.#visible(name)
+    if (ref !== 0) this.tables.setAccess(ref, this.tables.nowSeconds)
+    return ref !== 0
   }
 
   /** Whole seconds since the last access. */
   idleSeconds(name: string): number | undefined {
-    const key = this.#visible(name)
-    return key === undefined ? undefined : Math.max(0, this.tables.nowSeconds - key.accessedSeconds)
+    const ref = this.#visible(name)
+    return ref === 0 ? undefined : (this.tables.nowSeconds - this.tables.access(ref)) & 0xffffff
   }
 
   /** Redis's name of the representation; a function of the present content. */
   encoding(name: string): string | undefined {
-    const content = this.#visible(name)?.content
-    if (content === undefined) return undefined
-    if (typeof content === 'string') return stringEncoding(content)
-    if (!(content instanceof KeyState)) return stringEncoding(content.text)
-    switch (content.visibleType()) {
-      case 'string':
-        return stringEncoding(content.string?.shown() ?? '')
-      case 'hash':
-        return content.hash === undefined ? undefined : hashEncoding(content.hash)
-      case 'set':
-        return content.set === undefined ? undefined : setEncoding(content.set)
-      default:
-        return undefined
-    }
+    const ref = this.#visible(name)
+    if (ref === 0) return undefined
+    const state = this.tables.state(ref)
+    if (state === undefined || state.visibleType() === 'string')
+      return stringEncoding(this.#stringAt(ref) ?? '')
+    return state.visibleType() === 'hash'
+      ? hashEncoding(state.hash as HashView)
+      : setEncoding(state.set as SetView)
   }
 
   randomKey(random: Random): string | undefined {
+    const { tables } = this
     for (let draw = 0; draw < randomDrawsMax; draw++) {
-      const name = this.tables.randomName(random)
-      if (name === undefined) return undefined
-      if (this.#visible(name) !== undefined) return name
+      const ref = tables.index.random(random)
+      if (ref === 0) return undefined
+      if (tables.isLive(ref) && !tables.hasExpired(ref)) return tables.nameOf(ref)
     }
     // Nearly all have expired, or are residues.
-    for (const slot of this.tables.occupied()) for (const name of this.keysInSlot(slot)) return name
+    for (const slot of tables.index.occupied()) for (const name of this.keysInSlot(slot)) return name
     return undefined
   }
 
   /** Visible keys of the slot. */
-  *keysInSlot(slot: number): IterableIterator<string> {
-    const table = this.tables.table(slot)
-    if (table === undefined) return
-    for (const [name, key] of table.entries()) if (isLive(key) && !this.tables.hasExpired(key)) yield name
+  keysInSlot(slot: number): string[] {
+    const names: string[] = []
+    this.tables.index.forEach(slot, (ref) => {
+      if (this.tables.isLive(ref) && !this.tables.hasExpired(ref)) names.push(this.tables.nameOf(ref))
+    })
+    return names
   }
 
   /** Slots that hold anything, ascending. */
   occupiedSlots(): IterableIterator<number> {
-    return this.tables.occupied()
+    return this.tables.index.occupied()
   }
 
   /** Keys of the slot, those that only hold residues included. */
   slotSize(slot: number): number {
-    return this.tables.table(slot)?.size ?? 0
+    return this.tables.index.sizeOf(slot)
   }
 
   /**
@@ -210,10 +246,9 @@ export class Keyspace {
    * where to go on, 0 when the slot is done. A key that is there during the whole scan is visited at least once.
    */
   scan(slot: number, position: number, count: number, visit: (key: string) => void): number {
-    const table = this.tables.table(slot)
-    if (table === undefined) return 0
-    return table.scan(position, count, (key, name) => {
-      if (isLive(key) && !this.tables.hasExpired(key)) visit(name)
+    const { tables } = this
+    return tables.index.scan(slot, position, count, (ref) => {
+      if (tables.isLive(ref) && !tables.hasExpired(ref)) visit(tables.nameOf(ref))
     })
   }
 
@@ -249,7 +284,7 @@ export class Keyspace {
 
   /** The whole state of a slot, what is hidden and residues included; its label is the slot's vector. */
   encodeSlot(slot: number, writer: ByteWriter): void {
-    encodeSlot(this.tables.table(slot), writer)
+    encodeSlot(this.tables, slot, writer)
   }
 
   /** Joins the slot state [start, end), labelled `label`, and raises the slot's vector. `FormatError` comes before any change. */
@@ -259,9 +294,27 @@ export class Keyspace {
     mergeTables(this.tables, slot, states, label)
   }
 
+  /**
+   * About `bytesWanted` of the slot's state, from `position` of a scan (0 at the start) on; returns where to go on, 0 at the end. Parts
+   * that were cut while the slot changed are labelled with the slot's vector at the start of the cut.
+   */
+  encodeSlotPart(slot: number, position: number, bytesWanted: number, writer: ByteWriter): number {
+    return encodeSlotPart(this.tables, slot, position, bytesWanted, writer)
+  }
+
+  /**
+   * Puts back a part of a slot that this shard has cut itself, before anything else is in the slot. What it holds beyond the
+   * label comes again, as records. Throws `FormatError`, and may have put some keys then.
+   */
+  loadSlotPart(slot: number, label: VersionVector, bytes: Uint8Array, start: number, end: number): void {
+    if (!includesSlot(this.ranges, slot)) throw new FormatError(`slot ${slot} is not of this shard`)
+    raiseTo(this.vectors.of(slot), label)
+    loadKeys(this.tables, slot, new ByteReader(bytes, start, end))
+  }
+
   /** Equal iff what shows and what is hidden are; see `slotDigest.ts`. */
   slotDigest(slot: number): string {
-    return slotDigest(this.tables.table(slot))
+    return slotDigest(this.tables, slot)
   }
 
   /**
@@ -276,7 +329,7 @@ export class Keyspace {
         this.#sweptAdditions = -1
         return true
       }
-      return this.#keepsResidue(slot, name, touched, acknowledged.inSlot(slot))
+      return this.#keepsResidue(name, touched, acknowledged.inSlot(slot))
     })
     return residues.size
   }
@@ -289,20 +342,16 @@ export class Keyspace {
     return true
   }
 
-  #keepsResidue(
-    slot: number,
-    name: string,
-    touched: VersionVector | null,
-    acknowledged: Acknowledged,
-  ): boolean {
-    const key = this.tables.find(slot, name)
-    if (key === undefined || !(key.content instanceof KeyState)) return false
-    const state = key.content
+  #keepsResidue(name: string, touched: VersionVector | null, acknowledged: Acknowledged): boolean {
+    const { tables } = this
+    const ref = tables.findText(name)
+    const state = ref === 0 ? undefined : tables.state(ref)
+    if (state === undefined) return false
     const baselines = state.forgetBaselines((entry) => this.mayForgetBaseline(entry, acknowledged))
     if (state.hasGhost && touched !== null && this.mayForgetGhost(state, touched, acknowledged)) {
       state.forgetGhost()
     }
-    this.tables.tidy(slot, name, key, state)
+    tables.tidy(state)
     return baselines || state.hasGhost
   }
 
@@ -321,10 +370,9 @@ export class Keyspace {
     while (due.length < limit) {
       const name = tables.schedule.take(tables.nowMs)
       if (name === undefined) break
-      const key = tables.find(tables.slotOf(name), name)
-      if (key === undefined || !tables.isTimed(key)) continue
-      const owner = key.content instanceof KeyState ? key.content.expiryOwner() : key.origin
-      const dueMs = tables.expiryDueMs(owner, expireAtOf(key))
+      const ref = tables.findText(name)
+      if (ref === 0 || !tables.isTimed(ref)) continue
+      const dueMs = tables.expiryDueMs(tables.expiryOwner(ref), tables.expireAt(ref))
       if (dueMs <= tables.nowMs) due.push(name)
       // Prolonged since; or once more, should the DEL not be sent now.
       tables.schedule.add(name, Math.max(dueMs, tables.nowMs + expiryRetryMs))

@@ -7,10 +7,9 @@
  */
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { writeAmount } from '#server/crdt/amount.ts'
-import type { Dictionary } from '#server/crdt/dictionary.ts'
-import { writeExpireAt } from '#server/crdt/keyState.ts'
+import { type KeyState, writeExpireAt } from '#server/crdt/keyState.ts'
 import type { Strnum } from '#server/crdt/strnum.ts'
-import { isLive, type Key, stateOf } from './slotTables.ts'
+import type { SlotTables } from './slotTables.ts'
 
 class Sum {
   #low = 0
@@ -39,10 +38,10 @@ class Sum {
 /** What an element is, so that equal bytes of different meaning differ. */
 const Part = { string: 1, field: 2, member: 3, ttl: 4 } as const
 
-export function slotDigest(table: Dictionary<Key> | undefined): string {
+export function slotDigest(tables: SlotTables, slot: number): string {
   const sum = new Sum()
-  table?.forEach((key, name) => {
-    if (isLive(key)) addKey(sum, name, key)
+  tables.index.forEach(slot, (ref) => {
+    if (tables.isLive(ref)) addKey(sum, tables.nameOf(ref), tables.stateOf(ref))
   })
   return sum.toString()
 }
@@ -55,8 +54,7 @@ function begin(part: number, name: string): void {
   scratch.text(name)
 }
 
-function addKey(sum: Sum, name: string, key: Key): void {
-  const state = stateOf(key)
+function addKey(sum: Sum, name: string, state: KeyState): void {
   if (state.string?.live) {
     begin(Part.string, name)
     writeValue(state.string)

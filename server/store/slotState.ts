@@ -3,53 +3,100 @@
  * or element is absent from it means something only together with the label (what the label covers and the state lacks has
  * been removed).
  *
- *     slot state := count varint | (key text | kind u8 | content)*
+ *     slot state := count varint | key*
+ *     part       := key*                                      of a slot, on this shard's own disk
+ *     key        := name text | kind u8 | content
  *     content    := stamp f64 | text | [expireAt varint]     one write, kinds 0 and 1 (with a TTL)
  *                 | state                                     kind 2, `server/crdt/keyState.ts`
  */
 
-import { slotOfKey } from '#protocol/slots/crc16.ts'
+import { slotOf } from '#protocol/slots/crc16.ts'
 import { readStamp } from '#protocol/sync/record.ts'
+import { originOf, type Stamp } from '#protocol/sync/stamp.ts'
 import { raiseTo, type VersionVector } from '#protocol/sync/versionVector.ts'
 import { type ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
+import { latin1 } from '#runtime/bytes/bytes.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
-import type { Dictionary } from '#server/crdt/dictionary.ts'
 import { KeyState } from '#server/crdt/keyState.ts'
-import { Stamped } from '#server/crdt/stamped.ts'
-import { ExpiringText, isLive, Key, type SlotTables, stateOf } from './slotTables.ts'
+import type { Ref } from './arena.ts'
+import type { SlotTables } from './slotTables.ts'
 
 const ContentKind = { text: 0, expiringText: 1, state: 2 } as const
+const never = Number.POSITIVE_INFINITY
 
-type ForeignKey = Stamped<ExpiringText | KeyState>
-type SlotContent = Map<string, ForeignKey>
-
-export function encodeSlot(table: Dictionary<Key> | undefined, writer: ByteWriter): void {
-  writer.varint(table?.size ?? 0)
-  table?.forEach((key, name) => {
-    writer.text(name)
-    encodeKey(key, writer)
-  })
+export function encodeSlot(tables: SlotTables, slot: number, writer: ByteWriter): void {
+  writer.varint(tables.index.sizeOf(slot))
+  tables.index.forEach(slot, (ref) => encodeKey(tables, ref, writer))
 }
 
-function encodeKey(key: Key, writer: ByteWriter): void {
-  const { content } = key
-  if (content instanceof KeyState) {
+/**
+ * About `bytesWanted` of the slot's state from `position` of a scan (0 at the start) on; returns where to go on, 0 at the end.
+ */
+export function encodeSlotPart(
+  tables: SlotTables,
+  slot: number,
+  position: number,
+  bytesWanted: number,
+  writer: ByteWriter,
+): number {
+  const end = writer.length + bytesWanted
+  let at = position
+  do at = tables.index.scan(slot, at, 1, (ref) => encodeKey(tables, ref, writer))
+  while (at !== 0 && writer.length < end)
+  return at
+}
+
+function encodeKey(tables: SlotTables, ref: Ref, writer: ByteWriter): void {
+  tables.readName(ref)
+  writeRange(writer, tables)
+  if (!tables.isText(ref)) {
     writer.u8(ContentKind.state)
-    content.encode(writer)
+    tables.stateOf(ref).encode(writer)
     return
   }
-  const timed = content instanceof ExpiringText
-  writer.u8(timed ? ContentKind.expiringText : ContentKind.text)
-  writer.f64(key.stamp)
-  writer.text(timed ? content.text : content)
-  if (timed) writer.varint(content.expireAtMs)
+  const expireAtMs = tables.expireAt(ref)
+  writer.u8(expireAtMs === never ? ContentKind.text : ContentKind.expiringText)
+  writer.f64(tables.stamp(ref))
+  tables.readText(ref)
+  writeRange(writer, tables)
+  if (expireAtMs !== never) writer.varint(expireAtMs)
 }
 
+function writeRange(writer: ByteWriter, { textBytes, textStart, textEnd }: SlotTables): void {
+  writer.varint(textEnd - textStart)
+  writer.raw(textBytes, textStart, textEnd)
+}
+
+/** A key of a slot state: one write, or a full state. */
+class ForeignKey {
+  readonly stamp: Stamp
+  readonly text: string
+  readonly expireAtMs: number
+  readonly full: KeyState | undefined
+
+  constructor(stamp: Stamp, text: string, expireAtMs: number, full?: KeyState) {
+    this.stamp = stamp
+    this.text = text
+    this.expireAtMs = expireAtMs
+    this.full = full
+  }
+
+  /** To be used once. */
+  get state(): KeyState {
+    return this.full ?? KeyState.ofText(this.text, this.stamp, this.expireAtMs)
+  }
+}
+
+type SlotContent = Map<string, ForeignKey>
+
+/** Reads all of it before anything is changed. Throws `FormatError`. */
 export function decodeSlot(reader: ByteReader, slot: number): SlotContent {
   const content: SlotContent = new Map()
   for (let count = reader.varint(); count > 0; count--) {
-    const name = reader.text()
-    if (slotOfKey(name) !== slot) throw new FormatError(`a key of another slot than ${slot}`)
+    const { bytes } = reader
+    const start = reader.skipText()
+    requireSlot(bytes, start, reader.at, slot)
+    const name = latin1(bytes, start, reader.at)
     if (content.has(name)) throw new FormatError('a key twice')
     content.set(name, decodeKey(reader))
   }
@@ -57,14 +104,55 @@ export function decodeSlot(reader: ByteReader, slot: number): SlotContent {
   return content
 }
 
+function requireSlot(bytes: Uint8Array, start: number, end: number, slot: number): void {
+  if (slotOf(bytes, start, end) !== slot) throw new FormatError(`a key of another slot than ${slot}`)
+}
+
 function decodeKey(reader: ByteReader): ForeignKey {
-  const kind = reader.u8()
-  if (kind === ContentKind.state) return new Stamped<ExpiringText | KeyState>(KeyState.decode(reader), 0)
-  if (kind > ContentKind.state) throw new FormatError(`content kind ${kind}`)
+  const kind = readKind(reader)
+  if (kind === ContentKind.state) return new ForeignKey(0, '', never, KeyState.decode(reader))
   const stamp = readStamp(reader)
   const text = reader.text()
-  if (kind === ContentKind.text) return new Stamped<ExpiringText | KeyState>(text, stamp)
-  return new Stamped<ExpiringText | KeyState>(new ExpiringText(text, reader.varint()), stamp)
+  return new ForeignKey(stamp, text, kind === ContentKind.text ? never : reader.varint())
+}
+
+function readKind(reader: ByteReader): number {
+  const kind = reader.u8()
+  if (kind > ContentKind.state) throw new FormatError(`content kind ${kind}`)
+  return kind
+}
+
+/**
+ * Puts the keys of a part of a slot state where there is none of them yet: what comes from this shard's own disk, before
+ * anything else. Throws `FormatError`, and may have put some then.
+ */
+export function loadKeys(tables: SlotTables, slot: number, reader: ByteReader): void {
+  while (!reader.atEnd) {
+    const { bytes } = reader
+    const start = reader.skipText()
+    const end = reader.at
+    const kind = readKind(reader)
+    if (kind === ContentKind.state) {
+      const state = KeyState.decode(reader)
+      aimAtNew(tables, slot, bytes, start, end)
+      tables.settle(state, false, false, 0)
+      continue
+    }
+    const stamp = readStamp(reader)
+    const textStart = reader.skipText()
+    const textEnd = reader.at
+    const expireAtMs = kind === ContentKind.text ? never : reader.varint()
+    aimAtNew(tables, slot, bytes, start, end)
+    tables.putBytes(stamp, bytes, textStart, textEnd, expireAtMs)
+    tables.size++
+    if (expireAtMs !== never) tables.noteTimed(originOf(stamp), expireAtMs)
+  }
+}
+
+function aimAtNew(tables: SlotTables, slot: number, bytes: Uint8Array, start: number, end: number): void {
+  tables.aimAt(bytes, start, end)
+  if (tables.name.slot !== slot) throw new FormatError(`a key of another slot than ${slot}`)
+  if (tables.find() !== 0) throw new FormatError('a key twice')
 }
 
 export function mergeTables(
@@ -76,52 +164,51 @@ export function mergeTables(
   const own = tables.vectors.of(slot).slice()
   // Before the keys: what is remembered of a ghost is all that the slot has seen now.
   raiseTo(tables.vectors.of(slot), label)
-  tables.table(slot)?.forEach((key, name) => {
-    if (content.has(name)) return
+  tables.index.forEach(slot, (ref) => {
     // Kept as it is: what the other side has not seen yet.
-    if (!(key.content instanceof KeyState) && !key.coveredBy(label)) return
-    mergeKey(tables, slot, name, key, own, new KeyState(), label)
+    if (tables.isText(ref) && !tables.coveredBy(ref, label)) return
+    const name = tables.nameOf(ref)
+    if (!content.has(name)) mergeKey(tables, name, ref, own, new KeyState(), label)
   })
   for (const [name, theirs] of content) {
-    const key = tables.find(slot, name)
-    if (key === undefined) adopt(tables, slot, name, own, theirs, label)
-    else if (!isSameWrite(key, theirs)) mergeKey(tables, slot, name, key, own, stateOf(theirs), label)
+    const ref = tables.findText(name)
+    if (ref === 0) adopt(tables, name, own, theirs, label)
+    else if (!isSameWrite(tables, ref, theirs)) mergeKey(tables, name, ref, own, theirs.state, label)
   }
 }
 
-const isSameWrite = (a: ForeignKey, b: ForeignKey): boolean =>
-  !(a.content instanceof KeyState) && !(b.content instanceof KeyState) && a.stamp === b.stamp
+const isSameWrite = (tables: SlotTables, ref: Ref, { full, stamp }: ForeignKey): boolean =>
+  full === undefined && tables.isText(ref) && tables.stamp(ref) === stamp
 
 function mergeKey(
   tables: SlotTables,
-  slot: number,
   name: string,
-  key: Key,
+  ref: Ref,
   own: VersionVector,
   theirs: KeyState,
   label: VersionVector,
 ): void {
-  const wasLive = isLive(key)
-  const wasTimed = tables.isTimed(key)
-  const state = stateOf(key)
+  const wasLive = tables.isLive(ref)
+  const wasTimed = tables.isTimed(ref)
+  const state = tables.stateOf(ref)
   state.merge(own, theirs, label)
-  tables.settle(slot, name, key, state, wasLive, wasTimed, 0)
+  tables.aim(name)
+  tables.settle(state, wasLive, wasTimed, 0)
 }
 
 /** A key that is not here: new, or removed here. */
 function adopt(
   tables: SlotTables,
-  slot: number,
   name: string,
   own: VersionVector,
   theirs: ForeignKey,
   label: VersionVector,
 ): void {
-  if (!(theirs.content instanceof KeyState) && theirs.coveredBy(own)) return
+  const { full, stamp } = theirs
+  if (full === undefined && stamp <= (own[originOf(stamp)] as number)) return
   const state = new KeyState()
-  state.merge(own, stateOf(theirs), label)
+  state.merge(own, theirs.state, label)
   if (state.nothing) return
-  const key = new Key(state, 0, tables.nowSeconds)
-  tables.insert(slot, name, key)
-  tables.settle(slot, name, key, state, false, false, 0)
+  tables.aim(name)
+  tables.settle(state, false, false, 0)
 }

@@ -1,67 +1,54 @@
 /**
- * Where the keys lie: one dictionary a hash slot, made when the first key comes. (One `Map` for a shard would stop for
- * seconds at ten million keys.) And what is counted and remembered of keys as they change, in one place (`settle`): the
- * number of keys, those with a TTL, the expiry schedule, residues, and who wants to hear of changes.
+ * Where the keys lie, and what is counted and remembered of them as they change, in one place: their number, those with a
+ * TTL, the expiry schedule, residues, the memory they take, and who wants to hear of changes.
+ *
+ * A key is looked up by aiming at its name; what is read and written then is the entry of that name. Refs of entries
+ * are good until the next write or compaction.
  */
 
-import { slotCount, slotOfKey } from '#protocol/slots/crc16.ts'
+import { slotCount } from '#protocol/slots/crc16.ts'
 import { type Origin, type Stamp, stampEpochMs } from '#protocol/sync/stamp.ts'
-import { SlotVectors } from '#protocol/sync/versionVector.ts'
-import type { Random } from '#runtime/ports.ts'
-import { Dictionary } from '#server/crdt/dictionary.ts'
+import { SlotVectors, type VersionVector } from '#protocol/sync/versionVector.ts'
+import { copyBytes, latin1, writeLatin1 } from '#runtime/bytes/bytes.ts'
+import { addAmounts, formatAmount, parseAmount, parseInteger } from '#server/crdt/amount.ts'
+import { CounterEntry } from '#server/crdt/counter.ts'
 import { KeyState } from '#server/crdt/keyState.ts'
-import { Stamped } from '#server/crdt/stamped.ts'
+import { Sibling } from '#server/crdt/register.ts'
+import { Strnum } from '#server/crdt/strnum.ts'
+import { Arena, type Ref } from './arena.ts'
+import {
+  accessOf,
+  baseApartBit,
+  basedBit,
+  foldSign,
+  Kind,
+  kindOf,
+  nameLengthAt,
+  originAt,
+  readU56,
+  readVarint,
+  setAccess,
+  setStamp,
+  stampOf,
+  sumMax,
+  timedBit,
+  u56Bytes,
+  unfoldSign,
+  varint,
+  varintBytes,
+  writeU56,
+  writeVarint,
+} from './entry.ts'
 import { ExpirySchedule } from './expirySchedule.ts'
+import { KeyIndex } from './keyIndex.ts'
+import { KeyName } from './keyName.ts'
 import { Residues } from './residues.ts'
 
-/** What one SET with a TTL leaves: text and TTL are of the same write. */
-export class ExpiringText {
-  readonly text: string
-  readonly expireAtMs: number
-
-  constructor(text: string, expireAtMs: number) {
-    this.text = text
-    this.expireAtMs = expireAtMs
-  }
-}
-
-/**
- * Nearly every key is one text that was set once, in no conflict, with or without a TTL. Only what isn't has a full state.
- */
-export class Key extends Stamped<ExpiringText | KeyState> {
-  /** Seconds since `stampEpochMs`: fits a small integer. */
-  accessedSeconds: number
-
-  constructor(content: Content, stamp: Stamp, accessedSeconds: number) {
-    super(content, stamp)
-    this.accessedSeconds = accessedSeconds
-  }
-}
-
-export type Content = string | ExpiringText | KeyState
-
-/** The content of a key whose whole state is one write. */
-export const contentOf = (text: string, expireAtMs: number): string | ExpiringText =>
-  expireAtMs === Number.POSITIVE_INFINITY ? text : new ExpiringText(text, expireAtMs)
-
-export const isLive = (key: Key): boolean => !(key.content instanceof KeyState) || key.content.live
-
-/** Infinity: no TTL. */
-export const expireAtOf = (key: Key): number =>
-  typeof key.content === 'string'
-    ? Number.POSITIVE_INFINITY
-    : key.content instanceof KeyState
-      ? key.content.expireAtMs()
-      : key.content.expireAtMs
-
-/** A single write is spelled out, into a state of its own. */
-export function stateOf(key: Stamped<ExpiringText | KeyState>): KeyState {
-  const { content, stamp } = key
-  if (typeof content === 'string') return KeyState.ofText(content, stamp, Number.POSITIVE_INFINITY)
-  return content instanceof KeyState ? content : KeyState.ofText(content.text, stamp, content.expireAtMs)
-}
-
-const isTime = (atMs: number): boolean => atMs !== Number.POSITIVE_INFINITY
+const never = Number.POSITIVE_INFINITY
+/** A cell of the index, at its usual load. */
+const indexBytesPerKey = 8
+/** Blocks that one step of the compaction looks at. */
+const compactBlocks = 64
 
 export class SlotTables {
   readonly origin: Origin
@@ -74,19 +61,28 @@ export class SlotTables {
   expiring = 0
   nowMs = 0
   nowSeconds = 0
-  readonly #tables: (Dictionary<Key> | undefined)[] = new Array(slotCount).fill(undefined)
-  /** Entries per slot and in all, residues included: to draw a random one without visiting the tables. */
-  readonly #counts: Int32Array = new Int32Array(slotCount)
-  #count = 0
-  /** A command asks for its key's slot, and for the key, several times: the last answer to each is kept. */
-  #slotName = ''
-  #slotOfName = slotOfKey('')
-  #foundName = ''
-  #foundSlot = -1
-  #found: Key | undefined = undefined
+  /** The name that is aimed at. */
+  readonly name: KeyName
+  readonly index: KeyIndex
+  readonly #arena = new Arena()
+  /** Of `name`; undefined: not looked up yet. */
+  #found: Ref | undefined = undefined
+  /** States on the heap, by the number that their entries hold, and what each was counted with. */
+  readonly #states: (KeyState | undefined)[] = []
+  readonly #stateBytes: number[] = []
+  readonly #freeStates: number[] = []
+  #heapBytes = 0
+  /** Of the entry that is being written. */
+  #bytes: Uint8Array = new Uint8Array(0)
+  readonly #moved = (from: Ref, to: Ref): void => this.#onMoved(from, to)
+  /** To find the cell of an entry that has moved. */
+  readonly #movedName: KeyName
 
-  constructor(origin: Origin) {
+  constructor(origin: Origin, hashSeed: number) {
     this.origin = origin
+    this.name = new KeyName(hashSeed)
+    this.#movedName = new KeyName(hashSeed)
+    this.index = new KeyIndex(this.#arena, new KeyName(hashSeed))
   }
 
   setNow(nowMs: number): void {
@@ -94,119 +90,450 @@ export class SlotTables {
     this.nowSeconds = Math.max(0, (nowMs - stampEpochMs) / 1000) | 0
   }
 
-  table(slot: number): Dictionary<Key> | undefined {
-    return this.#tables[slot]
+  // ---- memory
+
+  /** Of all keys: entries, index, states on the heap. */
+  get usedBytes(): number {
+    return this.#arena.usedBytes + this.#heapBytes
+  }
+
+  /** Of one key. */
+  bytesOf(ref: Ref): number {
+    const state = this.state(ref)
+    return this.#arena.sizeBytes(ref) + indexBytesPerKey + (state === undefined ? 0 : state.usedBytes)
+  }
+
+  /** Taken from the system for entries and index, used or not. */
+  get reservedBytes(): number {
+    return this.#arena.chunkBytes + this.#arena.largeBytes
+  }
+
+  /** A small step towards giving unused memory back; false: there is nothing to do. */
+  compact(): boolean {
+    this.#found = undefined
+    return this.#arena.compact(compactBlocks, this.#moved)
+  }
+
+  #onMoved(from: Ref, to: Ref): void {
+    const bytes = this.#arena.bytes(to)
+    const at = this.#arena.offset(to)
+    const kind = kindOf(bytes, at)
+    if (kind === Kind.bucket || kind === Kind.directory) {
+      this.index.moved(from, to)
+      return
+    }
+    readVarint(bytes, at + nameLengthAt)
+    const name = this.#movedName
+    name.aim(bytes, varint.end, varint.end + varint.value)
+    this.index.replace(name.slot, name.hash, from, to)
+  }
+
+  // ---- look-up
+
+  aim(name: string): void {
+    if (this.name.aimAtText(name)) this.#found = undefined
+  }
+
+  /** The bytes must stay as they are while the name is used. */
+  aimAt(bytes: Uint8Array, start: number, end: number): void {
+    this.name.aim(bytes, start, end)
+    this.#found = undefined
   }
 
   slotOf(name: string): number {
-    if (name !== this.#slotName) {
-      this.#slotName = name
-      this.#slotOfName = slotOfKey(name)
+    this.aim(name)
+    return this.name.slot
+  }
+
+  /** The entry of the name that is aimed at; 0: there is none. */
+  find(): Ref {
+    this.#found ??= this.index.find(this.name)
+    return this.#found
+  }
+
+  findText(name: string): Ref {
+    this.aim(name)
+    return this.find()
+  }
+
+  nameOf(ref: Ref): string {
+    this.readName(ref)
+    return latin1(this.textBytes, this.textStart, this.textEnd)
+  }
+
+  /** The bytes of its name, in the same place as those of a text. */
+  readName(ref: Ref): void {
+    const bytes = this.#arena.bytes(ref)
+    readVarint(bytes, this.#arena.offset(ref) + nameLengthAt)
+    this.textBytes = bytes
+    this.textStart = varint.end
+    this.textEnd = varint.end + varint.value
+  }
+
+  // ---- what an entry says
+
+  /** Whether the entry is one write, a text with or without a TTL. */
+  isText(ref: Ref): boolean {
+    return kindOf(this.#arena.bytes(ref), this.#arena.offset(ref)) === Kind.text
+  }
+
+  isCounter(ref: Ref): boolean {
+    return kindOf(this.#arena.bytes(ref), this.#arena.offset(ref)) === Kind.counter
+  }
+
+  /** The state on the heap; undefined: the entry is all there is. */
+  state(ref: Ref): KeyState | undefined {
+    const bytes = this.#arena.bytes(ref)
+    const at = this.#arena.offset(ref)
+    return kindOf(bytes, at) === Kind.state ? this.#states[stampOf(bytes, at)] : undefined
+  }
+
+  isLive(ref: Ref): boolean {
+    const state = this.state(ref)
+    return state === undefined || state.live
+  }
+
+  /** Of the one write of a text. */
+  stamp(ref: Ref): Stamp {
+    return stampOf(this.#arena.bytes(ref), this.#arena.offset(ref))
+  }
+
+  coveredBy(ref: Ref, context: VersionVector): boolean {
+    const bytes = this.#arena.bytes(ref)
+    const at = this.#arena.offset(ref)
+    return stampOf(bytes, at) <= (context[originAt(bytes, at)] as number)
+  }
+
+  access(ref: Ref): number {
+    return accessOf(this.#arena.bytes(ref), this.#arena.offset(ref))
+  }
+
+  setAccess(ref: Ref, access: number): void {
+    setAccess(this.#arena.bytes(ref), this.#arena.offset(ref), access)
+  }
+
+  /** Infinity: no TTL. */
+  expireAt(ref: Ref): number {
+    const bytes = this.#arena.bytes(ref)
+    const at = this.#arena.offset(ref)
+    const head = bytes[at] as number
+    if ((head & timedBit) !== 0) {
+      if (kindOf(bytes, at) === Kind.text) return readU56(bytes, bodyAt(bytes, at))
+      return this.#counter(ref).expireAtMs()
     }
-    return this.#slotOfName
-  }
-
-  find(slot: number, name: string): Key | undefined {
-    if (slot === this.#foundSlot && name === this.#foundName) return this.#found
-    const table = this.#tables[slot]
-    return this.#keep(slot, name, table === undefined ? undefined : table.get(name))
-  }
-
-  #keep(slot: number, name: string, key: Key | undefined): Key | undefined {
-    this.#foundSlot = slot
-    this.#foundName = name
-    this.#found = key
-    return key
-  }
-
-  /** The name is new. */
-  insert(slot: number, name: string, key: Key): void {
-    let table = this.#tables[slot]
-    if (table === undefined) {
-      table = new Dictionary()
-      this.#tables[slot] = table
-    }
-    table.set(name, key)
-    this.#keep(slot, name, key)
-    this.#counts[slot] = table.size
-    this.#count++
-  }
-
-  remove(slot: number, name: string): void {
-    const table = this.#tables[slot]
-    if (table === undefined || !table.delete(name)) return
-    this.#keep(slot, name, undefined)
-    this.#counts[slot] = table.size
-    this.#count--
-    if (table.size === 0) this.#tables[slot] = undefined
-  }
-
-  /** Any entry, about equally likely; undefined when there is none. */
-  randomName(random: Random): string | undefined {
-    if (this.#count === 0) return undefined
-    let skip = random.below(this.#count)
-    let slot = 0
-    for (; slot < slotCount; slot++) {
-      skip -= this.#counts[slot] as number
-      if (skip < 0) break
-    }
-    return this.#tables[slot]?.randomKey(random)
+    return kindOf(bytes, at) === Kind.state ? (this.state(ref)?.expireAtMs() ?? never) : never
   }
 
   /** As Redis: at the very millisecond it is still there. */
-  hasExpired(key: Key): boolean {
-    return typeof key.content !== 'string' && this.nowMs > expireAtOf(key)
+  hasExpired(ref: Ref): boolean {
+    return !this.isPlainText(ref) && this.nowMs > this.expireAt(ref)
   }
 
-  isTimed(key: Key): boolean {
-    return typeof key.content !== 'string' && isLive(key) && isTime(expireAtOf(key))
+  /** A text without a TTL: by far the most. */
+  isPlainText(ref: Ref): boolean {
+    return this.#arena.bytes(ref)[this.#arena.offset(ref)] === Kind.text
+  }
+
+  isTimed(ref: Ref): boolean {
+    return !this.isPlainText(ref) && this.isLive(ref) && this.expireAt(ref) !== never
+  }
+
+  /** Whose TTL shows; undefined without a finite one. */
+  expiryOwner(ref: Ref): Origin | undefined {
+    const bytes = this.#arena.bytes(ref)
+    const at = this.#arena.offset(ref)
+    if (kindOf(bytes, at) !== Kind.text) return this.stateOf(ref).expiryOwner()
+    return ((bytes[at] as number) & timedBit) !== 0 ? originAt(bytes, at) : undefined
+  }
+
+  /** Finds the bytes of a text: `textBytes` from `textStart` to `textEnd`. */
+  readText(ref: Ref): void {
+    const bytes = this.#arena.bytes(ref)
+    const at = this.#arena.offset(ref)
+    const timed = ((bytes[at] as number) & timedBit) !== 0
+    readVarint(bytes, bodyAt(bytes, at) + (timed ? u56Bytes : 0))
+    this.textBytes = bytes
+    this.textStart = varint.end
+    this.textEnd = varint.end + varint.value
+  }
+
+  textBytes: Uint8Array = this.#bytes
+  textStart = 0
+  textEnd = 0
+
+  text(ref: Ref): string {
+    this.readText(ref)
+    return latin1(this.textBytes, this.textStart, this.textEnd)
+  }
+
+  /** What a counter shows. */
+  counterText(ref: Ref): string {
+    const bytes = this.#arena.bytes(ref)
+    const at = this.#arena.offset(ref)
+    const sumAt = bodyAt(bytes, at) + u56Bytes
+    const sum = unfoldSign(readU56(bytes, sumAt))
+    if (((bytes[at] as number) & basedBit) === 0) return formatAmount(sum)
+    readVarint(bytes, sumAt + 2 * u56Bytes)
+    const text = latin1(bytes, varint.end, varint.end + varint.value)
+    const base = parseAmount(text)
+    return base === undefined ? text : formatAmount(addAmounts(base, sum))
+  }
+
+  /** A copy of what the entry says, or the state on the heap itself: to be changed and then settled. */
+  stateOf(ref: Ref): KeyState {
+    const bytes = this.#arena.bytes(ref)
+    const at = this.#arena.offset(ref)
+    switch (kindOf(bytes, at)) {
+      case Kind.text:
+        return KeyState.ofText(this.text(ref), stampOf(bytes, at), this.expireAt(ref))
+      case Kind.counter:
+        return this.#counter(ref)
+      default:
+        return this.#states[stampOf(bytes, at)] as KeyState
+    }
+  }
+
+  #counter(ref: Ref): KeyState {
+    const bytes = this.#arena.bytes(ref)
+    const at = this.#arena.offset(ref)
+    const head = bytes[at] as number
+    const body = bodyAt(bytes, at)
+    const string = new Strnum()
+    string.entries = [
+      new CounterEntry(readU56(bytes, body), stampOf(bytes, at), unfoldSign(readU56(bytes, body + u56Bytes))),
+    ]
+    let behind = body + 2 * u56Bytes
+    if ((head & basedBit) !== 0) {
+      readVarint(bytes, behind + u56Bytes)
+      const text = latin1(bytes, varint.end, varint.end + varint.value)
+      string.siblings = [new Sibling(readU56(bytes, behind), text, (head & baseApartBit) !== 0)]
+      behind = varint.end + varint.value
+    }
+    const state = new KeyState()
+    state.string = string
+    if ((head & timedBit) === 0) return state
+    const expireAtMs = readU56(bytes, behind + u56Bytes)
+    state.ttl = [{ stamp: readU56(bytes, behind), expireAtMs: expireAtMs === 0 ? never : expireAtMs }]
+    return state
+  }
+
+  // ---- writing the entry of the name that is aimed at
+
+  /** The key is one write of these bytes; without a TTL `expireAtMs` is Infinity. */
+  putBytes(stamp: Stamp, bytes: Uint8Array, start: number, end: number, expireAtMs: number): void {
+    const at = this.#placeText(stamp, end - start, expireAtMs)
+    copyBytes(this.#bytes, at, bytes, start, end)
+  }
+
+  putText(stamp: Stamp, text: string, expireAtMs: number): void {
+    const at = this.#placeText(stamp, text.length, expireAtMs)
+    writeLatin1(this.#bytes, at, text)
+  }
+
+  /** Returns where the text is to be written. */
+  #placeText(stamp: Stamp, length: number, expireAtMs: number): number {
+    const timed = expireAtMs !== never
+    const kind = timed ? Kind.text | timedBit : Kind.text
+    let at = this.#place(kind, stamp, varintBytes(length) + length + (timed ? u56Bytes : 0))
+    if (timed) {
+      writeU56(this.#bytes, at, expireAtMs)
+      at += u56Bytes
+    }
+    return writeVarint(this.#bytes, at, length)
+  }
+
+  #putCounter(state: KeyState): void {
+    const [entry] = state.string?.entries ?? []
+    const [base] = state.string?.siblings ?? []
+    const [ttl] = state.ttl
+    if (entry === undefined) return
+    const baseBytes = base === undefined ? 0 : u56Bytes + varintBytes(base.text.length) + base.text.length
+    const ttlBytes = ttl === undefined ? 0 : 2 * u56Bytes
+    const kind =
+      Kind.counter |
+      (base === undefined ? 0 : basedBit) |
+      (base?.ttlApart ? baseApartBit : 0) |
+      (ttl === undefined ? 0 : timedBit)
+    let at = this.#place(kind, entry.last, 2 * u56Bytes + baseBytes + ttlBytes)
+    const bytes = this.#bytes
+    writeU56(bytes, at, entry.from)
+    writeU56(bytes, at + u56Bytes, foldSign(entry.sum as number))
+    at += 2 * u56Bytes
+    if (base !== undefined) {
+      writeU56(bytes, at, base.stamp)
+      at = writeVarint(bytes, at + u56Bytes, base.text.length)
+      at = writeLatin1(bytes, at, base.text)
+    }
+    if (ttl === undefined) return
+    writeU56(bytes, at, ttl.stamp)
+    writeU56(bytes, at + u56Bytes, ttl.expireAtMs === never ? 0 : ttl.expireAtMs)
+  }
+
+  #putState(state: KeyState): void {
+    const ref = this.find()
+    const known = ref !== 0 && this.state(ref) === state
+    const number = known ? this.stamp(ref) : (this.#freeStates.pop() ?? this.#states.length)
+    if (!known) {
+      this.#place(Kind.state, number, 0)
+      this.#states[number] = state
+      this.#stateBytes[number] = 0
+    } else this.setAccess(ref, this.nowSeconds)
+    const { usedBytes } = state
+    this.#heapBytes += usedBytes - (this.#stateBytes[number] as number)
+    this.#stateBytes[number] = usedBytes
   }
 
   /**
-   * To be called after every change of a key's full state. `wasLive` and `wasTimed` say what it was before; `last` is the
-   * stamp of the change, 0 when the slot's vector has it already.
+   * Makes the entry ready for a body of so many bytes and returns where it begins in `#bytes`. What the entry said
+   * before is gone.
    */
-  settle(
-    slot: number,
-    name: string,
-    key: Key,
-    state: KeyState,
-    wasLive: boolean,
-    wasTimed: boolean,
-    last: Stamp,
-  ): void {
+  #place(kind: number, stamp: Stamp, bodyBytes: number): number {
+    const { name } = this
+    const arena = this.#arena
+    const nameBytes = name.end - name.start
+    const sizeBytes = nameLengthAt + varintBytes(nameBytes) + nameBytes + bodyBytes
+    const old = this.find()
+    if (old !== 0) this.#releaseState(old)
+    let ref = old
+    if (old === 0 || !arena.suits(old, sizeBytes)) {
+      ref = arena.allocate(sizeBytes)
+      const bytes = arena.bytes(ref)
+      const nameAt = writeVarint(bytes, arena.offset(ref) + nameLengthAt, nameBytes)
+      copyBytes(bytes, nameAt, name.bytes, name.start, name.end)
+      if (old === 0) this.index.insert(name.slot, name.hash, ref)
+      else {
+        this.index.replace(name.slot, name.hash, old, ref)
+        arena.free(old)
+      }
+      this.#found = ref
+    }
+    const bytes = arena.bytes(ref)
+    const at = arena.offset(ref)
+    bytes[at] = kind
+    setStamp(bytes, at, stamp)
+    setAccess(bytes, at, this.nowSeconds)
+    this.#bytes = bytes
+    return at + sizeBytes - bodyBytes
+  }
+
+  #releaseState(ref: Ref): void {
+    const bytes = this.#arena.bytes(ref)
+    const at = this.#arena.offset(ref)
+    if (kindOf(bytes, at) !== Kind.state) return
+    const number = stampOf(bytes, at)
+    this.#states[number] = undefined
+    this.#heapBytes -= this.#stateBytes[number] as number
+    this.#freeStates.push(number)
+  }
+
+  /** The key is gone, with all it held. */
+  remove(): void {
+    const ref = this.find()
+    if (ref === 0) return
+    this.#releaseState(ref)
+    this.index.remove(this.name.slot, this.name.hash, ref)
+    this.#arena.free(ref)
+    this.#found = 0
+  }
+
+  isOwnCounter(ref: Ref): boolean {
+    const bytes = this.#arena.bytes(ref)
+    const at = this.#arena.offset(ref)
+    return kindOf(bytes, at) === Kind.counter && originAt(bytes, at) === this.origin
+  }
+
+  /** What a counter would show with so much more; NaN when that is not a sum of small integers. */
+  sumWith(ref: Ref, amount: number): number {
+    const bytes = this.#arena.bytes(ref)
+    const at = this.#arena.offset(ref)
+    const sumAt = bodyAt(bytes, at) + u56Bytes
+    const sum = unfoldSign(readU56(bytes, sumAt)) + amount
+    if (Math.abs(sum) >= sumMax) return Number.NaN
+    if (((bytes[at] as number) & basedBit) === 0) return sum
+    readVarint(bytes, sumAt + 2 * u56Bytes)
+    const base = parseInteger(latin1(bytes, varint.end, varint.end + varint.value))
+    return typeof base === 'number' && Math.abs(base) < sumMax ? base + sum : Number.NaN
+  }
+
+  /** Adds in place what `sumWith` has found possible. `counterFrom` and `counterSum` are what the effect carries then. */
+  addToCounter(ref: Ref, stamp: Stamp, amount: number): void {
+    const bytes = this.#arena.bytes(ref)
+    const at = this.#arena.offset(ref)
+    const fromAt = bodyAt(bytes, at)
+    const sum = unfoldSign(readU56(bytes, fromAt + u56Bytes)) + amount
+    setStamp(bytes, at, stamp)
+    setAccess(bytes, at, this.nowSeconds)
+    writeU56(bytes, fromAt + u56Bytes, foldSign(sum))
+    this.counterFrom = readU56(bytes, fromAt)
+    this.counterSum = sum
+  }
+
+  counterFrom: Stamp = 0
+  counterSum = 0
+
+  /**
+   * To be called after every change of a key's full state, aimed at its name. `wasLive` and `wasTimed` say what it was before;
+   * `last` is the stamp of the change, 0 when the slot's vector has it already.
+   */
+  settle(state: KeyState, wasLive: boolean, wasTimed: boolean, last: Stamp): void {
     const live = state.live
-    const atMs = live ? state.expireAtMs() : Number.POSITIVE_INFINITY
-    const timed = isTime(atMs)
+    const atMs = live ? state.expireAtMs() : never
+    const timed = atMs !== never
+    const { slot, text } = this.name
     this.size += (live ? 1 : 0) - (wasLive ? 1 : 0)
     this.expiring += (timed ? 1 : 0) - (wasTimed ? 1 : 0)
-    if (timed) this.schedule.add(name, this.expiryDueMs(state.expiryOwner(), atMs))
-    if (state.hasGhost) this.residues.addGhost(slot, name, this.vectors, last)
-    else if (state.hasBaselines) this.residues.add(slot, name)
-    else this.residues.remove(slot, name)
-    this.tidy(slot, name, key, state)
+    if (timed) this.schedule.add(text, this.expiryDueMs(state.expiryOwner(), atMs))
+    if (state.hasGhost) this.residues.addGhost(slot, text, this.vectors, last)
+    else if (state.hasBaselines) this.residues.add(slot, text)
+    else this.residues.remove(slot, text)
+    this.tidy(state)
     // What nobody could see before and can't see now hasn't changed for anybody: a FLUSHALL reaches residues, too.
-    if (this.onTouched !== undefined && (wasLive || live)) this.onTouched(name)
+    if (this.onTouched !== undefined && (wasLive || live)) this.onTouched(text)
+  }
+
+  /** The key that is aimed at, a new text, has a TTL. */
+  noteTimed(owner: Origin, expireAtMs: number): void {
+    this.expiring++
+    this.schedule.add(this.name.text, this.expiryDueMs(owner, expireAtMs))
   }
 
   /** Keeps the state as small as it can be. */
-  tidy(slot: number, name: string, key: Key, state: KeyState): void {
+  tidy(state: KeyState): void {
+    if (state.nothing) {
+      this.remove()
+      return
+    }
     const write = state.onlyWrite
-    if (state.nothing) this.remove(slot, name)
-    else if (write !== undefined) {
-      key.content = contentOf(write.text, state.expireAtMs())
-      key.stamp = write.stamp
-    } else key.content = state
+    if (write !== undefined) this.putText(write.stamp, write.text, state.expireAtMs())
+    else if (isSimpleCounter(state)) this.#putCounter(state)
+    else this.#putState(state)
   }
 
   /** When this cluster is to send the DEL: the TTL's owner soon, anybody when the owner stays silent. */
   expiryDueMs(owner: Origin | undefined, atMs: number): number {
     return atMs + (owner === this.origin ? ownExpiryGraceMs : foreignExpiryGraceMs)
   }
+}
 
-  *occupied(): IterableIterator<number> {
-    for (let slot = 0; slot < slotCount; slot++) if (this.#tables[slot] !== undefined) yield slot
-  }
+/** Where what follows the name begins. */
+function bodyAt(bytes: Uint8Array, at: number): number {
+  readVarint(bytes, at + nameLengthAt)
+  return varint.end + varint.value
+}
+
+/** One cluster's increments, over nothing or one text, and at most one TTL write. */
+function isSimpleCounter({ string, hash, set, ttl }: KeyState): boolean {
+  if (string === undefined || hash !== undefined || set !== undefined || ttl.length > 1) return false
+  const [entry] = string.entries
+  return (
+    entry !== undefined &&
+    string.entries.length === 1 &&
+    string.siblings.length <= 1 &&
+    entry.live &&
+    entry.resetLast === 0 &&
+    typeof entry.sum === 'number' &&
+    Math.abs(entry.sum) < sumMax
+  )
 }
 
 /** Time for a TTL write under way to arrive before the key is deleted. */

@@ -13,6 +13,7 @@
 import { beginRecord, endRecord, RecordKind, writePart } from '#protocol/sync/record.ts'
 import type { Stamp, StampClock } from '#protocol/sync/stamp.ts'
 import { emptyVector, type VersionVector } from '#protocol/sync/versionVector.ts'
+import { latin1 } from '#runtime/bytes/bytes.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { invariant } from '#runtime/invariant.ts'
 import type { Amount } from '#server/crdt/amount.ts'
@@ -21,15 +22,16 @@ import { EffectWriter, type FlushedKey } from '#server/crdt/effect.ts'
 import type { FieldReset } from '#server/crdt/hash.ts'
 import {
   allTypes,
-  KeyState,
+  type KeyState,
   keepTtl,
   noRemovedCounters,
   type RemovedCounters,
   TypeBit,
 } from '#server/crdt/keyState.ts'
 import { Applier } from './applier.ts'
+import type { Ref } from './arena.ts'
 import type { Keyspace } from './keyspace.ts'
-import { type Content, isLive, type Key, type SlotTables, stateOf } from './slotTables.ts'
+import type { SlotTables } from './slotTables.ts'
 
 export type Expiry = { kind: 'clear' } | { kind: 'keep' } | { kind: 'at'; atMs: number }
 
@@ -124,17 +126,42 @@ export class Transaction {
       this.#draft.effects.setText(this.#stamp, name, value, wantedMs, noResets)
       return
     }
-    const key = this.#tables.find(slot, name)
-    if (key === undefined) {
+    this.#setBegun(name, value, wantedMs, expiry.kind === 'keep')
+  }
+
+  /** Whatever is there. */
+  #setBegun(name: string, value: string, wantedMs: number, keep: boolean): void {
+    const ref = this.#tables.findText(name)
+    if (ref === 0) {
       this.#setText(name, value, wantedMs, noResets)
       return
     }
-    const state = stateOf(key)
-    const expired = this.#deleteExpired(name, key, state)
-    const keeps = expiry.kind === 'keep' && !expired && state.live
+    const state = this.#tables.stateOf(ref)
+    const expired = this.#deleteExpired(name, ref, state)
+    const keeps = keep && !expired && state.live
     const atMs = keeps ? this.ttlOfKeepingWrite(state) : wantedMs
     this.#cleanUp(name, state, TypeBit.string)
     this.#setText(name, value, atMs, state.string?.resets() ?? noResets)
+  }
+
+  /** The same for name and value as ranges of `bytes`; `atMs` is Infinity for no TTL. */
+  setBytes(
+    bytes: Uint8Array,
+    nameStart: number,
+    nameEnd: number,
+    valueStart: number,
+    valueEnd: number,
+    atMs: number,
+  ): void {
+    const tables = this.#tables
+    tables.aimAt(bytes, nameStart, nameEnd)
+    this.#begin(tables.name.slot)
+    const stamp = this.#stamp
+    if (this.#applier.setOnlyBytes(stamp, bytes, nameStart, nameEnd, valueStart, valueEnd, atMs)) {
+      this.#draft.effects.setOnlyBytes(stamp, bytes, nameStart, nameEnd, valueStart, valueEnd, atMs)
+      return
+    }
+    this.#setBegun(latin1(bytes, nameStart, nameEnd), latin1(bytes, valueStart, valueEnd), atMs, false)
   }
 
   /** The caller has read the value and checked bounds. Returns the new value. */
@@ -147,45 +174,61 @@ export class Transaction {
   add(name: string, amount: Amount): void {
     const slot = this.#tables.slotOf(name)
     this.#begin(slot)
-    const fresh = this.#open(slot, name, TypeBit.string)
-    const entries = this.#stateOf(slot, name)?.string?.entries ?? noEntries
+    const fresh = this.#open(name, TypeBit.string)
+    const entries = this.#stateOf(name)?.string?.entries ?? noEntries
     const stamp = this.#stamp
     const { from, sum } = nextIncrement(entries, stamp, amount)
     this.#draft.effects.increment(stamp, name, fresh, from, sum)
     this.#applier.increment(stamp, name, fresh, from, sum)
   }
 
+  /**
+   * Adds to an integer that only this cluster counts, which nearly every counter is; returns the sum. NaN, and nothing is
+   * done, when it is anything else.
+   */
+  addInPlace(bytes: Uint8Array, nameStart: number, nameEnd: number, amount: number): number {
+    const tables = this.#tables
+    tables.aimAt(bytes, nameStart, nameEnd)
+    const ref = tables.find()
+    if (ref === 0 || !tables.isOwnCounter(ref) || tables.hasExpired(ref)) return Number.NaN
+    const sum = tables.sumWith(ref, amount)
+    if (Number.isNaN(sum)) return sum
+    this.#begin(tables.name.slot)
+    tables.addToCounter(ref, this.#stamp, amount)
+    const { counterFrom, counterSum } = tables
+    this.#draft.effects.incrementBytes(this.#stamp, bytes, nameStart, nameEnd, counterFrom, counterSum)
+    if (tables.onTouched !== undefined) tables.onTouched(tables.name.text)
+    return sum
+  }
+
   /** DEL; false: there was no visible key. */
   delete(name: string): boolean {
-    const slot = this.#tables.slotOf(name)
-    const key = this.#tables.find(slot, name)
-    if (key === undefined || !isLive(key)) return false
-    const visible = !this.#tables.hasExpired(key)
-    this.#begin(slot)
-    this.#remove(name, allTypes, true, this.countersOf(key.content))
+    const ref = this.#tables.findText(name)
+    if (ref === 0 || !this.#tables.isLive(ref)) return false
+    const visible = !this.#tables.hasExpired(ref)
+    const counters = this.#countersAt(ref)
+    this.#begin(this.#tables.name.slot)
+    this.#remove(name, allTypes, true, counters)
     return visible
   }
 
   /** EXPIRE and its kin; Infinity is PERSIST. False: no visible key. */
   expire(name: string, atMs: number): boolean {
-    const slot = this.#tables.slotOf(name)
-    const key = this.#tables.find(slot, name)
-    if (key === undefined || !isLive(key) || this.#tables.hasExpired(key)) return false
-    this.#begin(slot)
+    const ref = this.#tables.findText(name)
+    if (ref === 0 || !this.#tables.isLive(ref) || this.#tables.hasExpired(ref)) return false
+    this.#begin(this.#tables.name.slot)
     this.#writeTtl(name, atMs)
     return true
   }
 
   flushSlot(slot: number): void {
-    const table = this.#tables.table(slot)
-    if (table === undefined) return
+    const tables = this.#tables
     const counters: FlushedKey[] = []
     let live = false
-    table.forEach((key, name) => {
-      live ||= isLive(key)
-      if (!(key.content instanceof KeyState)) return
-      const removed = this.countersOf(key.content)
-      if (removed !== noRemovedCounters) counters.push({ key: name, counters: removed })
+    tables.index.forEach(slot, (ref) => {
+      live ||= tables.isLive(ref)
+      const removed = this.#countersAt(ref)
+      if (removed !== noRemovedCounters) counters.push({ key: tables.nameOf(ref), counters: removed })
     })
     if (!live) return
     this.#begin(slot)
@@ -197,26 +240,26 @@ export class Transaction {
   hashSet(name: string, field: string, value: string): boolean {
     const slot = this.#tables.slotOf(name)
     this.#begin(slot)
-    const fresh = this.#open(slot, name, TypeBit.hash)
-    const hash = this.#stateOf(slot, name)?.hash
+    const fresh = this.#open(name, TypeBit.hash)
+    const hash = this.#stateOf(name)?.hash
     const sizeBefore = hash?.size ?? 0
     const resets = hash?.fieldResets(field) ?? noResets
     this.#draft.effects.setField(this.#stamp, name, fresh, field, value, resets)
     this.#applier.setField(this.#stamp, name, fresh, field, value, resets)
-    return (this.#stateOf(slot, name)?.hash?.size ?? 0) > sizeBefore
+    return (this.#stateOf(name)?.hash?.size ?? 0) > sizeBefore
   }
 
   /** As `increment`. */
   hashIncrement(name: string, field: string, amount: Amount): string {
     const slot = this.#tables.slotOf(name)
     this.#begin(slot)
-    const fresh = this.#open(slot, name, TypeBit.hash)
-    const entries = this.#stateOf(slot, name)?.hash?.fieldState(field).entries ?? noEntries
+    const fresh = this.#open(name, TypeBit.hash)
+    const entries = this.#stateOf(name)?.hash?.fieldState(field).entries ?? noEntries
     const stamp = this.#stamp
     const { from, sum } = nextIncrement(entries, stamp, amount)
     this.#draft.effects.incrementField(stamp, name, fresh, field, from, sum)
     this.#applier.incrementField(stamp, name, fresh, field, from, sum)
-    return this.#stateOf(slot, name)?.hash?.get(field) ?? ''
+    return this.#stateOf(name)?.hash?.get(field) ?? ''
   }
 
   /** Returns how many of the fields were there. */
@@ -226,8 +269,8 @@ export class Transaction {
     if (present.length === 0) return 0
     const slot = this.#tables.slotOf(name)
     this.#begin(slot)
-    this.#open(slot, name, TypeBit.hash)
-    const resets = this.fieldResetsOf(this.#stateOf(slot, name), present)
+    this.#open(name, TypeBit.hash)
+    const resets = this.fieldResetsOf(this.#stateOf(name), present)
     this.#draft.effects.removeFields(this.#stamp, name, present, resets)
     this.#applier.removeFields(this.#stamp, name, present, resets)
     return present.length
@@ -239,11 +282,11 @@ export class Transaction {
     if (unique.length === 0) return 0
     const slot = this.#tables.slotOf(name)
     this.#begin(slot)
-    const fresh = this.#open(slot, name, TypeBit.set)
-    const sizeBefore = this.#stateOf(slot, name)?.set?.size ?? 0
+    const fresh = this.#open(name, TypeBit.set)
+    const sizeBefore = this.#stateOf(name)?.set?.size ?? 0
     this.#draft.effects.addMembers(this.#stamp, name, fresh, unique)
     this.#applier.addMembers(this.#stamp, name, fresh, unique)
-    return (this.#stateOf(slot, name)?.set?.size ?? 0) - sizeBefore
+    return (this.#stateOf(name)?.set?.size ?? 0) - sizeBefore
   }
 
   /** Returns how many were there. */
@@ -253,7 +296,7 @@ export class Transaction {
     if (present.length === 0) return 0
     const slot = this.#tables.slotOf(name)
     this.#begin(slot)
-    this.#open(slot, name, TypeBit.set)
+    this.#open(name, TypeBit.set)
     this.#draft.effects.removeMembers(this.#stamp, name, present)
     this.#applier.removeMembers(this.#stamp, name, present)
     return present.length
@@ -267,13 +310,17 @@ export class Transaction {
   }
 
   /** Rule A4: always when the key doesn't exist here, ghost or not; another replica may have one. */
-  protected isFresh(key: Key | undefined): boolean {
-    return key === undefined || !isLive(key)
+  protected isFresh(_known: boolean, live: boolean): boolean {
+    return !live
   }
 
   /** Rule A1. */
-  protected countersOf(content: Content, types: number = allTypes): RemovedCounters {
-    return content instanceof KeyState ? content.removedCounters(types) : noRemovedCounters
+  protected countersOf(state: KeyState, types: number = allTypes): RemovedCounters {
+    return state.removedCounters(types)
+  }
+
+  #countersAt(ref: Ref): RemovedCounters {
+    return this.#tables.isText(ref) ? noRemovedCounters : this.countersOf(this.#tables.stateOf(ref))
   }
 
   /** Rule A1. */
@@ -338,17 +385,17 @@ export class Transaction {
   }
 
   /** Before a write that isn't a TTL write, for values of type `type`. Returns whether the write creates the key. */
-  #open(slot: number, name: string, type: number): boolean {
-    const key = this.#tables.find(slot, name)
-    if (key === undefined) return this.isFresh(key)
-    if (typeof key.content === 'string') {
+  #open(name: string, type: number): boolean {
+    const ref = this.#tables.findText(name)
+    if (ref === 0) return this.isFresh(false, false)
+    if (this.#tables.isPlainText(ref)) {
       requireType(TypeBit.string, type)
-      return this.isFresh(key)
+      return this.isFresh(true, true)
     }
-    const state = stateOf(key)
-    if (this.#deleteExpired(name, key, state)) return true
+    const state = this.#tables.stateOf(ref)
+    if (this.#deleteExpired(name, ref, state)) return true
     const visible = state.visibleType()
-    if (visible === undefined) return this.isFresh(key)
+    if (visible === undefined) return this.isFresh(true, false)
     requireType(TypeBit[visible], type)
     const hidden = state.liveTypes & ~type
     const losesInfinity = this.losesInfinity(state, hidden)
@@ -358,8 +405,8 @@ export class Transaction {
   }
 
   /** True: the key had expired and is deleted now. */
-  #deleteExpired(name: string, key: Key, state: KeyState): boolean {
-    if (!state.live || !this.#tables.hasExpired(key)) return false
+  #deleteExpired(name: string, ref: Ref, state: KeyState): boolean {
+    if (!state.live || !this.#tables.hasExpired(ref)) return false
     this.#remove(name, allTypes, true, this.countersOf(state))
     return true
   }
@@ -370,9 +417,9 @@ export class Transaction {
     if (hidden !== 0) this.#remove(name, hidden, false, this.countersOf(state, hidden))
   }
 
-  #stateOf(slot: number, name: string): KeyState | undefined {
-    const content = this.#tables.find(slot, name)?.content
-    return content instanceof KeyState ? content : undefined
+  #stateOf(name: string): KeyState | undefined {
+    const ref = this.#tables.findText(name)
+    return ref === 0 ? undefined : this.#tables.stateOf(ref)
   }
 
   #setText(name: string, value: string, atMs: number, resets: typeof noResets): void {

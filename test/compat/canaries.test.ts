@@ -114,6 +114,9 @@ const faults: readonly Fault[] = [
         count,
         text: (i: number) => args.text(i),
         bytesLength: (i: number) => args.bytesLength(i),
+        bytes: args.bytes,
+        start: (i: number) => args.start(i),
+        end: (i: number) => args.end(i),
         integer: (i: number, refusal?: string) => args.integer(i, refusal),
         is: (i: number, word: string) => args.is(i, word),
       }

@@ -2,7 +2,14 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { stampAt, stampEpochMs, stampStep } from '#protocol/sync/stamp.ts'
 import { FormatError } from '#runtime/bytes/byteReader.ts'
-import { checkEffects, type EffectSink, EffectWriter, readEffects } from '#server/crdt/effect.ts'
+import { latin1 } from '#runtime/bytes/bytes.ts'
+import {
+  checkEffects,
+  type EffectSink,
+  EffectWriter,
+  type FlushedKey,
+  readEffects,
+} from '#server/crdt/effect.ts'
 import { keepTtl, noRemovedCounters } from '#server/crdt/keyState.ts'
 
 const first = stampAt(stampEpochMs + 1_000_000, 7)
@@ -91,6 +98,7 @@ function recorder(): { told: unknown[]; sink: EffectSink } {
   return {
     told,
     sink: {
+      setOnlyBytes: () => false,
       setText: note('setText'),
       increment: note('increment'),
       setField: note('setField'),
@@ -175,6 +183,22 @@ describe('bytes that are no effects', () => {
     ['nothing', []],
   ])('%s', (_, bytes) => {
     expect(() => checkEffects(Uint8Array.from(bytes), 0, bytes.length, first, first)).toThrow(FormatError)
+  })
+
+  test('each key can be judged, those of a flush too', () => {
+    fc.assert(
+      fc.property(steps, (given) => {
+        const { writer, last, told } = encode(given)
+        const shown: string[] = []
+        checkEffects(writer.bytes, 0, writer.length, first, last, (bytes, start, end) => {
+          shown.push(latin1(bytes, start, end))
+        })
+        const keys = (told as [string, number, unknown][]).flatMap(([name, , key]) =>
+          name === 'flush' ? (key as FlushedKey[]).map((flushed) => flushed.key) : [key as string],
+        )
+        expect(shown).toEqual(keys)
+      }),
+    )
   })
 
   test("stamps that aren't the part's", () => {

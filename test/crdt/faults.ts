@@ -18,7 +18,6 @@ import { SetState } from '#server/crdt/set.ts'
 import { Strnum } from '#server/crdt/strnum.ts'
 import { Keyspace } from '#server/store/keyspace.ts'
 import type { Acknowledged } from '#server/store/residues.ts'
-import { type Content, isLive, type Key } from '#server/store/slotTables.ts'
 import { Transaction } from '#server/store/transaction.ts'
 import { focusedRun, randomRun, runOf } from './randomRuns.ts'
 import { type Heartbeat, type Production, production, Replica, type Shipment } from './replica.ts'
@@ -93,8 +92,8 @@ class NoFresh extends Transaction {
 }
 
 class FreshIfGhost extends Transaction {
-  protected override isFresh(key: Key | undefined): boolean {
-    return key !== undefined && !isLive(key)
+  protected override isFresh(known: boolean, live: boolean): boolean {
+    return known && !live
   }
 }
 
@@ -119,8 +118,8 @@ class NoResetsOnFlush extends Transaction {
     this.#flushing = false
   }
 
-  protected override countersOf(content: Content, types?: number): RemovedCounters {
-    return this.#flushing ? noRemovedCounters : super.countersOf(content, types)
+  protected override countersOf(state: KeyState, types?: number): RemovedCounters {
+    return this.#flushing ? noRemovedCounters : super.countersOf(state, types)
   }
 }
 

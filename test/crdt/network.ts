@@ -9,7 +9,6 @@
 import { slotOfKey } from '#protocol/slots/crc16.ts'
 import { originOfCluster, type Stamp, stampEpochMs } from '#protocol/sync/stamp.ts'
 import { includes } from '#protocol/sync/versionVector.ts'
-import { stateOf } from '#server/store/slotTables.ts'
 import type { SeededRandom } from '#test/seed.ts'
 import { contextAt, History, type KeyView, type Operation } from './history.ts'
 import { type Intent, Meanings, run } from './intents.ts'
@@ -459,7 +458,8 @@ function replyOf(intent: Intent, view: KeyView): string | undefined {
 
 /** What the production state says, hidden states included, whether expired or not. */
 export function productionView(replica: Replica, key: string): KeyView {
-  const found = replica.keyspace.tables.find(slotOfKey(key), key)
+  const { tables } = replica.keyspace
+  const found = tables.findText(key)
   const none: KeyView = {
     type: 'none',
     expireAtMs: Number.POSITIVE_INFINITY,
@@ -467,8 +467,8 @@ export function productionView(replica: Replica, key: string): KeyView {
     hash: {},
     set: [],
   }
-  if (found === undefined) return none
-  const content = stateOf(found)
+  if (found === 0) return none
+  const content = tables.stateOf(found)
   const type = content.visibleType() ?? 'none'
   return {
     type,

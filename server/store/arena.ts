@@ -1,0 +1,403 @@
+/**
+ * Memory outside the JavaScript heap, for keys and their index: the collector neither walks nor moves it, and a key costs
+ * its bytes, not objects. Blocks are named by a `ref`, a 32-bit integer; 0 is no block.
+ *
+ *     chunk  an ArrayBuffer of up to 16 MiB
+ *     page   64 KiB of a chunk, cut into blocks of one size (slab allocation, Bonwick 1994)
+ *     block  up to 8 KiB in steps of at most an eighth; `ref` counts units of 8 bytes, chunk number above offset
+ *     large  what is longer lies in a buffer of its own, and has a negative ref
+ *
+ * Who deletes everything gets everything back: a page without blocks is free for any size, and a chunk without pages is
+ * given back to the system at once. What random deletions leave behind are thin pages; `compact` empties the thinnest
+ * chunk in small steps while too much of the memory is unused.
+ *
+ * The first byte of a block belongs to the allocator: it is 0 iff the block is free, so an owner never writes 0 there.
+ */
+import { allocate } from '#runtime/bytes/bytes.ts'
+import { invariant } from '#runtime/invariant.ts'
+
+/** 0: none; negative: a large block. */
+export type Ref = number
+
+const unitBytes = 8
+const chunkShift = 21
+const chunkUnitMask = 2 ** chunkShift - 1
+const chunkBytesMax = unitBytes * 2 ** chunkShift
+const chunkBytesMin = 256 * 1024
+/** Less than this is left as it is. */
+const worthCompactingBytes = 1024 * 1024
+const chunksMax = 2 ** (31 - chunkShift)
+const pageShift = 13
+const pageUnits = 2 ** pageShift
+const pageBytes = unitBytes * pageUnits
+const pagesPerChunk = 2 ** (chunkShift - pageShift)
+/** The longest block in a page. */
+export const pagedBytesMax = 8 * 1024
+/** What a large block costs beyond its bytes: the buffer objects and the system allocator's share. */
+const largeOverheadBytes = 256
+const noPage = -1
+
+/** Block sizes: each 8 bytes up to 128, then eight to a doubling. */
+const blockSizes: readonly number[] = (() => {
+  const sizes: number[] = []
+  for (let size = 16; size <= 128; size += 8) sizes.push(size)
+  for (let base = 128; base < pagedBytesMax; base *= 2)
+    for (let step = 1; step <= 8; step++) sizes.push(base + (base / 8) * step)
+  return sizes
+})()
+
+/** By size in units, rounded up. */
+const classes = (() => {
+  const table = new Uint8Array(pagedBytesMax / unitBytes + 1)
+  for (let units = 0, size = 0; units < table.length; units++) {
+    if (units * unitBytes > (blockSizes[size] as number)) size++
+    table[units] = size
+  }
+  return table
+})()
+const sizeOfClass = Uint16Array.from(blockSizes)
+const unitsOfClass = Uint16Array.from(blockSizes, (size) => size / unitBytes)
+const blocksOfClass = Uint16Array.from(blockSizes, (size) => Math.floor(pageBytes / size))
+
+const classOf = (sizeBytes: number): number => classes[(sizeBytes + unitBytes - 1) >>> 3] as number
+
+/** What a block of `sizeBytes` really takes. */
+export const blockBytes = (sizeBytes: number): number =>
+  sizeBytes > pagedBytesMax ? sizeBytes + largeOverheadBytes : (sizeOfClass[classOf(sizeBytes)] as number)
+
+interface Chunk {
+  readonly bytes: Uint8Array
+  readonly words: Uint16Array
+  /** Numbers within the chunk. */
+  readonly freePages: number[]
+  readonly pageCount: number
+  usedBytes: number
+  /** Is being emptied: takes no more blocks. */
+  closed: boolean
+}
+
+const noChunk: Chunk = {
+  bytes: new Uint8Array(0),
+  words: new Uint16Array(0),
+  freePages: [],
+  pageCount: 0,
+  usedBytes: 0,
+  closed: true,
+}
+const noBuffer = new Uint8Array(0)
+
+export class Arena {
+  /** Of all blocks, rounded up to their block sizes. */
+  usedBytes = 0
+  /** Of the chunks; what of it was never written to costs no real memory. */
+  chunkBytes = 0
+  /** Of the large blocks. */
+  largeBytes = 0
+  readonly #chunks: Chunk[] = [noChunk]
+  readonly #freeChunks: number[] = []
+  /** Where pages are taken from as long as it has some. */
+  #chunkInUse = 0
+  readonly #large: Uint8Array[] = [noBuffer]
+  readonly #freeLarge: number[] = []
+
+  // By page: chunk number * pagesPerChunk + page number.
+  #pageClass = new Uint8Array(0)
+  #pageUsed = new Uint16Array(0)
+  /** Blocks handed out since the page was taken; behind them it is untouched. */
+  #pageTouched = new Uint16Array(0)
+  /** First free block among the touched ones, counted from 1; 0: none. */
+  #pageFree = new Uint16Array(0)
+  #pageNext = new Int32Array(0)
+  #pagePrevious = new Int32Array(0)
+  /** By class: the first page with room. */
+  readonly #roomy = new Int32Array(blockSizes.length).fill(noPage)
+
+  /** Number of the chunk that is being emptied, 0 for none; and the page and block that come next. */
+  #compacting = 0
+  #compactPage = 0
+  #compactBlock = 0
+
+  bytes(ref: Ref): Uint8Array {
+    return ref < 0 ? (this.#large[-ref] as Uint8Array) : (this.#chunks[ref >> chunkShift] as Chunk).bytes
+  }
+
+  /** Where the block begins in `bytes(ref)`. */
+  offset(ref: Ref): number {
+    return ref < 0 ? 0 : (ref & chunkUnitMask) * unitBytes
+  }
+
+  /** `bytes(ref)` as 16-bit words: the block begins at `offset(ref) / 2`. */
+  words(ref: Ref): Uint16Array {
+    if (ref < 0) return new Uint16Array(this.bytes(ref).buffer)
+    return (this.#chunks[ref >> chunkShift] as Chunk).words
+  }
+
+  /** Its first byte is not 0; the rest holds anything. */
+  allocate(sizeBytes: number): Ref {
+    if (sizeBytes > pagedBytesMax) return this.#allocateLarge(sizeBytes)
+    const size = classOf(sizeBytes)
+    const page = this.#roomy[size] as number
+    return this.#take(page === noPage ? this.#newPage(size) : page, size)
+  }
+
+  free(ref: Ref): void {
+    if (ref < 0) {
+      this.#freeLargeBlock(-ref)
+      return
+    }
+    const page = ref >> pageShift
+    const size = this.#pageClass[page] as number
+    const chunk = this.#chunks[ref >> chunkShift] as Chunk
+    const block = ((ref & (pageUnits - 1)) / (unitsOfClass[size] as number)) | 0
+    const at = (ref & chunkUnitMask) * unitBytes
+    chunk.bytes[at] = 0
+    chunk.words[at / 2 + 1] = this.#pageFree[page] as number
+    this.#pageFree[page] = block + 1
+    const sizeBytes = sizeOfClass[size] as number
+    this.usedBytes -= sizeBytes
+    chunk.usedBytes -= sizeBytes
+    const used = (this.#pageUsed[page] as number) - 1
+    this.#pageUsed[page] = used
+    if (used === 0) this.#freePage(page, size, chunk)
+    else if (used === (blocksOfClass[size] as number) - 1 && !chunk.closed) this.#link(page, size)
+  }
+
+  /** What the block takes. */
+  sizeBytes(ref: Ref): number {
+    if (ref < 0) return (this.#large[-ref] as Uint8Array).length + largeOverheadBytes
+    return sizeOfClass[this.#pageClass[ref >> pageShift] as number] as number
+  }
+
+  /** Whether a block of `sizeBytes` may as well be this one. */
+  suits(ref: Ref, sizeBytes: number): boolean {
+    if (ref < 0) return (this.#large[-ref] as Uint8Array).length === sizeBytes
+    return sizeBytes <= pagedBytesMax && this.#pageClass[ref >> pageShift] === classOf(sizeBytes)
+  }
+
+  /** So much is unused that emptying chunks pays: a quarter, beyond the chunk that is being filled. */
+  get isThin(): boolean {
+    const { chunkBytes } = this
+    const spareBytes = chunkBytes - (this.usedBytes - this.largeBytes)
+    return (
+      chunkBytes > worthCompactingBytes &&
+      spareBytes > chunkBytes / 4 + Math.min(chunkBytesMax, chunkBytes / 2)
+    )
+  }
+
+  /**
+   * Moves up to `blocksMax` blocks out of the thinnest chunk, or looks at as many free ones; the chunk that is empty then is
+   * given back. `moved` must replace the one ref by the other wherever it is kept. False: nothing is left to do.
+   */
+  compact(blocksMax: number, moved: (from: Ref, to: Ref) => void): boolean {
+    for (let left = blocksMax; left > 0; left--) {
+      if (this.#compacting === 0 && !this.#openCompaction()) return false
+      this.#compactOne(moved)
+    }
+    return true
+  }
+
+  #openCompaction(): boolean {
+    if (!this.isThin) return false
+    let thinnest = 0
+    let spareBytes = 0
+    for (let number = 1; number < this.#chunks.length; number++) {
+      const chunk = this.#chunks[number] as Chunk
+      if (spareOf(chunk) <= spareBytes) continue
+      thinnest = number
+      spareBytes = spareOf(chunk)
+    }
+    const chunk = this.#chunks[thinnest] as Chunk
+    if (spareBytes < chunk.bytes.length / 4) return false
+    this.#compacting = thinnest
+    this.#compactPage = thinnest * pagesPerChunk
+    this.#compactBlock = 0
+    this.#close(thinnest, chunk)
+    return true
+  }
+
+  #close(number: number, chunk: Chunk): void {
+    chunk.closed = true
+    if (this.#chunkInUse === number) this.#chunkInUse = 0
+    const first = number * pagesPerChunk
+    for (let page = first; page < first + chunk.pageCount; page++) {
+      const size = this.#pageClass[page] as number
+      const used = this.#pageUsed[page] as number
+      if (used > 0 && used < (blocksOfClass[size] as number)) this.#unlink(page, size)
+    }
+  }
+
+  #compactOne(moved: (from: Ref, to: Ref) => void): void {
+    const chunk = this.#chunks[this.#compacting] as Chunk
+    while (this.#compactBlock >= (this.#pageTouched[this.#compactPage] as number)) {
+      this.#compactPage++
+      this.#compactBlock = 0
+      const isInside = this.#compactPage < this.#compacting * pagesPerChunk + chunk.pageCount
+      invariant(isInside, 'a chunk is given back with the last of its blocks')
+    }
+    const size = this.#pageClass[this.#compactPage] as number
+    const sizeBytes = sizeOfClass[size] as number
+    const from = (this.#compactPage << pageShift) + this.#compactBlock * (unitsOfClass[size] as number)
+    this.#compactBlock++
+    const at = this.offset(from)
+    if (chunk.bytes[at] === 0) return
+    const to = this.allocate(sizeBytes)
+    this.bytes(to).set(chunk.bytes.subarray(at, at + sizeBytes), this.offset(to))
+    moved(from, to)
+    this.free(from)
+  }
+
+  // ---- pages
+
+  #take(page: number, size: number): Ref {
+    const chunk = this.#chunks[page >> (chunkShift - pageShift)] as Chunk
+    const first = page << pageShift
+    const free = this.#pageFree[page] as number
+    let ref: Ref
+    if (free !== 0) {
+      ref = first + (free - 1) * (unitsOfClass[size] as number)
+      this.#pageFree[page] = chunk.words[((ref & chunkUnitMask) * unitBytes) / 2 + 1] as number
+    } else {
+      const touched = this.#pageTouched[page] as number
+      ref = first + touched * (unitsOfClass[size] as number)
+      this.#pageTouched[page] = touched + 1
+    }
+    chunk.bytes[(ref & chunkUnitMask) * unitBytes] = 1
+    const sizeBytes = sizeOfClass[size] as number
+    this.usedBytes += sizeBytes
+    chunk.usedBytes += sizeBytes
+    const used = (this.#pageUsed[page] as number) + 1
+    this.#pageUsed[page] = used
+    if (used === blocksOfClass[size]) this.#unlink(page, size)
+    return ref
+  }
+
+  #newPage(size: number): number {
+    let number = this.#chunkInUse
+    if (number === 0 || (this.#chunks[number] as Chunk).freePages.length === 0) {
+      number = this.#chunkWithPages()
+      this.#chunkInUse = number
+    }
+    const page = number * pagesPerChunk + ((this.#chunks[number] as Chunk).freePages.pop() as number)
+    this.#pageClass[page] = size
+    this.#pageUsed[page] = 0
+    this.#pageTouched[page] = 0
+    this.#pageFree[page] = 0
+    this.#link(page, size)
+    return page
+  }
+
+  #freePage(page: number, size: number, chunk: Chunk): void {
+    if (!chunk.closed) this.#unlink(page, size)
+    this.#pageTouched[page] = 0
+    chunk.freePages.push(page & (pagesPerChunk - 1))
+    // The last chunk stays while it is a small one: a database of one key may come and go often.
+    if (chunk.freePages.length < chunk.pageCount || this.chunkBytes <= chunkBytesMin) return
+    this.#freeChunk(page >> (chunkShift - pageShift), chunk)
+  }
+
+  #link(page: number, size: number): void {
+    const next = this.#roomy[size] as number
+    this.#pageNext[page] = next
+    this.#pagePrevious[page] = noPage
+    if (next !== noPage) this.#pagePrevious[next] = page
+    this.#roomy[size] = page
+  }
+
+  #unlink(page: number, size: number): void {
+    const next = this.#pageNext[page] as number
+    const previous = this.#pagePrevious[page] as number
+    if (previous === noPage) this.#roomy[size] = next
+    else this.#pageNext[previous] = next
+    if (next !== noPage) this.#pagePrevious[next] = previous
+  }
+
+  // ---- chunks
+
+  #chunkWithPages(): number {
+    for (let number = 1; number < this.#chunks.length; number++) {
+      const chunk = this.#chunks[number] as Chunk
+      if (!chunk.closed && chunk.freePages.length > 0) return number
+    }
+    return this.#newChunk()
+  }
+
+  /** As large as what is used already: little data takes little memory. */
+  #newChunk(): number {
+    const usedBytes = this.usedBytes - this.largeBytes
+    const wanted = Math.max(chunkBytesMin, Math.min(chunkBytesMax, usedBytes))
+    const pageCount = Math.floor(wanted / pageBytes)
+    const number = this.#freeChunks.pop() ?? this.#chunks.length
+    if (number >= chunksMax)
+      throw new RangeError('the keys of this shard take all the memory that it can address')
+    const buffer = new ArrayBuffer(pageCount * pageBytes)
+    const freePages: number[] = []
+    for (let page = pageCount - 1; page >= 0; page--) freePages.push(page)
+    this.#chunks[number] = {
+      bytes: new Uint8Array(buffer),
+      words: new Uint16Array(buffer),
+      freePages,
+      pageCount,
+      usedBytes: 0,
+      closed: false,
+    }
+    this.chunkBytes += buffer.byteLength
+    this.#describePages((number + 1) * pagesPerChunk)
+    return number
+  }
+
+  #freeChunk(number: number, chunk: Chunk): void {
+    this.#chunks[number] = noChunk
+    this.#freeChunks.push(number)
+    if (this.#chunkInUse === number) this.#chunkInUse = 0
+    if (this.#compacting === number) this.#compacting = 0
+    this.chunkBytes -= chunk.bytes.length
+    releaseNow(chunk.bytes)
+  }
+
+  #describePages(count: number): void {
+    if (count <= this.#pageClass.length) return
+    const grown = Math.max(count, this.#pageClass.length * 2)
+    this.#pageClass = enlarged(this.#pageClass, new Uint8Array(grown))
+    this.#pageUsed = enlarged(this.#pageUsed, new Uint16Array(grown))
+    this.#pageTouched = enlarged(this.#pageTouched, new Uint16Array(grown))
+    this.#pageFree = enlarged(this.#pageFree, new Uint16Array(grown))
+    this.#pageNext = enlarged(this.#pageNext, new Int32Array(grown))
+    this.#pagePrevious = enlarged(this.#pagePrevious, new Int32Array(grown))
+  }
+
+  // ---- large blocks
+
+  #allocateLarge(sizeBytes: number): Ref {
+    const number = this.#freeLarge.pop() ?? this.#large.length
+    const bytes = allocate(sizeBytes)
+    bytes[0] = 1
+    this.#large[number] = bytes
+    this.usedBytes += sizeBytes + largeOverheadBytes
+    this.largeBytes += sizeBytes + largeOverheadBytes
+    return -number
+  }
+
+  #freeLargeBlock(number: number): void {
+    const bytes = this.#large[number] as Uint8Array
+    this.#large[number] = noBuffer
+    this.#freeLarge.push(number)
+    this.usedBytes -= bytes.length + largeOverheadBytes
+    this.largeBytes -= bytes.length + largeOverheadBytes
+    releaseNow(bytes)
+  }
+}
+
+const spareOf = (chunk: Chunk): number => chunk.bytes.length - chunk.usedBytes
+
+/** Not when the collector comes by: it doesn't know how much memory waits for it. */
+function releaseNow(bytes: Uint8Array): void {
+  ;(bytes.buffer as ArrayBuffer).transfer(0)
+}
+
+function enlarged<Numbers extends Uint8Array | Uint16Array | Int32Array>(
+  old: Numbers,
+  grown: Numbers,
+): Numbers {
+  grown.set(old)
+  return grown
+}
