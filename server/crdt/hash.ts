@@ -147,9 +147,7 @@ export class HashState {
   ): void {
     const field = this.#fields.get(name)
     if (field === undefined) {
-      this.#fields.set(name, new Stamped<Strnum>(text, stamp))
-      this.#contentBytes += name.length + text.length
-      this.size++
+      this.load(name, text, stamp)
       return
     }
     if (typeof field.content === 'string' && field.coveredBy(context)) {
@@ -232,6 +230,21 @@ export class HashState {
       field.stamp = only.stamp
     } else field.content = state
     this.#contentBytes += bytesOf(field.content)
+  }
+
+  /** Shows the fields, each being one write in no conflict. False: one is not; some may have been shown then. */
+  eachSimple(visit: (name: string, text: string, stamp: Stamp) => void): boolean {
+    for (const [name, field] of this.#fields.entries()) {
+      if (typeof field.content !== 'string') return false
+      visit(name, field.content, field.stamp)
+    }
+    return true
+  }
+
+  /** Puts a field that isn't there yet, as one write. */
+  load(name: string, text: string, stamp: Stamp): void {
+    this.#insert(name, new Stamped<Strnum>(text, stamp))
+    this.size++
   }
 
   // ---- merge, residues

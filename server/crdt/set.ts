@@ -85,6 +85,21 @@ export class SetState {
     })
   }
 
+  /** Shows the members, each with its only dot. False: one has several; some may have been shown then. */
+  eachSimple(visit: (member: string, dot: Stamp) => void): boolean {
+    for (const [member, dots] of this.#members.entries()) {
+      if (typeof dots !== 'number') return false
+      visit(member, dots)
+    }
+    return true
+  }
+
+  /** Puts a member that isn't there yet. */
+  load(member: string, dot: Stamp): void {
+    this.#members.set(member, dot)
+    this.#textBytes += member.length
+  }
+
   merge(own: VersionVector, other: SetState, label: VersionVector): void {
     this.#members.forEach((dots, member) => {
       const theirs = other.#members.get(member)

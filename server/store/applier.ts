@@ -4,6 +4,7 @@
  */
 import { type Origin, originsMax, type Stamp, stampStep } from '#protocol/sync/stamp.ts'
 import { emptyVector, type VersionVector } from '#protocol/sync/versionVector.ts'
+import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import type { Amount } from '#server/crdt/amount.ts'
 import type { CounterReset } from '#server/crdt/counter.ts'
 import type { EffectSink, FlushedKey } from '#server/crdt/effect.ts'
@@ -15,6 +16,9 @@ import {
   noRemovedCounters,
   type RemovedCounters,
 } from '#server/crdt/keyState.ts'
+import type { Ref } from './arena.ts'
+import { Kind } from './entry.ts'
+import { noFields, noMembers, type PackedElements, packedBytesMax } from './packed.ts'
 import type { SlotTables } from './slotTables.ts'
 
 export class Applier implements EffectSink {
@@ -26,6 +30,7 @@ export class Applier implements EffectSink {
   /** Of the key that is being changed. */
   #wasLive = false
   #wasTimed = false
+  readonly #elements = new ByteWriter(packedBytesMax)
 
   constructor(tables: SlotTables) {
     this.#tables = tables
@@ -119,6 +124,7 @@ export class Applier implements EffectSink {
     resets: readonly CounterReset[],
   ): void {
     const context = this.#cover(stamp)
+    if (this.#writePacked(Kind.hash, noFields, stamp, name, fresh, field, text)) return
     const state = this.#open(name)
     if (fresh) state.clearTtl(context)
     state.setField(context, stamp, field, text, resets)
@@ -135,6 +141,7 @@ export class Applier implements EffectSink {
 
   removeFields(stamp: Stamp, name: string, fields: readonly string[], resets: readonly FieldReset[]): void {
     const context = this.#cover(stamp)
+    if (this.#removePacked(Kind.hash, name, fields)) return
     const state = this.#open(name)
     state.removeFields(context, stamp, fields, resets)
     this.#tables.settle(state, this.#wasLive, this.#wasTimed, stamp)
@@ -142,6 +149,9 @@ export class Applier implements EffectSink {
 
   addMembers(stamp: Stamp, name: string, fresh: boolean, members: readonly string[]): void {
     const context = this.#cover(stamp)
+    const [member] = members
+    const isOne = members.length === 1 && member !== undefined
+    if (isOne && this.#writePacked(Kind.set, noMembers, stamp, name, fresh, member, undefined)) return
     const state = this.#open(name)
     if (fresh) state.clearTtl(context)
     state.addMembers(context, stamp, members)
@@ -150,6 +160,7 @@ export class Applier implements EffectSink {
 
   removeMembers(stamp: Stamp, name: string, members: readonly string[]): void {
     const context = this.#cover(stamp)
+    if (this.#removePacked(Kind.set, name, members)) return
     const state = this.#open(name)
     state.removeMembers(context, members)
     this.#tables.settle(state, this.#wasLive, this.#wasTimed, stamp)
@@ -160,10 +171,9 @@ export class Applier implements EffectSink {
     const tables = this.#tables
     const ref = tables.findText(name)
     if (ref === 0) return
-    if (tables.isText(ref) && types === allTypes && endsTtl) {
-      if (!tables.coveredBy(ref, context)) return
+    if (types === allTypes && endsTtl && this.#goesWhole(ref, context)) {
       tables.size--
-      if (!tables.isPlainText(ref)) tables.expiring--
+      if (tables.isTimed(ref)) tables.expiring--
       tables.remove()
       if (tables.onTouched !== undefined) tables.onTouched(name)
       return
@@ -172,6 +182,13 @@ export class Applier implements EffectSink {
     if (endsTtl) state.clearTtl(context)
     state.remove(context, stamp, types, counters, this.#coversSlot(context))
     this.#tables.settle(state, this.#wasLive, this.#wasTimed, stamp)
+  }
+
+  /** Whether a removal of all that `context` covers leaves nothing of it. */
+  #goesWhole(ref: Ref, context: VersionVector): boolean {
+    const tables = this.#tables
+    if (tables.isText(ref)) return tables.coveredBy(ref, context)
+    return !tables.hasTtl(ref) && tables.packed(ref)?.coveredBy(context) === true
   }
 
   writeTtl(stamp: Stamp, name: string, expireAtMs: number): void {
@@ -188,6 +205,49 @@ export class Applier implements EffectSink {
       const name = tables.nameOf(ref)
       this.remove(stamp, name, allTypes, true, counters.get(name) ?? noRemovedCounters)
     })
+  }
+
+  /** A field or member of a small hash or set. False: it has to be done the long way. */
+  #writePacked(
+    kind: typeof Kind.hash | typeof Kind.set,
+    none: PackedElements,
+    stamp: Stamp,
+    name: string,
+    fresh: boolean,
+    element: string,
+    text: string | undefined,
+  ): boolean {
+    const tables = this.#tables
+    const ref = tables.findText(name)
+    let elements: PackedElements | undefined = none
+    if (ref !== 0) {
+      if (tables.kind(ref) !== kind || (fresh && tables.hasTtl(ref))) return false
+      elements = tables.packed(ref) ?? none
+    }
+    if (!elements.write(this.#elements, this.#context, stamp, element, text)) return false
+    tables.putPacked(kind, this.#elements)
+    if (ref === 0) tables.size++
+    if (tables.onTouched !== undefined) tables.onTouched(name)
+    return true
+  }
+
+  #removePacked(
+    kind: typeof Kind.hash | typeof Kind.set,
+    name: string,
+    elements: readonly string[],
+  ): boolean {
+    const tables = this.#tables
+    const ref = tables.findText(name)
+    // Of a key that is gone its TTL writes may have to stay.
+    if (ref === 0 || tables.kind(ref) !== kind || tables.hasTtl(ref)) return false
+    tables.packed(ref)?.remove(this.#elements, this.#context, elements)
+    if (this.#elements.bytes[0] !== 0) tables.putPacked(kind, this.#elements)
+    else {
+      tables.remove()
+      tables.size--
+    }
+    if (tables.onTouched !== undefined) tables.onTouched(name)
+    return true
   }
 
   /** Whether the effect's origin had seen everything that is here: always so for a local command. */

@@ -39,6 +39,10 @@ const unevenDepthMax = 4
 const depthMax = 24
 const drawsMax = 32
 const groupSlots = 128
+// In `#slots`, from a slot's beginning. There is a directory if its bits are above -1.
+const slotWords = 4
+const bitsAt = 1
+const countAt = 2
 
 // In 16-bit words.
 const slotWord = 1
@@ -53,10 +57,8 @@ export class KeyIndex {
   readonly #arena: Arena
   /** To compute an entry's hash anew. */
   readonly #name: KeyName
-  /** Of each slot: its bucket, or its directory if `#bits` is above -1. */
-  readonly #roots = new Int32Array(slotCount)
-  readonly #bits = new Int8Array(slotCount).fill(-1)
-  readonly #counts = new Int32Array(slotCount)
+  /** Of each slot, side by side in one line of memory: its bucket or directory, bits of the directory, number of entries. */
+  readonly #slots = new Int32Array(slotCount * slotWords)
   /** Of `groupSlots` slots together: to draw one without looking at all. */
   readonly #groupCounts = new Int32Array(slotCount / groupSlots)
   #count = 0
@@ -64,6 +66,7 @@ export class KeyIndex {
   constructor(arena: Arena, name: KeyName) {
     this.#arena = arena
     this.#name = name
+    for (let slot = 0; slot < slotCount; slot++) this.#slots[slot * slotWords + bitsAt] = -1
   }
 
   get size(): number {
@@ -71,7 +74,7 @@ export class KeyIndex {
   }
 
   sizeOf(slot: number): number {
-    return this.#counts[slot] as number
+    return this.#slots[slot * slotWords + countAt] as number
   }
 
   /** The entry of that name; 0: there is none. */
@@ -114,7 +117,7 @@ export class KeyIndex {
     let bucket = this.#bucketAt(slot, hash)
     if (bucket === 0) {
       bucket = this.#newBucket(slot, cellsOf(bucketSizes[0] as number), 0, 0)
-      this.#roots[slot] = bucket
+      this.#slots[slot * slotWords] = bucket
     }
     this.#note(slot, 1)
     while (!this.#hasRoom(bucket)) bucket = this.#makeRoom(slot, bucket, hash)
@@ -136,9 +139,9 @@ export class KeyIndex {
     this.#empty(words, base, this.#cellOf(bucket, hash & 0xffff, ref))
     setCount(words, base, count)
     this.#note(slot, -1)
-    const left = this.#counts[slot] as number
+    const left = this.sizeOf(slot)
     if (left === 0) this.#drop(slot)
-    else if (this.#bits[slot] !== -1) {
+    else if (this.#bitsOf(slot) !== -1) {
       if (left < cellsMax / 4) this.#join(slot)
       else if (count < cellsMax / 8) this.#merge(slot, bucket)
     } else if (count < cellCount(words, base) / 4) this.#resize(slot, bucket, 0, shrunk(count))
@@ -146,9 +149,9 @@ export class KeyIndex {
 
   /** Shows all entries of the slot; they may be removed meanwhile, but none added. */
   forEach(slot: number, visit: (ref: Ref) => void): void {
-    if (this.#roots[slot] === 0) return
-    if (this.#bits[slot] === -1) {
-      for (const ref of this.#refsOf(this.#roots[slot] as Ref)) visit(ref)
+    if (this.#rootOf(slot) === 0) return
+    if (this.#bitsOf(slot) === -1) {
+      for (const ref of this.#refsOf(this.#rootOf(slot))) visit(ref)
       return
     }
     // A list of their own: removals may join or shrink the buckets.
@@ -159,7 +162,7 @@ export class KeyIndex {
 
   /** Shows about `count` entries from `position` on; returns where to go on, 0 at the end. `visit` must not write. */
   scan(slot: number, position: number, count: number, visit: (ref: Ref) => void): number {
-    if (this.#roots[slot] === 0) return 0
+    if (this.#rootOf(slot) === 0) return 0
     let at = position
     let visited = 0
     while (at < hashes) {
@@ -200,20 +203,20 @@ export class KeyIndex {
     let group = 0
     for (; skip >= (this.#groupCounts[group] as number); group++) skip -= this.#groupCounts[group] as number
     let slot = group * groupSlots
-    for (; skip >= (this.#counts[slot] as number); slot++) skip -= this.#counts[slot] as number
+    for (; skip >= this.sizeOf(slot); slot++) skip -= this.sizeOf(slot)
     return slot
   }
 
   #note(slot: number, difference: 1 | -1): void {
     const group = Math.floor(slot / groupSlots)
-    this.#counts[slot] = (this.#counts[slot] as number) + difference
+    this.#slots[slot * slotWords + countAt] = this.sizeOf(slot) + difference
     this.#groupCounts[group] = (this.#groupCounts[group] as number) + difference
     this.#count += difference
   }
 
   /** Slots with entries, ascending. */
   *occupied(): IterableIterator<number> {
-    for (let slot = 0; slot < slotCount; slot++) if ((this.#counts[slot] as number) > 0) yield slot
+    for (let slot = 0; slot < slotCount; slot++) if (this.sizeOf(slot) > 0) yield slot
   }
 
   /** A bucket or directory has moved. */
@@ -221,7 +224,7 @@ export class KeyIndex {
     const bytes = this.#arena.bytes(to)
     const at = this.#arena.offset(to)
     const slot = (bytes[at + 2] as number) | ((bytes[at + 3] as number) << 8)
-    if (this.#roots[slot] === from) this.#roots[slot] = to
+    if (this.#rootOf(slot) === from) this.#slots[slot * slotWords] = to
     else {
       const words = this.#arena.words(to)
       this.#direct(slot, firstOf(words, at >> 1), depthOf(words, at >> 1), to)
@@ -230,9 +233,18 @@ export class KeyIndex {
 
   // ---- buckets
 
+  #rootOf(slot: number): Ref {
+    return this.#slots[slot * slotWords] as Ref
+  }
+
+  #bitsOf(slot: number): number {
+    return this.#slots[slot * slotWords + bitsAt] as number
+  }
+
   #bucketAt(slot: number, hash: number): Ref {
-    const root = this.#roots[slot] as Ref
-    const bits = this.#bits[slot] as number
+    const slots = this.#slots
+    const root = slots[slot * slotWords] as Ref
+    const bits = slots[slot * slotWords + bitsAt] as number
     if (bits === -1) return root
     return this.#directoryEntry(root, bits === 0 ? 0 : hash >>> (32 - bits))
   }
@@ -358,7 +370,7 @@ export class KeyIndex {
     const cells = cellCount(words, base)
     const depth = depthOf(words, base)
     if (cells < cellsMax) return this.#resize(slot, bucket, depth, larger(cells))
-    const evenDepth = Math.ceil(Math.log2((this.#counts[slot] as number) / cellsMax))
+    const evenDepth = Math.ceil(Math.log2(this.sizeOf(slot) / cellsMax))
     if (depth < Math.min(depthMax, evenDepth + unevenDepthMax)) {
       this.#cut(slot, bucket)
       return this.#bucketAt(slot, hash)
@@ -376,7 +388,7 @@ export class KeyIndex {
     const resized = this.#newBucket(slot, cells, depth, first)
     this.#pour(bucket, resized)
     this.#arena.free(bucket)
-    if (this.#bits[slot] === -1) this.#roots[slot] = resized
+    if (this.#bitsOf(slot) === -1) this.#slots[slot * slotWords] = resized
     else this.#direct(slot, first, depth, resized)
     return resized
   }
@@ -393,11 +405,11 @@ export class KeyIndex {
   }
 
   #cut(slot: number, bucket: Ref): void {
-    if (this.#bits[slot] === -1) this.#beginDirectory(slot, bucket)
+    if (this.#bitsOf(slot) === -1) this.#beginDirectory(slot, bucket)
     const words = this.#arena.words(bucket)
     const base = this.#arena.offset(bucket) >> 1
     const depth = depthOf(words, base) + 1
-    if (depth > (this.#bits[slot] as number)) this.#doubleDirectory(slot)
+    if (depth > this.#bitsOf(slot)) this.#doubleDirectory(slot)
     const lowerFirst = firstOf(words, base)
     const upperFirst = lowerFirst + hashes / 2 ** depth
     const lower = this.#newBucket(slot, cellsMax, depth, lowerFirst)
@@ -463,8 +475,8 @@ export class KeyIndex {
     bytes[at] = Kind.directory
     bytes[at + 2] = slot
     bytes[at + 3] = slot >>> 8
-    this.#roots[slot] = directory
-    this.#bits[slot] = bits
+    this.#slots[slot * slotWords] = directory
+    this.#slots[slot * slotWords + bitsAt] = bits
     return directory
   }
 
@@ -473,8 +485,8 @@ export class KeyIndex {
   }
 
   #doubleDirectory(slot: number): void {
-    const old = this.#roots[slot] as Ref
-    const bits = this.#bits[slot] as number
+    const old = this.#rootOf(slot)
+    const bits = this.#bitsOf(slot)
     const doubled = this.#newDirectory(slot, bits + 1)
     for (let number = 0; number < 2 ** bits; number++) {
       const bucket = this.#directoryEntry(old, number)
@@ -486,17 +498,17 @@ export class KeyIndex {
 
   /** The interval of hashes from `first` on, of buckets of that depth, leads to `bucket`. */
   #direct(slot: number, first: number, depth: number, bucket: Ref): void {
-    const bits = this.#bits[slot] as number
+    const bits = this.#bitsOf(slot)
     const width = 2 ** (bits - depth)
     const start = first / 2 ** (32 - bits)
     for (let number = start; number < start + width; number++)
-      this.#setDirectoryEntry(this.#roots[slot] as Ref, number, bucket)
+      this.#setDirectoryEntry(this.#rootOf(slot), number, bucket)
   }
 
   *#buckets(slot: number): IterableIterator<Ref> {
-    const bits = this.#bits[slot] as number
+    const bits = this.#bitsOf(slot)
     for (let number = 0; number < 2 ** bits; ) {
-      const bucket = this.#directoryEntry(this.#roots[slot] as Ref, number)
+      const bucket = this.#directoryEntry(this.#rootOf(slot), number)
       const depth = depthOf(this.#arena.words(bucket), this.#arena.offset(bucket) >> 1)
       yield bucket
       number += 2 ** (bits - depth)
@@ -505,23 +517,23 @@ export class KeyIndex {
 
   /** Back to one bucket when few entries are left. */
   #join(slot: number): void {
-    const directory = this.#roots[slot] as Ref
-    const joined = this.#newBucket(slot, shrunk(this.#counts[slot] as number), 0, 0)
+    const directory = this.#rootOf(slot)
+    const joined = this.#newBucket(slot, shrunk(this.sizeOf(slot)), 0, 0)
     for (const bucket of [...this.#buckets(slot)]) {
       this.#pour(bucket, joined)
       this.#arena.free(bucket)
     }
     this.#arena.free(directory)
-    this.#roots[slot] = joined
-    this.#bits[slot] = -1
+    this.#slots[slot * slotWords] = joined
+    this.#slots[slot * slotWords + bitsAt] = -1
   }
 
   /** The slot is empty. */
   #drop(slot: number): void {
-    if (this.#bits[slot] !== -1) for (const bucket of [...this.#buckets(slot)]) this.#arena.free(bucket)
-    this.#arena.free(this.#roots[slot] as Ref)
-    this.#roots[slot] = 0
-    this.#bits[slot] = -1
+    if (this.#bitsOf(slot) !== -1) for (const bucket of [...this.#buckets(slot)]) this.#arena.free(bucket)
+    this.#arena.free(this.#rootOf(slot))
+    this.#slots[slot * slotWords] = 0
+    this.#slots[slot * slotWords + bitsAt] = -1
   }
 }
 

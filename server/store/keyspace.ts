@@ -130,8 +130,7 @@ export class Keyspace {
   type(name: string): VisibleType {
     const ref = this.#visible(name)
     if (ref === 0) return 'none'
-    const state = this.tables.state(ref)
-    return state === undefined ? 'string' : (state.visibleType() ?? 'none')
+    return this.tables.typeOf(ref) ?? 'none'
   }
 
   /** This and the next three throw `ReplyError(errors.wrongType)`. */
@@ -144,7 +143,8 @@ export class Keyspace {
     const { tables } = this
     if (tables.isText(ref)) return tables.text(ref)
     if (tables.isCounter(ref)) return tables.counterText(ref)
-    return this.#stateOf(ref, 'string').string?.shown()
+    this.#requireType(ref, 'string')
+    return tables.state(ref)?.string?.shown()
   }
 
   /** Writes the value of the key named by [start, end) of `bytes` as a bulk string, or null. */
@@ -163,20 +163,22 @@ export class Keyspace {
     } else reply.bulk(this.#stringAt(ref) ?? '')
   }
 
-  #stateOf(ref: Ref, type: VisibleType): KeyState {
-    const state = this.tables.state(ref)
-    if (state === undefined || state.visibleType() !== type) throw new ReplyError(errors.wrongType)
-    return state
+  #requireType(ref: Ref, type: VisibleType): void {
+    if (this.tables.typeOf(ref) !== type) throw new ReplyError(errors.wrongType)
   }
 
   hash(name: string): HashView | undefined {
     const ref = this.#read(name)
-    return ref === 0 ? undefined : this.#stateOf(ref, 'hash').hash
+    if (ref === 0) return undefined
+    this.#requireType(ref, 'hash')
+    return this.tables.packed(ref) ?? this.tables.state(ref)?.hash
   }
 
   set(name: string): SetView | undefined {
     const ref = this.#read(name)
-    return ref === 0 ? undefined : this.#stateOf(ref, 'set').set
+    if (ref === 0) return undefined
+    this.#requireType(ref, 'set')
+    return this.tables.packed(ref) ?? this.tables.state(ref)?.set
   }
 
   /** undefined: no such key; Infinity: no TTL. */
@@ -202,12 +204,13 @@ export class Keyspace {
   encoding(name: string): string | undefined {
     const ref = this.#visible(name)
     if (ref === 0) return undefined
-    const state = this.tables.state(ref)
-    if (state === undefined || state.visibleType() === 'string')
-      return stringEncoding(this.#stringAt(ref) ?? '')
-    return state.visibleType() === 'hash'
-      ? hashEncoding(state.hash as HashView)
-      : setEncoding(state.set as SetView)
+    const { tables } = this
+    const type = tables.typeOf(ref)
+    if (type === 'string') return stringEncoding(this.#stringAt(ref) ?? '')
+    const state = tables.state(ref)
+    const packed = tables.packed(ref)
+    if (type === 'hash') return hashEncoding((packed ?? state?.hash) as HashView)
+    return setEncoding((packed ?? state?.set) as SetView)
   }
 
   randomKey(random: Random): string | undefined {

@@ -10,11 +10,13 @@ import { slotCount } from '#protocol/slots/crc16.ts'
 import { type Origin, type Stamp, stampEpochMs } from '#protocol/sync/stamp.ts'
 import { SlotVectors, type VersionVector } from '#protocol/sync/versionVector.ts'
 import { copyBytes, latin1, writeLatin1 } from '#runtime/bytes/bytes.ts'
+import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { addAmounts, formatAmount, parseAmount, parseInteger } from '#server/crdt/amount.ts'
 import { CounterEntry } from '#server/crdt/counter.ts'
-import { KeyState } from '#server/crdt/keyState.ts'
+import { KeyState, type KeyType } from '#server/crdt/keyState.ts'
 import { Sibling } from '#server/crdt/register.ts'
 import { Strnum } from '#server/crdt/strnum.ts'
+import type { TtlWrite } from '#server/crdt/ttl.ts'
 import { Arena, type Ref } from './arena.ts'
 import {
   accessOf,
@@ -42,6 +44,7 @@ import {
 import { ExpirySchedule } from './expirySchedule.ts'
 import { KeyIndex } from './keyIndex.ts'
 import { KeyName } from './keyName.ts'
+import { PackedElements, packedBytesMax, packHash, packSet } from './packed.ts'
 import { Residues } from './residues.ts'
 
 const never = Number.POSITIVE_INFINITY
@@ -72,6 +75,7 @@ export class SlotTables {
   readonly #stateBytes: number[] = []
   readonly #freeStates: number[] = []
   #heapBytes = 0
+  readonly #elements = new ByteWriter(packedBytesMax)
   /** Of the entry that is being written. */
   #bytes: Uint8Array = new Uint8Array(0)
   readonly #moved = (from: Ref, to: Ref): void => this.#onMoved(from, to)
@@ -172,9 +176,47 @@ export class SlotTables {
 
   // ---- what an entry says
 
+  /** A value of `Kind`. */
+  kind(ref: Ref): number {
+    return kindOf(this.#arena.bytes(ref), this.#arena.offset(ref))
+  }
+
   /** Whether the entry is one write, a text with or without a TTL. */
   isText(ref: Ref): boolean {
     return kindOf(this.#arena.bytes(ref), this.#arena.offset(ref)) === Kind.text
+  }
+
+  /** What shows, if it is live. */
+  typeOf(ref: Ref): KeyType | undefined {
+    const bytes = this.#arena.bytes(ref)
+    const at = this.#arena.offset(ref)
+    switch (kindOf(bytes, at)) {
+      case Kind.hash:
+        return 'hash'
+      case Kind.set:
+        return 'set'
+      case Kind.state:
+        return this.#states[stampOf(bytes, at)]?.visibleType()
+      default:
+        return 'string'
+    }
+  }
+
+  /** The elements of a packed hash or set; undefined: it is neither. */
+  packed(ref: Ref): PackedElements | undefined {
+    const bytes = this.#arena.bytes(ref)
+    const at = this.#arena.offset(ref)
+    const kind = kindOf(bytes, at)
+    if (kind !== Kind.hash && kind !== Kind.set) return undefined
+    let start = bodyAt(bytes, at)
+    if (((bytes[at] as number) & timedBit) !== 0) start += 2 * u56Bytes
+    readVarint(bytes, start)
+    return new PackedElements(bytes, varint.end, varint.end + varint.value, kind === Kind.hash)
+  }
+
+  /** Whether TTL writes belong to the key, which for a text are part of its one write. */
+  hasTtl(ref: Ref): boolean {
+    return ((this.#arena.bytes(ref)[this.#arena.offset(ref)] as number) & timedBit) !== 0
   }
 
   isCounter(ref: Ref): boolean {
@@ -218,8 +260,11 @@ export class SlotTables {
     const at = this.#arena.offset(ref)
     const head = bytes[at] as number
     if ((head & timedBit) !== 0) {
-      if (kindOf(bytes, at) === Kind.text) return readU56(bytes, bodyAt(bytes, at))
-      return this.#counter(ref).expireAtMs()
+      const kind = kindOf(bytes, at)
+      if (kind === Kind.counter) return this.#counter(ref).expireAtMs()
+      const body = bodyAt(bytes, at)
+      if (kind === Kind.text) return readU56(bytes, body)
+      return orNever(readU56(bytes, body + u56Bytes))
     }
     return kindOf(bytes, at) === Kind.state ? (this.state(ref)?.expireAtMs() ?? never) : never
   }
@@ -288,9 +333,27 @@ export class SlotTables {
         return KeyState.ofText(this.text(ref), stampOf(bytes, at), this.expireAt(ref))
       case Kind.counter:
         return this.#counter(ref)
+      case Kind.hash:
+      case Kind.set:
+        return this.#unpacked(ref)
       default:
         return this.#states[stampOf(bytes, at)] as KeyState
     }
+  }
+
+  #unpacked(ref: Ref): KeyState {
+    const bytes = this.#arena.bytes(ref)
+    const at = this.#arena.offset(ref)
+    const state = new KeyState()
+    const elements = this.packed(ref)
+    if (kindOf(bytes, at) === Kind.hash) state.hash = elements?.toHash()
+    else state.set = elements?.toSet()
+    if (((bytes[at] as number) & timedBit) !== 0) state.ttl = [this.#ttlAt(bytes, bodyAt(bytes, at))]
+    return state
+  }
+
+  #ttlAt(bytes: Uint8Array, at: number): TtlWrite {
+    return { stamp: readU56(bytes, at), expireAtMs: orNever(readU56(bytes, at + u56Bytes)) }
   }
 
   #counter(ref: Ref): KeyState {
@@ -312,8 +375,7 @@ export class SlotTables {
     const state = new KeyState()
     state.string = string
     if ((head & timedBit) === 0) return state
-    const expireAtMs = readU56(bytes, behind + u56Bytes)
-    state.ttl = [{ stamp: readU56(bytes, behind), expireAtMs: expireAtMs === 0 ? never : expireAtMs }]
+    state.ttl = [this.#ttlAt(bytes, behind)]
     return state
   }
 
@@ -364,9 +426,44 @@ export class SlotTables {
       at = writeVarint(bytes, at + u56Bytes, base.text.length)
       at = writeLatin1(bytes, at, base.text)
     }
-    if (ttl === undefined) return
-    writeU56(bytes, at, ttl.stamp)
-    writeU56(bytes, at + u56Bytes, ttl.expireAtMs === never ? 0 : ttl.expireAtMs)
+    if (ttl !== undefined) writeTtl(bytes, at, ttl)
+  }
+
+  /** The key is a hash or a set of these elements; its TTL stays as it is when there is an entry. */
+  putPacked(kind: typeof Kind.hash | typeof Kind.set, elements: ByteWriter): void {
+    const ref = this.find()
+    const timed = ref !== 0 && this.hasTtl(ref)
+    this.#putElements(kind, elements, timed ? this.#ttlOf(ref) : undefined)
+  }
+
+  #ttlOf(ref: Ref): TtlWrite {
+    const bytes = this.#arena.bytes(ref)
+    return this.#ttlAt(bytes, bodyAt(bytes, this.#arena.offset(ref)))
+  }
+
+  #putElements(kind: number, elements: ByteWriter, ttl: TtlWrite | undefined): void {
+    const { length } = elements
+    const ttlBytes = ttl === undefined ? 0 : 2 * u56Bytes
+    const head = ttl === undefined ? kind : kind | timedBit
+    let at = this.#place(head, 0, ttlBytes + varintBytes(length) + length)
+    const bytes = this.#bytes
+    if (ttl !== undefined) at = writeTtl(bytes, at, ttl)
+    at = writeVarint(bytes, at, length)
+    copyBytes(bytes, at, elements.bytes, 0, length)
+  }
+
+  /** False: the state is not a small hash or set in no conflict. */
+  #pack(state: KeyState): boolean {
+    const { string, hash, set, ttl } = state
+    if (string !== undefined || ttl.length > 1) return false
+    if (hash !== undefined) {
+      if (set !== undefined || !packHash(this.#elements, hash)) return false
+      this.#putElements(Kind.hash, this.#elements, ttl[0])
+      return true
+    }
+    if (set === undefined || !packSet(this.#elements, set)) return false
+    this.#putElements(Kind.set, this.#elements, ttl[0])
+    return true
   }
 
   #putState(state: KeyState): void {
@@ -506,13 +603,23 @@ export class SlotTables {
     const write = state.onlyWrite
     if (write !== undefined) this.putText(write.stamp, write.text, state.expireAtMs())
     else if (isSimpleCounter(state)) this.#putCounter(state)
-    else this.#putState(state)
+    else if (!this.#pack(state)) this.#putState(state)
   }
 
   /** When this cluster is to send the DEL: the TTL's owner soon, anybody when the owner stays silent. */
   expiryDueMs(owner: Origin | undefined, atMs: number): number {
     return atMs + (owner === this.origin ? ownExpiryGraceMs : foreignExpiryGraceMs)
   }
+}
+
+/** 0 stands for "none" in TTL writes: no key expires in 1970. */
+const orNever = (expireAtMs: number): number => (expireAtMs === 0 ? never : expireAtMs)
+
+/** Returns the offset behind it. */
+function writeTtl(bytes: Uint8Array, at: number, { stamp, expireAtMs }: TtlWrite): number {
+  writeU56(bytes, at, stamp)
+  writeU56(bytes, at + u56Bytes, expireAtMs === never ? 0 : expireAtMs)
+  return at + 2 * u56Bytes
 }
 
 /** Where what follows the name begins. */

@@ -241,12 +241,11 @@ export class Transaction {
     const slot = this.#tables.slotOf(name)
     this.#begin(slot)
     const fresh = this.#open(name, TypeBit.hash)
-    const hash = this.#stateOf(name)?.hash
-    const sizeBefore = hash?.size ?? 0
-    const resets = hash?.fieldResets(field) ?? noResets
+    const sizeBefore = this.#sizeOf(name)
+    const resets = this.#onHeap(name)?.hash?.fieldResets(field) ?? noResets
     this.#draft.effects.setField(this.#stamp, name, fresh, field, value, resets)
     this.#applier.setField(this.#stamp, name, fresh, field, value, resets)
-    return (this.#stateOf(name)?.hash?.size ?? 0) > sizeBefore
+    return this.#sizeOf(name) > sizeBefore
   }
 
   /** As `increment`. */
@@ -254,12 +253,12 @@ export class Transaction {
     const slot = this.#tables.slotOf(name)
     this.#begin(slot)
     const fresh = this.#open(name, TypeBit.hash)
-    const entries = this.#stateOf(name)?.hash?.fieldState(field).entries ?? noEntries
+    const entries = this.#onHeap(name)?.hash?.fieldState(field).entries ?? noEntries
     const stamp = this.#stamp
     const { from, sum } = nextIncrement(entries, stamp, amount)
     this.#draft.effects.incrementField(stamp, name, fresh, field, from, sum)
     this.#applier.incrementField(stamp, name, fresh, field, from, sum)
-    return this.#stateOf(name)?.hash?.get(field) ?? ''
+    return this.#onHeap(name)?.hash?.get(field) ?? ''
   }
 
   /** Returns how many of the fields were there. */
@@ -270,7 +269,7 @@ export class Transaction {
     const slot = this.#tables.slotOf(name)
     this.#begin(slot)
     this.#open(name, TypeBit.hash)
-    const resets = this.fieldResetsOf(this.#stateOf(name), present)
+    const resets = this.fieldResetsOf(this.#onHeap(name), present)
     this.#draft.effects.removeFields(this.#stamp, name, present, resets)
     this.#applier.removeFields(this.#stamp, name, present, resets)
     return present.length
@@ -283,10 +282,10 @@ export class Transaction {
     const slot = this.#tables.slotOf(name)
     this.#begin(slot)
     const fresh = this.#open(name, TypeBit.set)
-    const sizeBefore = this.#stateOf(name)?.set?.size ?? 0
+    const sizeBefore = this.#sizeOf(name)
     this.#draft.effects.addMembers(this.#stamp, name, fresh, unique)
     this.#applier.addMembers(this.#stamp, name, fresh, unique)
-    return (this.#stateOf(name)?.set?.size ?? 0) - sizeBefore
+    return this.#sizeOf(name) - sizeBefore
   }
 
   /** Returns how many were there. */
@@ -320,7 +319,8 @@ export class Transaction {
   }
 
   #countersAt(ref: Ref): RemovedCounters {
-    return this.#tables.isText(ref) ? noRemovedCounters : this.countersOf(this.#tables.stateOf(ref))
+    const isSimple = this.#tables.isText(ref) || this.#tables.packed(ref) !== undefined
+    return isSimple ? noRemovedCounters : this.countersOf(this.#tables.stateOf(ref))
   }
 
   /** Rule A1. */
@@ -392,6 +392,10 @@ export class Transaction {
       requireType(TypeBit.string, type)
       return this.isFresh(true, true)
     }
+    if (this.#tables.packed(ref) !== undefined && !this.#tables.hasExpired(ref)) {
+      requireType(TypeBit[this.#tables.typeOf(ref) ?? 'string'], type)
+      return this.isFresh(true, true)
+    }
     const state = this.#tables.stateOf(ref)
     if (this.#deleteExpired(name, ref, state)) return true
     const visible = state.visibleType()
@@ -420,6 +424,21 @@ export class Transaction {
   #stateOf(name: string): KeyState | undefined {
     const ref = this.#tables.findText(name)
     return ref === 0 ? undefined : this.#tables.stateOf(ref)
+  }
+
+  /** Where counters of fields, and elements in conflict, are. */
+  #onHeap(name: string): KeyState | undefined {
+    const ref = this.#tables.findText(name)
+    return ref === 0 ? undefined : this.#tables.state(ref)
+  }
+
+  /** Elements of the hash or set. */
+  #sizeOf(name: string): number {
+    const ref = this.#tables.findText(name)
+    if (ref === 0) return 0
+    const state = this.#tables.state(ref)
+    if (state === undefined) return this.#tables.packed(ref)?.size ?? 0
+    return state.visibleType() === 'hash' ? (state.hash?.size ?? 0) : (state.set?.size ?? 0)
   }
 
   #setText(name: string, value: string, atMs: number, resets: typeof noResets): void {
