@@ -1,5 +1,5 @@
 /**
- * The commonest value by far is one text, written once, in no conflict: a string key or a hash field. It is held as text
+ * The commonest field of a hash by far is one text, written once, in no conflict. It is held as text
  * and stamp, and becomes a full state only while it has to. The stamp lies in two small integers: a double field would be
  * a heap object of its own, per key.
  */
