@@ -1,142 +1,141 @@
 /**
- * `npm run bench`: the budgets, as ratios against real servers measured side by side in one run. Absolute figures belong to
- * the machine; the ratios, and CPU time per request, travel better. `--quick` takes a tenth of the requests.
+ * `npm run bench`: Antipode beside real servers, in one run. Absolute figures belong to the machine; the ratios, and CPU time
+ * for each request, travel better.
  */
-import { parseArgs } from 'node:util'
-import { churnPauses, memoryPerKey, restartTime, visibilityDelay } from './figures.ts'
-import { measure, median, type Rate } from './load.ts'
-import { type Server, startLab, startNutcracker, startRedis } from './servers.ts'
+import { resolve } from 'node:path'
+import { Argument, Command, InvalidArgumentError } from 'commander'
+import { latestPath, pagePath, publish, readResults, saveResults } from './report/files.ts'
+import { thisMachine } from './report/machine.ts'
+import type { SuiteResult } from './report/result.ts'
+import { budgetTable, textTable } from './report/table.ts'
+import { missingPackages } from './servers/child.ts'
+import { Stage } from './servers/stage.ts'
+import { suites } from './suites/index.ts'
+import type { Suite, SuiteOptions } from './suites/suite.ts'
 
-const { values: options } = parseArgs({ options: { quick: { type: 'boolean', default: false } } })
-const scale = options.quick ? 0.1 : 1
-const rounds = 3
-const pipelines = [1, 16, 64] as const
-const tests = ['get', 'set', 'incr', 'hset', 'sadd'] as const
-
-interface Row {
-  what: string
-  budget: string
-  measured: string
-  met: boolean
+interface Options {
+  quick: boolean
+  check: boolean
+  report: boolean
+  minutes?: number
+  keys?: number
+  rate?: number
+  results?: string
+  page: string
 }
 
-const rows: Row[] = []
+/** Given beside the suites: all of them, or only the page. */
+const everything = 'all'
+const onlyReport = 'report'
+const order = suites.map(({ name }) => name)
 
-function report(what: string, budget: string, measured: string, met: boolean): void {
-  rows.push({ what, budget, measured, met })
-  console.log(`${met ? 'met ' : 'MISS'}  ${what}: ${measured} (budget ${budget})`)
+const program = new Command('npm run bench --')
+  .description(
+    `Measures Antipode against redis-server and nutcracker, side by side, and keeps what it found for the report.
+Without a suite it is \`${order[0]}\`, which takes less than ten minutes; --quick makes anything short and rough.`,
+  )
+  .addArgument(
+    new Argument('[suites...]', 'what to measure')
+      .choices([...order, everything, onlyReport])
+      .default([order[0]]),
+  )
+  .option('--quick', 'a tenth of everything, to see that it works', false)
+  .option('--check', 'a missed budget is an error (exit code 2)', false)
+  .option('--report', 'write the page when done', false)
+  .option('--minutes <n>', 'length of the churn (default: 2)', positive)
+  .option('--keys <n>', 'keys of churn and restart (default: 3,000,000 and 1,000,000)', positive)
+  .option('--rate <n>', 'writes a second of the churn (default: 20,000)', positive)
+  .option('--results <file>', 'where results are kept (default: .bench/results.json)')
+  .option('--page <file>', 'the page that the report writes; plots go beside it', pagePath)
+  .addHelpText('after', () => `\n${suiteLines().join('\n')}`)
+  .action(run)
+
+function suiteLines(): string[] {
+  const lines = suites.map(({ name, title }) => `  ${name.padEnd(14)}${title}`)
+  return [
+    'Suites:',
+    ...lines,
+    `  ${everything.padEnd(14)}every one of them`,
+    `  ${onlyReport.padEnd(14)}nothing: writes docs/performance.md and its plots from the results so far`,
+    '',
+    'Examples:',
+    '  npm run bench -- rates memory --report',
+    '  npm run bench -- churn --minutes 10 --keys 3000000 --check',
+  ]
 }
 
-/** Median of the rounds, the servers taking turns so that a noisy minute hits all of them. */
-async function sideBySide(servers: Server[], test: string, pipeline: number): Promise<Rate[]> {
-  const requests = Math.round((pipeline === 1 ? 100_000 : 600_000) * scale)
-  const rates = servers.map((): Rate[] => [])
-  for (let round = 0; round < rounds; round++) {
-    for (const [i, server] of servers.entries())
-      rates[i]?.push(await measure(server, test, pipeline, requests))
+function positive(text: string): number {
+  const value = Number(text)
+  if (value > 0 && Number.isFinite(value)) return value
+  throw new InvalidArgumentError('A number above 0 is needed.')
+}
+
+async function run(names: string[], options: Options): Promise<void> {
+  const path = resolve(options.results ?? latestPath(options.quick))
+  const wanted = suites.filter(({ name }) => names.includes(name) || names.includes(everything))
+  const results: SuiteResult[] = []
+  if (wanted.length > 0) checkPrograms()
+  for (const suite of wanted) {
+    const result = await runSuite(suite, options)
+    results.push(result)
+    saveResults(path, [result])
+    show(result)
   }
-  return rates.map((list) => ({
-    perSecond: median(list.map(({ perSecond }) => perSecond)),
-    cpuMicros: median(list.map(({ cpuMicros }) => cpuMicros)),
-  }))
+  if (options.report || names.includes(onlyReport)) {
+    const written = publish(resolve(options.page), order, readResults(path))
+    console.log(`\nwritten:\n${written.map((each) => `  ${each}`).join('\n')}`)
+  }
+  const missed = results.flatMap(({ budgets }) => budgets).filter(({ isMet }) => !isMet)
+  if (missed.length > 0) console.log(`\n${missed.length} budgets missed`)
+  if (options.check && missed.length > 0) process.exitCode = 2
 }
 
-const ratio = (one: number, other: number): string => `${(one / other).toFixed(2)} x`
-const rate = (value: Rate): string =>
-  `${Math.round(value.perSecond / 1000)}k/s ${value.cpuMicros.toFixed(1)} us`
+function checkPrograms(): void {
+  const missing = missingPackages()
+  if (missing.length === 0) return
+  console.error(
+    `Programs are missing that it measures with. Install them with:\n\n  apt-get install -y ${missing.join(' ')}\n`,
+  )
+  process.exit(1)
+}
 
-async function requestRates(): Promise<void> {
-  const redis = await startRedis()
-  const nutcracker = await startNutcracker(redis)
-  const lab = await startLab('antipode', 1, 'none')
-  const budgets = { 1: 1.0, 16: 1.5, 64: 2.0 } as const
-  for (const pipeline of pipelines) {
-    const perTest: { test: string; toProxy: number; toRedis: number }[] = []
-    for (const test of tests) {
-      const [own, proxied, plain] = await sideBySide([lab, nutcracker, redis], test, pipeline)
-      if (!own || !proxied || !plain) throw new Error('a rate is missing')
-      console.log(
-        `      ${test} -P ${pipeline}: ${rate(own)} | nutcracker ${rate(proxied)} | redis ${rate(plain)}`,
-      )
-      perTest.push({
-        test,
-        toProxy: own.perSecond / proxied.perSecond,
-        toRedis: own.perSecond / plain.perSecond,
-      })
+async function runSuite(suite: Suite, options: Options): Promise<SuiteResult> {
+  console.log(`\n── ${suite.title}`)
+  const stage = new Stage()
+  const stopOnSignal = () => void stage.stopAll().finally(() => process.exit(130))
+  process.on('SIGINT', stopOnSignal)
+  process.on('SIGTERM', stopOnSignal)
+  const suiteOptions: SuiteOptions = {
+    isQuick: options.quick,
+    say: (line) => console.log(`  ${line}`),
+    ...(options.minutes === undefined ? {} : { minutes: options.minutes }),
+    ...(options.keys === undefined ? {} : { keys: Math.round(options.keys) }),
+    ...(options.rate === undefined ? {} : { perSecond: Math.round(options.rate) }),
+  }
+  const startMs = performance.now()
+  try {
+    const findings = await suite.run(stage, suiteOptions)
+    return {
+      suite: suite.name,
+      title: suite.title,
+      description: suite.description,
+      date: new Date().toISOString(),
+      seconds: Math.round((performance.now() - startMs) / 1000),
+      isQuick: options.quick,
+      machine: thisMachine(),
+      ...findings,
     }
-    const list = (pick: (row: (typeof perTest)[number]) => number) =>
-      perTest.map((row) => `${row.test} ${pick(row).toFixed(2)}`).join(', ')
-    const worst = (pick: (row: (typeof perTest)[number]) => number) => Math.min(...perTest.map(pick))
-    const [toProxy, toRedis] = [worst((row) => row.toProxy), worst((row) => row.toRedis)]
-    const [proxyBudget, redisBudget] = [budgets[pipeline], 0.6]
-    report(
-      `-P ${pipeline} against nutcracker + redis-server`,
-      `${proxyBudget} x`,
-      list((row) => row.toProxy),
-      toProxy >= proxyBudget,
-    )
-    report(
-      `-P ${pipeline} against redis-server`,
-      `${redisBudget} x`,
-      list((row) => row.toRedis),
-      toRedis >= redisBudget,
-    )
+  } finally {
+    await stage.stopAll()
+    process.off('SIGINT', stopOnSignal)
+    process.off('SIGTERM', stopOnSignal)
   }
-  await lab.stop()
-  await nutcracker.stop()
-  await redis.stop()
 }
 
-async function replicationCost(): Promise<void> {
-  const alone = await startLab('without a peer', 1, 'none')
-  const pair = await startLab('with a peer, everysec', 2, 'everysec')
-  const [plain, replicated] = await sideBySide([alone, pair], 'set', 16)
-  if (!plain || !replicated) throw new Error('a rate is missing')
-  report(
-    'SET with a peer over TLS and everysec, against without (-P 16)',
-    '0.7 x',
-    `${ratio(replicated.perSecond, plain.perSecond)} (${rate(replicated)} | ${rate(plain)})`,
-    replicated.perSecond >= 0.7 * plain.perSecond,
-  )
-  const { p50Ms, p99Ms } = await visibilityDelay(pair, Math.round(5_000 * scale))
-  report(
-    'write until readable at the peer, under load',
-    'p50 2 ms, p99 10 ms',
-    `p50 ${p50Ms.toFixed(1)} ms, p99 ${p99Ms.toFixed(1)} ms`,
-    p50Ms <= 2 && p99Ms <= 10,
-  )
-  await pair.stop()
-  await alone.stop()
+function show({ budgets, tables, seconds }: SuiteResult): void {
+  for (const table of tables) console.log(`\n${textTable(table)}`)
+  if (budgets.length > 0) console.log(`\n${textTable(budgetTable(budgets))}`)
+  console.log(`\n  took ${seconds} s`)
 }
 
-async function data(): Promise<void> {
-  const keys = Math.round(1_000_000 * scale)
-  const redis = await startRedis('--appendonly', 'yes')
-  const lab = await startLab('antipode', 1, 'everysec')
-  const [own, other] = [await memoryPerKey(lab, keys), await memoryPerKey(redis, keys)]
-  report(
-    'memory per key of 16 + 32 bytes',
-    '1.0 x',
-    `${ratio(own, other)} (${own.toFixed(0)} | ${other.toFixed(0)} B)`,
-    own <= other,
-  )
-  const ownRestartMs = await restartTime(lab.port, () => lab.kill(1, 'shard'))
-  const otherRestartMs = await restartTime(redis.port, () => redis.restart())
-  report(
-    `restart with ${keys} keys`,
-    '2 x',
-    `${ratio(ownRestartMs, otherRestartMs)} (${ownRestartMs.toFixed(0)} | ${otherRestartMs.toFixed(0)} ms)`,
-    ownRestartMs <= 2 * otherRestartMs,
-  )
-  const pauseMs = await churnPauses(lab, 3 * keys, Math.round(1_000_000 * scale))
-  report(`pause under churn at ${3 * keys} keys, p99.9`, '20 ms', `${pauseMs.toFixed(1)} ms`, pauseMs <= 20)
-  await lab.stop()
-  await redis.stop()
-}
-
-await requestRates()
-await replicationCost()
-await data()
-console.log(`\n| what | at least | measured | |\n| --- | --- | --- | --- |`)
-for (const { what, budget, measured, met } of rows)
-  console.log(`| ${what} | ${budget} | ${measured} | ${met ? 'met' : 'missed'} |`)
+await program.parseAsync()

@@ -1,0 +1,17 @@
+/** Resident memory when it has come to rest: garbage is collected and memory given back a little after the load. */
+import type { Server } from '#bench/servers/server.ts'
+
+const lookMs = 500
+const restPart = 0.005
+
+/** Looks until it stays within half a percent, or `withinMs` are over. */
+export async function settledResidentBytes(server: Server, withinMs = 5_000): Promise<number> {
+  const deadlineMs = performance.now() + withinMs
+  let before = server.residentBytes()
+  for (;;) {
+    await new Promise((resolve) => setTimeout(resolve, lookMs))
+    const bytes = server.residentBytes()
+    if (Math.abs(bytes - before) <= before * restPart || performance.now() > deadlineMs) return bytes
+    before = bytes
+  }
+}
