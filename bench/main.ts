@@ -76,10 +76,16 @@ async function run(names: string[], options: Options): Promise<void> {
   const results: SuiteResult[] = []
   if (wanted.length > 0) checkPrograms()
   for (const suite of wanted) {
-    const result = await runSuite(suite, options)
-    results.push(result)
-    saveResults(path, [result])
-    show(result)
+    try {
+      const result = await runSuite(suite, options)
+      results.push(result)
+      saveResults(path, [result])
+      show(result)
+    } catch (error) {
+      // The others may still tell something.
+      console.error(`\n${suite.name} broke off:`, error)
+      process.exitCode = 1
+    }
   }
   if (options.report || names.includes(onlyReport)) {
     const written = publish(resolve(options.page), order, readResults(path))
@@ -87,7 +93,7 @@ async function run(names: string[], options: Options): Promise<void> {
   }
   const missed = results.flatMap(({ budgets }) => budgets).filter(({ isMet }) => !isMet)
   if (missed.length > 0) console.log(`\n${missed.length} budgets missed`)
-  if (options.check && missed.length > 0) process.exitCode = 2
+  if (options.check && missed.length > 0) process.exitCode ??= 2
 }
 
 function checkPrograms(): void {

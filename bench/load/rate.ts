@@ -114,12 +114,13 @@ export function cpuPerRequest(
   requests: number,
 ): Map<string, CpuMicros> {
   const perRequest = new Map<string, CpuMicros>()
-  for (const [kind, { userMs, systemMs }] of after) {
-    const start = before.get(kind) ?? { userMs: 0, systemMs: 0 }
-    perRequest.set(kind, {
-      user: ((userMs - start.userMs) * 1000) / requests,
-      system: ((systemMs - start.systemMs) * 1000) / requests,
-    })
+  for (const [kind, end] of after) {
+    const start = before.get(kind) ?? { totalMs: 0, userMs: 0, systemMs: 0 }
+    const total = ((end.totalMs - start.totalMs) * 1000) / requests
+    const [userMs, systemMs] = [end.userMs - start.userMs, end.systemMs - start.systemMs]
+    // Less than a tick is anybody's; let it be the user's.
+    const user = userMs + systemMs > 0 ? (total * userMs) / (userMs + systemMs) : total
+    perRequest.set(kind, { user, system: total - user })
   }
   return perRequest
 }

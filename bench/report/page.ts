@@ -3,7 +3,7 @@
  * A block whose suite has no results is empty; a suite without a block gets one at the end. Pure.
  */
 import { machineText } from './machineText.ts'
-import type { Results, SuiteResult } from './result.ts'
+import type { Results, SuiteResult, Table } from './result.ts'
 import { budgetTable, markdownTable } from './table.ts'
 
 /** Where the plots are, from the page. */
@@ -33,13 +33,18 @@ function blockOf(suite: string, result: SuiteResult | undefined): string {
   return `${openMark(suite)}\n${content}${closeMark(suite)}`
 }
 
+const headed = (table: Table): string => `**${table.title}**\n\n${markdownTable(table)}`
+
+const folded = (table: Table): string =>
+  `<details><summary>${table.title}</summary>\n\n${markdownTable(table)}\n\n</details>`
+
 function section(result: SuiteResult): string {
   const { title, description, budgets, tables, plots, date, seconds, machine, isQuick } = result
   const parts = [`## ${title}`, description]
   if (isQuick) parts.push('A quick run: the figures are rough.')
   if (budgets.length > 0) parts.push(markdownTable(budgetTable(budgets)))
   for (const plot of plots) parts.push(`![${plot.title}](${plotFolder}/${plot.name}.svg)`)
-  parts.push(...tables.map(markdownTable))
+  parts.push(...tables.map((table) => (table.isDetail ? folded(table) : headed(table))))
   parts.push(`Measured on ${date.slice(0, 10)} in ${Math.ceil(seconds / 60)} min: ${machineText(machine)}.`)
   return parts.join('\n\n')
 }

@@ -8,6 +8,8 @@ export interface Table {
   title: string
   columns: readonly string[]
   rows: readonly (readonly Cell[])[]
+  /** Folded on the page: for whoever wants to know more. */
+  isDetail?: boolean
 }
 
 export interface BarPlot {

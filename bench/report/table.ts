@@ -7,12 +7,11 @@ export function cellText(cell: Cell): string {
   return typeof cell === 'number' ? formatNumber(cell) : cell
 }
 
-export function markdownTable({ title, columns, rows }: Table): string {
+/** Without its title. */
+export function markdownTable({ columns, rows }: Table): string {
   const line = (cells: readonly string[]) =>
     `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
   return [
-    `**${title}**`,
-    '',
     line(columns),
     line(columns.map((_, at) => (isNumeric(rows, at) ? '---:' : '---'))),
     ...rows.map((row) => line(row.map(cellText))),

@@ -2,27 +2,28 @@
 import { readdirSync, readFileSync } from 'node:fs'
 
 export interface CpuTime {
+  /** Exact to the microsecond where the kernel counts it so. */
+  totalMs: number
+  /** Counted in ticks: what part of it was the user's, and what the system's. */
   userMs: number
   systemMs: number
 }
 
 const clockTicksPerSecond = 100
 
-/**
- * CPU time of several processes together, those of ended ones not. The sum is exact to the microsecond where the kernel
- * counts it so; the part of the user is counted in ticks.
- */
+/** CPU time of several processes together, those of ended ones not. */
 export function cpuTime(pids: readonly number[]): CpuTime {
-  const total = { userMs: 0, systemMs: 0 }
+  const sum = { totalMs: 0, userMs: 0, systemMs: 0 }
   for (const pid of pids) {
     const [userMs, systemMs] = statFields(pid)
       .slice(11, 13)
       .map((ticks) => (Number(ticks) * 1000) / clockTicksPerSecond)
     if (userMs === undefined || systemMs === undefined) continue
-    total.userMs += userMs
-    total.systemMs += Math.max(systemMs, scheduledMs(pid) - userMs)
+    sum.userMs += userMs
+    sum.systemMs += systemMs
+    sum.totalMs += scheduledMs(pid) || userMs + systemMs
   }
-  return total
+  return sum
 }
 
 /** Time on a core, of all threads that the process has; 0 where the kernel doesn't count it. */

@@ -31,7 +31,7 @@ async function rateFindings(stage: Stage, options: SuiteOptions): Promise<Findin
       ratioRow(`\`-P ${pipeline}\` against nutcracker + redis-server`, nutcracker, rows, 1),
       ratioRow(`\`-P ${pipeline}\` against redis-server`, redis, rows, 2),
     )
-    findings.tables.push(throughputTable(`-P ${pipeline}`, names, rows))
+    findings.tables.push({ ...throughputTable(`-P ${pipeline}`, names, rows), isDetail: true })
     findings.tables.push(cpuTable(`-P ${pipeline}`, names, rows))
   }
   for (const server of servers.toReversed()) await stage.stop(server)

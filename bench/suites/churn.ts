@@ -75,14 +75,16 @@ export async function churn(server: Server, wish: ChurnWish, say: SuiteOptions['
   const keys: Plan['keys'] = { first: 0, count: space, order: 'random' }
   const timing = { until: { seconds: wish.seconds }, warmUpSeconds }
   // biome-ignore format: the two side by side
-  const loads = [
-    startLoad({ port, connections: 8, mix: churnMix, keys, ...timing, pace: { type: 'open', perSecond: wish.perSecond } }),
-    startLoad({ port, connections: 8, mix: [{ weight: 1, args: ['GET', key] }], keys, ...timing,
-      pace: { type: 'open', perSecond: wish.probesPerSecond }, windowSeconds: Math.max(1, wish.seconds / 120) }),
-  ]
-  const sampling = sample(server, wish.seconds, say)
-  const [writes, probes] = (await Promise.all(loads.map(({ outcome }) => outcome))) as [Outcome, Outcome]
-  const { rss, used } = await sampling
+  const writing = startLoad({ port, connections: 8, mix: churnMix, keys, ...timing,
+    pace: { type: 'open', perSecond: wish.perSecond } })
+  // biome-ignore format: the two side by side
+  const probing = startLoad({ port, connections: 8, mix: [{ weight: 1, args: ['GET', key] }], keys, ...timing,
+    pace: { type: 'open', perSecond: wish.probesPerSecond }, windowSeconds: Math.max(1, wish.seconds / 120) })
+  const [{ rss, used }, writes, probes] = await Promise.all([
+    sample(server, wish.seconds, say),
+    writing.outcome,
+    probing.outcome,
+  ])
   const expiredKeys = infoNumber(await askOnce(port, 'INFO', 'stats'), 'expired_keys')
 
   await deleteAll(port, space)
@@ -192,48 +194,55 @@ const latencyPlot = ({ probes }: Churn): LinePlot => ({
   ],
 })
 
-function churnCells(
-  name: string,
-  { probes, writes, residentBytes, usedBytes, rss, expiredKeys }: Churn,
-): Cell[] {
-  const peak = Math.max(...rss.map(({ value }) => value))
-  return [
-    name,
-    writes.perSecond,
-    expiredKeys,
-    probes.latency.p50Ms,
-    probes.latency.p99Ms,
-    probes.latency.p999Ms,
-    probes.latency.maxMs,
-    mebibytes(residentBytes.empty),
-    mebibytes(residentBytes.filled),
-    mebibytes(peak),
-    mebibytes(residentBytes.deleted),
-    mebibytes(usedBytes.filled),
-    mebibytes(usedBytes.deleted),
-  ]
-}
-
 const churnColumns = [
   '',
   'writes/s',
   'expired keys',
-  'p50 ms',
-  'p99 ms',
-  'p99.9 ms',
-  'longest ms',
-  'empty MiB',
+  'p50',
+  'p99',
+  'p99.9',
+  'longest',
+  'resident, empty',
   'filled',
   'peak',
   'all deleted',
-  'used, filled',
-  'used, all deleted',
+  'returned',
+  'used, empty',
+  'filled',
+  'all deleted',
 ]
+
+function churnCells(name: string, run: Churn): Cell[] {
+  const { probes, writes, residentBytes: resident, usedBytes: used } = run
+  return [
+    name,
+    writes.perSecond,
+    run.expiredKeys,
+    probes.latency.p50Ms,
+    probes.latency.p99Ms,
+    probes.latency.p999Ms,
+    probes.latency.maxMs,
+    mebibytes(resident.empty),
+    mebibytes(resident.filled),
+    mebibytes(peakBytes(run)),
+    mebibytes(resident.deleted),
+    percent(returnedPart(run)),
+    mebibytes(used.empty),
+    mebibytes(used.filled),
+    mebibytes(used.deleted),
+  ]
+}
+
+const peakBytes = ({ rss }: Churn): number => Math.max(...rss.map(({ value }) => value))
+
+/** Of what resident memory grew by at most, when everything is deleted. */
+const returnedPart = (run: Churn): number =>
+  (peakBytes(run) - run.residentBytes.deleted) / (peakBytes(run) - run.residentBytes.empty)
 
 export const churnSuite: Suite = {
   name: 'churn',
   title: 'Churn',
-  description: `SET with ${sizesBytes[0]} to ${sizesBytes.at(-1)} bytes (70 %), SET with a TTL of ${expiresMs.join(', ')} ms (10 %), PEXPIRE (5 %), DEL (15 %) of random keys at a fixed rate, \`everysec\`; meanwhile ${probesPerSecond.toLocaleString('en-US')} GETs a second, whose latencies count from when each was due. Memory counts as flat when the median of its samples in the last quarter of the run is at most ${percent(flatGrowthMax)} above that in the second. Then every key is deleted. redis-server (append-only file, \`everysec\`) does the same for a fifth of the time.`,
+  description: `SET with ${sizesBytes[0]} to ${sizesBytes.at(-1)} bytes (70 %), SET with a TTL of ${expiresMs.join(', ')} ms (10 %), PEXPIRE (5 %), DEL (15 %) of random keys at a fixed rate, \`everysec\`; meanwhile ${probesPerSecond.toLocaleString('en-US')} GETs a second, whose latencies count from when each was due. Memory counts as flat when the median of its samples in the last quarter of the run is at most ${percent(flatGrowthMax)} above that in the second. Then every key is deleted; *returned* is the part of the growth from the empty server to the peak that is given back within half a minute. redis-server (append-only file, \`everysec\`) does the same for a fifth of the time.`,
   async run(stage, options): Promise<Findings> {
     const keys = options.keys ?? (options.isQuick ? 300_000 : 3_000_000)
     const seconds = 60 * (options.minutes ?? (options.isQuick ? 0.2 : 2))
@@ -244,9 +253,7 @@ export const churnSuite: Suite = {
     const redis = await stage.redis({ appendOnly: true })
     const other = await churn(redis, { ...wish, seconds: Math.max(5, seconds / 5) }, options.say)
     await stage.stop(redis)
-    const { empty, filled, deleted } = own.residentBytes
-    const returned = (filled - deleted) / (filled - empty)
-    options.say(`all deleted: ${percent(returned)} of the growth has returned`)
+    options.say(`all deleted: ${percent(returnedPart(own))} of the growth has returned`)
     return {
       budgets: [
         pauseRow(keys, own.probes),
@@ -255,7 +262,7 @@ export const churnSuite: Suite = {
       ],
       tables: [
         {
-          title: `${keys.toLocaleString('en-US')} keys for ${formatNumber(seconds / 60)} minutes`,
+          title: `${keys.toLocaleString('en-US')} keys for ${formatNumber(Math.round(seconds))} seconds; memory in MiB, latencies of the GETs in ms`,
           columns: churnColumns,
           rows: [churnCells('Antipode', own), churnCells('redis-server', other)],
         },

@@ -10,15 +10,21 @@ export interface RateRow {
   rates: readonly (Rate | null)[]
 }
 
-/** Thousands of requests a second, and how many times those of the others ours are. */
+/** Thousands of requests a second and CPU time for each, and how many times those of the others our rates are. */
 export function throughputTable(title: string, servers: readonly string[], rows: readonly RateRow[]): Table {
-  const [own = '', ...others] = servers
+  const others = servers.slice(1)
   return {
-    title: `${title}: thousand requests a second`,
-    columns: ['', own, ...others, ...others.map((name) => `against ${name}`)],
+    title: `${title}: thousand requests a second, CPU microseconds a request`,
+    columns: [
+      '',
+      ...servers.flatMap((name) => [`${name} k/s`, 'us']),
+      ...others.map((name) => `against ${name}`),
+    ],
     rows: rows.map(({ label, rates }) => [
       label,
-      ...rates.map((rate) => (rate === null ? notYet : rate.perSecond / 1000)),
+      ...rates.flatMap((rate): Cell[] =>
+        rate === null ? [notYet, null] : [rate.perSecond / 1000, totalMicros(rate)],
+      ),
       ...rates.slice(1).map((rate) => ratioCell(rates[0] ?? null, rate)),
     ]),
   }
@@ -35,7 +41,8 @@ export function cpuTable(title: string, servers: readonly string[], rows: readon
   const kinds = servers.map((_, at) => busyKinds(rows, at))
   const isSingle = (at: number) => kinds[at]?.length === 1
   return {
-    title: `${title}: CPU microseconds a request, user + system`,
+    title: `${title}: CPU microseconds a request by process, user + system`,
+    isDetail: true,
     columns: [
       '',
       ...servers.flatMap((name, at) =>

@@ -28,7 +28,10 @@ const result = (suite: string, measured: string): SuiteResult => ({
     commit: 'abc1234',
   },
   budgets: [{ what: 'speed', budget: '1.0 x', measured, isMet: true }],
-  tables: [{ title: 'Figures', columns: ['', 'k/s'], rows: [['GET', 12.34]] }],
+  tables: [
+    { title: 'Figures', columns: ['', 'k/s'], rows: [['GET', 12.34]] },
+    { title: 'More', columns: ['', 'us'], rows: [['GET', 5]], isDetail: true },
+  ],
   plots: [
     {
       type: 'bars',
@@ -50,7 +53,8 @@ describe('the page', () => {
     for (const part of [
       '## Title of rates',
       '| speed | 1.0 x | 1.5 x | met |',
-      '| GET | 12.3 |',
+      '**Figures**\n\n|  | k/s |\n| --- | ---: |\n| GET | 12.3 |',
+      '<details><summary>More</summary>\n\n|  | us |\n| --- | ---: |\n| GET | 5 |\n\n</details>',
       '![Plot](performance/rates-plot.svg)',
       'Measured on 2026-11-22 in 2 min: A CPU, 2 cores, 24 GiB, Linux 6.1.0, Node 26.10.0, redis-server 7.0.15, nutcracker 0.5.0, commit abc1234.',
     ])

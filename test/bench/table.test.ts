@@ -14,8 +14,6 @@ const table = {
 describe('tables', () => {
   it('are Markdown, numbers to the right', () => {
     expect(markdownTable(table).split('\n')).toEqual([
-      '**Rates**',
-      '',
       '|  | one | two |',
       '| --- | ---: | --- |',
       '| GET | 1,235 | a\\|b |',
