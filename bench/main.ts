@@ -42,7 +42,7 @@ Without a suite it is \`${order[0]}\`, which takes less than ten minutes; --quic
   .option('--quick', 'a tenth of everything, to see that it works', false)
   .option('--check', 'a missed budget is an error (exit code 2)', false)
   .option('--report', 'write the page when done', false)
-  .option('--minutes <n>', 'length of the churn (default: 2)', positive)
+  .option('--minutes <n>', 'length of the churn (default: 3)', positive)
   .option('--keys <n>', 'keys of churn and restart (default: 3,000,000 and 1,000,000)', positive)
   .option('--rate <n>', 'writes a second of the churn (default: 20,000)', positive)
   .option('--results <file>', 'where results are kept (default: .bench/results.json)')

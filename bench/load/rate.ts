@@ -118,9 +118,10 @@ export function cpuPerRequest(
     const start = before.get(kind) ?? { totalMs: 0, userMs: 0, systemMs: 0 }
     const total = ((end.totalMs - start.totalMs) * 1000) / requests
     const [userMs, systemMs] = [end.userMs - start.userMs, end.systemMs - start.systemMs]
+    const ticksMs = userMs + systemMs
     // Less than a tick is anybody's; let it be the user's.
-    const user = userMs + systemMs > 0 ? (total * userMs) / (userMs + systemMs) : total
-    perRequest.set(kind, { user, system: total - user })
+    const systemPart = ticksMs > 0 ? systemMs / ticksMs : 0
+    perRequest.set(kind, { user: total * (1 - systemPart), system: total * systemPart })
   }
   return perRequest
 }

@@ -6,7 +6,7 @@
  */
 import { type Flatness, flatGrowthMax, flatness, type Sample } from '#bench/figures/flatness.ts'
 import type { Outcome, Plan, WeightedRequest } from '#bench/generator/plan.ts'
-import { fillMixed, runLoad, startLoad } from '#bench/load/generated.ts'
+import { fill, fillMixed, startLoad } from '#bench/load/generated.ts'
 import { formatNumber } from '#bench/report/number.ts'
 import type { BudgetRow, Cell, Findings, LinePlot } from '#bench/report/result.ts'
 import { askOnce, infoNumber } from '#bench/servers/client.ts'
@@ -45,34 +45,45 @@ export interface ChurnWish {
   probesPerSecond: number
 }
 
+interface MemoryUse {
+  residentBytes: number
+  /** `used_memory` of INFO. */
+  usedBytes: number
+}
+
 export interface Churn {
   /** Of the probes: GETs of keys drawn at random. */
   probes: Outcome
   writes: Outcome
   rss: Sample[]
   used: Sample[]
-  residentBytes: { empty: number; filled: number; deleted: number }
-  usedBytes: { empty: number; filled: number; deleted: number }
+  empty: MemoryUse
+  filled: MemoryUse
   expiredKeys: number
 }
 
-const sampleMs = 500
-/** How long the server may take to give memory back. */
-const returnMs = 30_000
+const samplesOfRun = 240
+const sampleMinMs = 200
 
 const usedMemory = async (server: Server): Promise<number> =>
   infoNumber(await askOnce(server.port, 'INFO', 'memory'), 'used_memory')
 
-/** `server` is empty and fresh; it is empty afterwards. */
+const memoryUse = async (server: Server): Promise<MemoryUse> => ({
+  residentBytes: await settledResidentBytes(server),
+  usedBytes: await usedMemory(server),
+})
+
+const keySpaceOf = ({ keys }: ChurnWish): number => Math.ceil(keys / livePart)
+
+/** `server` is empty and fresh. */
 export async function churn(server: Server, wish: ChurnWish, say: SuiteOptions['say']): Promise<Churn> {
   const { port } = server
-  const space = Math.ceil(wish.keys / livePart)
-  const empty = { resident: await settledResidentBytes(server), used: await usedMemory(server) }
+  const empty = await memoryUse(server)
   await fillMixed(port, sets, wish.keys)
-  const filled = { resident: await settledResidentBytes(server), used: await usedMemory(server) }
-  say(`${server.name}: ${wish.keys.toLocaleString('en-US')} keys, ${mebibytes(filled.resident)} MiB`)
+  const filled = await memoryUse(server)
+  say(`${server.name}: ${wish.keys.toLocaleString('en-US')} keys, ${mebibytes(filled.residentBytes)} MiB`)
 
-  const keys: Plan['keys'] = { first: 0, count: space, order: 'random' }
+  const keys: Plan['keys'] = { first: 0, count: keySpaceOf(wish), order: 'random' }
   const timing = { until: { seconds: wish.seconds }, warmUpSeconds }
   // biome-ignore format: the two side by side
   const writing = startLoad({ port, connections: 8, mix: churnMix, keys, ...timing,
@@ -86,32 +97,17 @@ export async function churn(server: Server, wish: ChurnWish, say: SuiteOptions['
     probing.outcome,
   ])
   const expiredKeys = infoNumber(await askOnce(port, 'INFO', 'stats'), 'expired_keys')
-
-  await deleteAll(port, space)
-  const deleted = { resident: await settledResidentBytes(server, returnMs), used: await usedMemory(server) }
-  return {
-    probes,
-    writes,
-    rss,
-    used,
-    residentBytes: { empty: empty.resident, filled: filled.resident, deleted: deleted.resident },
-    usedBytes: { empty: empty.used, filled: filled.used, deleted: deleted.used },
-    expiredKeys,
-  }
+  return { probes, writes, rss, used, empty, filled, expiredKeys }
 }
 
-/** Key by key, as clients would. */
-async function deleteAll(port: number, space: number): Promise<void> {
-  await runLoad({
-    port,
-    connections: 4,
-    mix: [{ weight: 1, args: ['DEL', key] }],
-    keys: { first: 0, count: space, order: 'inTurn' },
-    pace: { type: 'closed', pipeline: 50 },
-    until: { requests: space },
-  })
+/** Key by key, as clients would; what memory is left a while later. */
+async function deleteAll(server: Server, wish: ChurnWish, laterSeconds: number): Promise<MemoryUse> {
+  const { port } = server
+  await fill(port, ['DEL', key], keySpaceOf(wish))
   const left = await askOnce(port, 'DBSIZE')
   if (left !== ':0\r\n') throw new Error(`DBSIZE is ${left.trim()} when everything is deleted`)
+  await new Promise((resolve) => setTimeout(resolve, laterSeconds * 1000))
+  return await memoryUse(server)
 }
 
 async function sample(
@@ -120,11 +116,12 @@ async function sample(
   say: SuiteOptions['say'],
 ): Promise<{ rss: Sample[]; used: Sample[] }> {
   const samples = { rss: [] as Sample[], used: [] as Sample[] }
+  const pauseMs = Math.max(sampleMinMs, (seconds * 1000) / samplesOfRun)
   const startMs = performance.now()
   const passed = () => (performance.now() - startMs) / 1000
   let told = 0
   while (passed() < seconds) {
-    await new Promise((resolve) => setTimeout(resolve, Math.min(sampleMs, (seconds * 1000) / 20)))
+    await new Promise((resolve) => setTimeout(resolve, pauseMs))
     samples.rss.push({ seconds: passed(), value: server.residentBytes() })
     samples.used.push({ seconds: passed(), value: await usedMemory(server) })
     if (passed() - told < 30) continue
@@ -166,7 +163,7 @@ const flatRow = (what: string, { secondQuarter, lastQuarter, growth, isFlat }: F
   isMet: isFlat,
 })
 
-const memoryPlot = (runs: readonly { name: string; run: Churn }[]): LinePlot => ({
+const memoryPlot = (runs: readonly ChurnAndDelete[]): LinePlot => ({
   type: 'lines',
   name: 'churn-memory',
   title: 'Memory under churn',
@@ -212,8 +209,23 @@ const churnColumns = [
   'all deleted',
 ]
 
-function churnCells(name: string, run: Churn): Cell[] {
-  const { probes, writes, residentBytes: resident, usedBytes: used } = run
+interface ChurnAndDelete {
+  name: string
+  run: Churn
+  deleted: MemoryUse
+}
+
+async function churnAndDelete(
+  server: Server,
+  wish: ChurnWish,
+  { isQuick, say }: SuiteOptions,
+): Promise<ChurnAndDelete> {
+  const run = await churn(server, wish, say)
+  return { name: server.name, run, deleted: await deleteAll(server, wish, isQuick ? 3 : 30) }
+}
+
+function churnCells({ name, run, deleted }: ChurnAndDelete): Cell[] {
+  const { probes, writes, empty, filled } = run
   return [
     name,
     writes.perSecond,
@@ -222,58 +234,53 @@ function churnCells(name: string, run: Churn): Cell[] {
     probes.latency.p99Ms,
     probes.latency.p999Ms,
     probes.latency.maxMs,
-    mebibytes(resident.empty),
-    mebibytes(resident.filled),
+    mebibytes(empty.residentBytes),
+    mebibytes(filled.residentBytes),
     mebibytes(peakBytes(run)),
-    mebibytes(resident.deleted),
-    percent(returnedPart(run)),
-    mebibytes(used.empty),
-    mebibytes(used.filled),
-    mebibytes(used.deleted),
+    mebibytes(deleted.residentBytes),
+    percent(returnedPart(run, deleted)),
+    mebibytes(empty.usedBytes),
+    mebibytes(filled.usedBytes),
+    mebibytes(deleted.usedBytes),
   ]
 }
 
 const peakBytes = ({ rss }: Churn): number => Math.max(...rss.map(({ value }) => value))
 
 /** Of what resident memory grew by at most, when everything is deleted. */
-const returnedPart = (run: Churn): number =>
-  (peakBytes(run) - run.residentBytes.deleted) / (peakBytes(run) - run.residentBytes.empty)
+const returnedPart = (run: Churn, deleted: MemoryUse): number =>
+  (peakBytes(run) - deleted.residentBytes) / (peakBytes(run) - run.empty.residentBytes)
 
 export const churnSuite: Suite = {
   name: 'churn',
   title: 'Churn',
-  description: `SET with ${sizesBytes[0]} to ${sizesBytes.at(-1)} bytes (70 %), SET with a TTL of ${expiresMs.join(', ')} ms (10 %), PEXPIRE (5 %), DEL (15 %) of random keys at a fixed rate, \`everysec\`; meanwhile ${probesPerSecond.toLocaleString('en-US')} GETs a second, whose latencies count from when each was due. Memory counts as flat when the median of its samples in the last quarter of the run is at most ${percent(flatGrowthMax)} above that in the second. Then every key is deleted; *returned* is the part of the growth from the empty server to the peak that is given back within half a minute. redis-server (append-only file, \`everysec\`) does the same for a fifth of the time.`,
+  description: `SET with ${sizesBytes[0]} to ${sizesBytes.at(-1)} bytes (70 %), SET with a TTL of ${expiresMs.join(', ')} ms (10 %), PEXPIRE (5 %), DEL (15 %) of random keys at a fixed rate, \`everysec\`; meanwhile ${probesPerSecond.toLocaleString('en-US')} GETs a second, whose latencies count from when each was due. Memory counts as flat when the median of its samples in the last quarter of the run is at most ${percent(flatGrowthMax)} above that in the second. Then every key is deleted; *returned* is the part of the growth from the empty server to the peak that has been given back half a minute later. redis-server (append-only file, \`everysec\`) does the same for a fifth of the time.`,
   async run(stage, options): Promise<Findings> {
     const keys = options.keys ?? (options.isQuick ? 300_000 : 3_000_000)
-    const seconds = 60 * (options.minutes ?? (options.isQuick ? 0.2 : 2))
+    const seconds = 60 * (options.minutes ?? (options.isQuick ? 0.2 : 3))
     const wish = { keys, seconds, perSecond: options.perSecond ?? 20_000, probesPerSecond }
     const lab = await stage.lab({ name: 'Antipode', clusters: 1, persistence: 'everysec' })
-    const own = await churn(lab, wish, options.say)
+    const own = await churnAndDelete(lab, wish, options)
+    options.say(`all deleted: ${percent(returnedPart(own.run, own.deleted))} of the growth has returned`)
     await stage.stop(lab)
     const redis = await stage.redis({ appendOnly: true })
-    const other = await churn(redis, { ...wish, seconds: Math.max(5, seconds / 5) }, options.say)
+    const shorter = { ...wish, seconds: Math.max(5, seconds / 5) }
+    const other = await churnAndDelete(redis, shorter, options)
     await stage.stop(redis)
-    options.say(`all deleted: ${percent(returnedPart(own))} of the growth has returned`)
     return {
       budgets: [
-        pauseRow(keys, own.probes),
-        flatRow('resident memory of the shard', flatness(own.rss)),
-        flatRow('used_memory', flatness(own.used)),
+        pauseRow(keys, own.run.probes),
+        flatRow('resident memory of the shard', flatness(own.run.rss)),
+        flatRow('used_memory', flatness(own.run.used)),
       ],
       tables: [
         {
           title: `${keys.toLocaleString('en-US')} keys for ${formatNumber(Math.round(seconds))} seconds; memory in MiB, latencies of the GETs in ms`,
           columns: churnColumns,
-          rows: [churnCells('Antipode', own), churnCells('redis-server', other)],
+          rows: [churnCells(own), churnCells(other)],
         },
       ],
-      plots: [
-        memoryPlot([
-          { name: 'Antipode', run: own },
-          { name: 'redis-server', run: other },
-        ]),
-        latencyPlot(own),
-      ],
+      plots: [memoryPlot([own, other]), latencyPlot(own.run)],
     }
   },
 }

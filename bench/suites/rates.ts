@@ -49,7 +49,7 @@ const clientCounts = [1, 50, 500] as const
 export const clientsSuite: Suite = {
   name: 'clients',
   title: 'Throughput by number of clients',
-  description: `As above, with ${clientCounts.join(', ')} connections.`,
+  description: `redis-benchmark with ${clientCounts.join(', ')} connections, values of 32 bytes, ${keySpace.toLocaleString('en-US')} random keys; no persistence.`,
   async run(stage, options) {
     const contest = new Contest(await stage.three())
     const names = contest.servers.map(({ name }) => name)
@@ -86,7 +86,7 @@ const sizeText = (bytes: number): string => (bytes < kibibyte ? `${bytes} B` : `
 export const sizesSuite: Suite = {
   name: 'sizes',
   title: 'Throughput by size of the value',
-  description: `GET and SET with values of ${sizeText(valueSizes[0])} to ${sizeText(valueSizes.at(-1) ?? 0)}; ${defaultClients} clients. Fewer keys where the values are large, so that all take 16 MiB at most.`,
+  description: `redis-benchmark, GET and SET with values of ${sizeText(valueSizes[0])} to ${sizeText(valueSizes.at(-1) ?? 0)}; ${defaultClients} clients. Fewer keys where the values are large, so that all take 16 MiB at most.`,
   async run(stage, options) {
     const contest = new Contest(await stage.three())
     const names = contest.servers.map(({ name }) => name)

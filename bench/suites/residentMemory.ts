@@ -2,11 +2,12 @@
 import type { Server } from '#bench/servers/server.ts'
 
 const lookMs = 500
+const settleMs = 5_000
 const restPart = 0.005
 
-/** Looks until it stays within half a percent, or `withinMs` are over. */
-export async function settledResidentBytes(server: Server, withinMs = 5_000): Promise<number> {
-  const deadlineMs = performance.now() + withinMs
+/** Looks until it stays within half a percent, for five seconds at most. */
+export async function settledResidentBytes(server: Server): Promise<number> {
+  const deadlineMs = performance.now() + settleMs
   let before = server.residentBytes()
   for (;;) {
     await new Promise((resolve) => setTimeout(resolve, lookMs))
