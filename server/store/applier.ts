@@ -29,7 +29,7 @@ export class Applier implements EffectSink {
   #context: VersionVector = emptyVector()
   /** Of the key that is being changed. */
   #wasLive = false
-  #wasTimed = false
+  #wasDueMs = Number.POSITIVE_INFINITY
   readonly #elements = new ByteWriter(packedBytesMax)
 
   constructor(tables: SlotTables) {
@@ -104,7 +104,7 @@ export class Applier implements EffectSink {
     const context = this.#cover(stamp)
     const state = this.#open(name)
     state.setText(context, stamp, text, expireAtMs, resets)
-    this.#tables.settle(state, this.#wasLive, this.#wasTimed, stamp)
+    this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
   }
 
   increment(stamp: Stamp, name: string, fresh: boolean, from: Stamp, sum: Amount): void {
@@ -112,7 +112,7 @@ export class Applier implements EffectSink {
     const state = this.#open(name)
     if (fresh) state.clearTtl(context)
     state.increment(stamp, from, sum)
-    this.#tables.settle(state, this.#wasLive, this.#wasTimed, stamp)
+    this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
   }
 
   setField(
@@ -128,7 +128,7 @@ export class Applier implements EffectSink {
     const state = this.#open(name)
     if (fresh) state.clearTtl(context)
     state.setField(context, stamp, field, text, resets)
-    this.#tables.settle(state, this.#wasLive, this.#wasTimed, stamp)
+    this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
   }
 
   incrementField(stamp: Stamp, name: string, fresh: boolean, field: string, from: Stamp, sum: Amount): void {
@@ -136,7 +136,7 @@ export class Applier implements EffectSink {
     const state = this.#open(name)
     if (fresh) state.clearTtl(context)
     state.incrementField(stamp, field, from, sum)
-    this.#tables.settle(state, this.#wasLive, this.#wasTimed, stamp)
+    this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
   }
 
   removeFields(stamp: Stamp, name: string, fields: readonly string[], resets: readonly FieldReset[]): void {
@@ -144,7 +144,7 @@ export class Applier implements EffectSink {
     if (this.#removePacked(Kind.hash, name, fields)) return
     const state = this.#open(name)
     state.removeFields(context, stamp, fields, resets)
-    this.#tables.settle(state, this.#wasLive, this.#wasTimed, stamp)
+    this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
   }
 
   addMembers(stamp: Stamp, name: string, fresh: boolean, members: readonly string[]): void {
@@ -155,7 +155,7 @@ export class Applier implements EffectSink {
     const state = this.#open(name)
     if (fresh) state.clearTtl(context)
     state.addMembers(context, stamp, members)
-    this.#tables.settle(state, this.#wasLive, this.#wasTimed, stamp)
+    this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
   }
 
   removeMembers(stamp: Stamp, name: string, members: readonly string[]): void {
@@ -163,7 +163,7 @@ export class Applier implements EffectSink {
     if (this.#removePacked(Kind.set, name, members)) return
     const state = this.#open(name)
     state.removeMembers(context, members)
-    this.#tables.settle(state, this.#wasLive, this.#wasTimed, stamp)
+    this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
   }
 
   remove(stamp: Stamp, name: string, types: number, endsTtl: boolean, counters: RemovedCounters): void {
@@ -173,7 +173,7 @@ export class Applier implements EffectSink {
     if (ref === 0) return
     if (types === allTypes && endsTtl && this.#goesWhole(ref, context)) {
       tables.size--
-      if (tables.isTimed(ref)) tables.expiring--
+      if (tables.hasTtl(ref)) tables.expiring--
       tables.remove()
       if (tables.onTouched !== undefined) tables.onTouched(name)
       return
@@ -181,7 +181,7 @@ export class Applier implements EffectSink {
     const state = this.#open(name)
     if (endsTtl) state.clearTtl(context)
     state.remove(context, stamp, types, counters, this.#coversSlot(context))
-    this.#tables.settle(state, this.#wasLive, this.#wasTimed, stamp)
+    this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
   }
 
   /** Whether a removal of all that `context` covers leaves nothing of it. */
@@ -195,7 +195,7 @@ export class Applier implements EffectSink {
     const context = this.#cover(stamp)
     const state = this.#open(name)
     state.writeTtl(context, stamp, expireAtMs)
-    this.#tables.settle(state, this.#wasLive, this.#wasTimed, stamp)
+    this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
   }
 
   flush(stamp: Stamp, keys: readonly FlushedKey[]): void {
@@ -264,7 +264,7 @@ export class Applier implements EffectSink {
     const tables = this.#tables
     const ref = tables.findText(name)
     this.#wasLive = ref !== 0 && tables.isLive(ref)
-    this.#wasTimed = ref !== 0 && tables.isTimed(ref)
+    this.#wasDueMs = ref === 0 ? Number.POSITIVE_INFINITY : tables.dueMs(ref)
     return ref === 0 ? new KeyState() : tables.stateOf(ref)
   }
 }

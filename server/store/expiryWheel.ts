@@ -180,7 +180,6 @@ export class ExpiryWheel {
    * many: when that is `limit`, there may be more to do at once. `visit` may add, later times than now.
    */
   take(nowMs: number, visit: (slot: number, hash: number) => void, limit: number): number {
-    if (this.#dropped !== undefined && !this.#dropped.dismantle(dismantledChunks)) this.#dropped = undefined
     const work = this.#former?.take(nowMs, visit, limit) ?? 0
     return work + this.#wheel.take(nowMs, visit, limit - work)
   }
@@ -201,9 +200,17 @@ export class ExpiryWheel {
     this.#wheel = new Wheel(this.#former)
   }
 
-  /** All have been added: the old entries go. */
+  /** All have been added: the old entries go. Their memory goes with `giveBack`. */
   endRebuild(): void {
     this.#dropped = this.#former?.pool
     this.#former = undefined
+  }
+
+  /** Frees some of the memory of dropped entries; true: there is more. */
+  giveBack(): boolean {
+    if (this.#dropped === undefined) return false
+    const more = this.#dropped.dismantle(dismantledChunks)
+    if (!more) this.#dropped = undefined
+    return more
   }
 }

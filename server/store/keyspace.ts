@@ -19,6 +19,7 @@ import type { KeyState } from '#server/crdt/keyState.ts'
 import { Applier } from './applier.ts'
 import type { Ref } from './arena.ts'
 import { hashEncoding, setEncoding, stringEncoding } from './encoding.ts'
+import { Expiries } from './expiries.ts'
 import { type Acknowledged, type AcknowledgedSlots, mayForgetBaseline, mayForgetGhost } from './residues.ts'
 import { slotDigest } from './slotDigest.ts'
 import { decodeSlot, encodeSlot, encodeSlotPart, loadKeys, mergeTables } from './slotState.ts'
@@ -34,8 +35,6 @@ export interface KeyspaceOptions {
 
 /** Draws of a random key before the first visible one is taken. */
 const randomDrawsMax = 100
-/** A key whose DEL was not sent when it was due is looked at again after this. */
-const expiryRetryMs = 1_000
 
 export class Keyspace {
   readonly origin: Origin
@@ -45,6 +44,7 @@ export class Keyspace {
   /** False: reads don't count as accesses (CLIENT NO-TOUCH). */
   touching = true
   readonly #applier: Applier
+  readonly #expiries: Expiries
   readonly #context: VersionVector = emptyVector()
   /** The acknowledgements that the last sweep went by, to skip one that could find nothing new. */
   #sweptChanges = -1
@@ -55,6 +55,7 @@ export class Keyspace {
     this.ranges = options.ranges
     this.tables = new SlotTables(options.origin, options.hashSeed ?? 0)
     this.#applier = new Applier(this.tables)
+    this.#expiries = new Expiries(this.tables)
   }
 
   /** Wall clock of the running step, set by the shard; decides what has expired. */
@@ -96,7 +97,7 @@ export class Keyspace {
 
   /** Memory of all keys: names, values, metadata and index. */
   get usedBytes(): number {
-    return this.tables.usedBytes
+    return this.tables.usedBytes + this.#expiries.usedBytes
   }
 
   /** A small step towards giving unused memory back; false: there is nothing to do. */
@@ -366,20 +367,21 @@ export class Keyspace {
     return mayForgetGhost(touched, this.origin, acknowledged)
   }
 
-  /** Up to `limit` keys whose expiry this cluster is to send now: of its own TTL after 1 s, of another's after 30 s. */
+  /**
+   * Up to about `limit` keys whose expiry this cluster is to send now: of its own TTL after 1 s, of another's after 30 s.
+   * Those of a slot come together. A key that is not deleted then comes again. The work of a call is bounded: fewer keys
+   * than `limit`, or none, doesn't mean that there are no more (`hasDueExpiries`).
+   */
   dueExpiries(limit: number): string[] {
-    const { tables } = this
-    const due: string[] = []
-    while (due.length < limit) {
-      const name = tables.schedule.take(tables.nowMs)
-      if (name === undefined) break
-      const ref = tables.findText(name)
-      if (ref === 0 || !tables.isTimed(ref)) continue
-      const dueMs = tables.expiryDueMs(tables.expiryOwner(ref), tables.expireAt(ref))
-      if (dueMs <= tables.nowMs) due.push(name)
-      // Prolonged since; or once more, should the DEL not be sent now.
-      tables.schedule.add(name, Math.max(dueMs, tables.nowMs + expiryRetryMs))
-    }
-    return due
+    return this.#expiries.due(limit)
+  }
+
+  get hasDueExpiries(): boolean {
+    return this.#expiries.hasMore
+  }
+
+  /** A step of freeing what is remembered of TTLs that are gone; true: more is to be done at once. */
+  tidyExpiries(): boolean {
+    return this.#expiries.tidy()
   }
 }

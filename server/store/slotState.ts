@@ -135,7 +135,7 @@ export function loadKeys(tables: SlotTables, slot: number, reader: ByteReader): 
     if (kind === ContentKind.state) {
       const state = KeyState.decode(reader)
       aimAtNew(tables, slot, bytes, start, end)
-      tables.settle(state, false, false, 0)
+      tables.settle(state, false, never, 0)
       continue
     }
     const stamp = readStamp(reader)
@@ -189,11 +189,11 @@ function mergeKey(
   label: VersionVector,
 ): void {
   const wasLive = tables.isLive(ref)
-  const wasTimed = tables.isTimed(ref)
+  const wasDueMs = tables.dueMs(ref)
   const state = tables.stateOf(ref)
   state.merge(own, theirs, label)
   tables.aim(name)
-  tables.settle(state, wasLive, wasTimed, 0)
+  tables.settle(state, wasLive, wasDueMs, 0)
 }
 
 /** A key that is not here: new, or removed here. */
@@ -210,5 +210,5 @@ function adopt(
   state.merge(own, theirs.state, label)
   if (state.nothing) return
   tables.aim(name)
-  tables.settle(state, false, false, 0)
+  tables.settle(state, false, never, 0)
 }

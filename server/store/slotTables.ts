@@ -1,6 +1,6 @@
 /**
  * Where the keys lie, and what is counted and remembered of them as they change, in one place: their number, those with a
- * TTL, the expiry schedule, residues, the memory they take, and who wants to hear of changes.
+ * TTL, the expiry wheel, residues, the memory they take, and who wants to hear of changes.
  *
  * A key is looked up by aiming at its name; what is read and written then is the entry of that name. Refs of entries
  * are good until the next write or compaction.
@@ -41,7 +41,7 @@ import {
   writeU56,
   writeVarint,
 } from './entry.ts'
-import { ExpirySchedule } from './expirySchedule.ts'
+import { ExpiryWheel } from './expiryWheel.ts'
 import { KeyIndex } from './keyIndex.ts'
 import { KeyName } from './keyName.ts'
 import { PackedElements, packedBytesMax, packHash, packSet } from './packed.ts'
@@ -56,7 +56,7 @@ const compactBlocks = 64
 export class SlotTables {
   readonly origin: Origin
   readonly vectors: SlotVectors = new SlotVectors(slotCount)
-  readonly schedule: ExpirySchedule = new ExpirySchedule()
+  readonly wheel: ExpiryWheel = new ExpiryWheel()
   readonly residues: Residues = new Residues()
   onTouched: ((key: string) => void) | undefined = undefined
   /** Keys with live state, and those of them with a TTL. */
@@ -279,12 +279,32 @@ export class SlotTables {
     return this.#arena.bytes(ref)[this.#arena.offset(ref)] === Kind.text
   }
 
-  isTimed(ref: Ref): boolean {
-    return !this.isPlainText(ref) && this.isLive(ref) && this.expireAt(ref) !== never
+  /** When this cluster is to delete the key because its TTL has passed; Infinity: it has none. */
+  dueMs(ref: Ref): number {
+    if (this.isPlainText(ref) || !this.isLive(ref)) return never
+    const atMs = this.expireAt(ref)
+    return atMs === never ? never : this.#dueMsOf(this.#expiryOwner(ref), atMs)
+  }
+
+  /** Its owner soon, anybody when the owner stays silent. */
+  #dueMsOf(owner: Origin | undefined, atMs: number): number {
+    return atMs + (owner === this.origin ? ownExpiryGraceMs : foreignExpiryGraceMs)
+  }
+
+  /** The key that is aimed at is to be looked at then. */
+  schedule(dueMs: number): void {
+    this.wheel.add(this.name.slot, this.name.hash >>> 0, dueMs)
+  }
+
+  /** The same for an entry; aims at it. */
+  scheduleEntry(ref: Ref, dueMs: number): void {
+    this.readName(ref)
+    this.aimAt(this.textBytes, this.textStart, this.textEnd)
+    this.schedule(dueMs)
   }
 
   /** Whose TTL shows; undefined without a finite one. */
-  expiryOwner(ref: Ref): Origin | undefined {
+  #expiryOwner(ref: Ref): Origin | undefined {
     const bytes = this.#arena.bytes(ref)
     const at = this.#arena.offset(ref)
     if (kindOf(bytes, at) !== Kind.text) return this.stateOf(ref).expiryOwner()
@@ -569,17 +589,17 @@ export class SlotTables {
   counterSum = 0
 
   /**
-   * To be called after every change of a key's full state, aimed at its name. `wasLive` and `wasTimed` say what it was before;
+   * To be called after every change of a key's full state, aimed at its name. `wasLive` and `wasDueMs` say what it was before;
    * `last` is the stamp of the change, 0 when the slot's vector has it already.
    */
-  settle(state: KeyState, wasLive: boolean, wasTimed: boolean, last: Stamp): void {
+  settle(state: KeyState, wasLive: boolean, wasDueMs: number, last: Stamp): void {
     const live = state.live
     const atMs = live ? state.expireAtMs() : never
-    const timed = atMs !== never
+    const dueMs = atMs === never ? never : this.#dueMsOf(state.expiryOwner(), atMs)
     const { slot, text } = this.name
     this.size += (live ? 1 : 0) - (wasLive ? 1 : 0)
-    this.expiring += (timed ? 1 : 0) - (wasTimed ? 1 : 0)
-    if (timed) this.schedule.add(text, this.expiryDueMs(state.expiryOwner(), atMs))
+    this.expiring += (dueMs === never ? 0 : 1) - (wasDueMs === never ? 0 : 1)
+    if (dueMs !== never && dueMs !== wasDueMs) this.schedule(dueMs)
     if (state.hasGhost) this.residues.addGhost(slot, text, this.vectors, last)
     else if (state.hasBaselines) this.residues.add(slot, text)
     else this.residues.remove(slot, text)
@@ -591,7 +611,7 @@ export class SlotTables {
   /** The key that is aimed at, a new text, has a TTL. */
   noteTimed(owner: Origin, expireAtMs: number): void {
     this.expiring++
-    this.schedule.add(this.name.text, this.expiryDueMs(owner, expireAtMs))
+    this.schedule(this.#dueMsOf(owner, expireAtMs))
   }
 
   /** Keeps the state as small as it can be. */
@@ -604,11 +624,6 @@ export class SlotTables {
     if (write !== undefined) this.putText(write.stamp, write.text, state.expireAtMs())
     else if (isSimpleCounter(state)) this.#putCounter(state)
     else if (!this.#pack(state)) this.#putState(state)
-  }
-
-  /** When this cluster is to send the DEL: the TTL's owner soon, anybody when the owner stays silent. */
-  expiryDueMs(owner: Origin | undefined, atMs: number): number {
-    return atMs + (owner === this.origin ? ownExpiryGraceMs : foreignExpiryGraceMs)
   }
 }
 
