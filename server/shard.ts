@@ -29,7 +29,7 @@ import {
 import { Admin } from './admin.ts'
 import { channelRefusal, helloRefusal } from './admission.ts'
 import { Execution } from './execution.ts'
-import { Expiry } from './expiry.ts'
+import { Expiry, expiryRestMs } from './expiry.ts'
 import { Flushing } from './flushing.ts'
 import { type ClockVerdict, WriteGates } from './gates.ts'
 import { Lateness } from './lateness.ts'
@@ -127,6 +127,8 @@ export class Shard implements LinkHost {
   #replication: Replication | null = null
   #admin: Admin | null = null
   #turnEnds = false
+  /** The next slice of expiry doesn't wait for a tick. */
+  #isExpiring = false
   #stopped = false
   #tickDueMs = 0
   #housekeepingDueMs = 0
@@ -411,7 +413,7 @@ export class Shard implements LinkHost {
     this.#lateness.note(Math.floor(nowMs - this.#tickDueMs))
     this.#execution.beginStep()
     this.#renewLease(this.#ports.clock.wallMs())
-    if (this.#gates.refusal === null) this.#expiry.run()
+    if (!this.#isExpiring) this.#expire()
     this.#compact()
     if (nowMs >= this.#housekeepingDueMs) {
       this.#housekeepingDueMs = nowMs + housekeepingMs
@@ -436,6 +438,17 @@ export class Shard implements LinkHost {
     this.#lateness.nextPeriod()
     if (replication.stale) return
     this.#db.dropResidues(replication.acknowledgements, (slot) => !replication.inTransfer(slot))
+  }
+
+  #expire(): void {
+    this.#isExpiring = this.#expiry.run(this.#gates.refusal === null)
+    this.#needTurnEnd()
+    if (!this.#isExpiring) return
+    this.#ports.timers.after(expiryRestMs, () => {
+      if (this.#stopped) return
+      this.#execution.beginStep()
+      this.#expire()
+    })
   }
 
   #onRecovered(): void {

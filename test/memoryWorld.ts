@@ -59,6 +59,11 @@ export class MemoryWorld implements Clock, Timers {
     }
   }
 
+  /** Work that is running takes time. */
+  spend(durationMs: number): void {
+    this.#nowMs += durationMs
+  }
+
   /** Lets `durationMs` pass, timer by timer. */
   advance(durationMs: number): void {
     const endMs = this.#nowMs + durationMs
@@ -74,7 +79,7 @@ export class MemoryWorld implements Clock, Timers {
       next.run()
       this.settle()
     }
-    this.#nowMs = endMs
+    this.#nowMs = Math.max(this.#nowMs, endMs)
   }
 
   get timerCount(): number {

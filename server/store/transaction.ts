@@ -99,6 +99,11 @@ export class Transaction {
     return this.#draftCount > 0
   }
 
+  /** Of the slot that was written to last. */
+  get effectsBytes(): number {
+    return this.#draft.effects.length
+  }
+
   /** Appends the record, if there is an effect, and raises the slots' vectors. False: nothing to log. */
   finish(writer: ByteWriter): boolean {
     if (this.#draftCount === 0) return false
