@@ -66,16 +66,19 @@ function fallbackCell({ fallback, unit }: Setting<unknown>): string {
 
 function allowedCell({ kind, min, max, countMax, choices, form }: Setting<unknown>): string {
   if (kind === 'boolean') return 'true, false'
+  if (kind === 'integer') return [...(choices ?? []), `${min} to ${max}`].join(', ')
   if (choices !== null) return choices.join(', ')
-  if (kind === 'integer') return `${min} to ${max}`
   const what = form === '' ? 'text' : form
   return kind === 'texts' ? `list of up to ${countMax}: ${what}` : what
 }
 
 function restriction(setting: Setting<unknown>): string {
-  if (setting.choices !== null) return `One of ${setting.choices.join(', ')}.`
-  if (setting.kind !== 'integer') return ''
-  return `${setting.min} to ${setting.max}${unitName(setting.unit)}.`
+  const { kind, choices, min, max, unit } = setting
+  if (kind === 'integer') {
+    const words = (choices ?? []).map((word) => `"${word}", or `).join('')
+    return `${words}${min} to ${max}${unitName(unit)}.`
+  }
+  return choices === null ? '' : `One of ${choices.join(', ')}.`
 }
 
 const unitName = (unit: Setting<unknown>['unit']): string =>

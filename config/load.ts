@@ -131,9 +131,11 @@ function mistake(value: unknown, setting: Setting<unknown>): string | null {
   }
 }
 
-function integerMistake(value: unknown, { min, max, unit }: Setting<unknown>): string | null {
+function integerMistake(value: unknown, { min, max, unit, choices }: Setting<unknown>): string | null {
+  const words = choices ?? []
+  if (typeof value === 'string' && words.includes(value)) return null
   if (typeof value !== 'number' || !Number.isInteger(value))
-    return `must be a whole number, not ${shown(value)}`
+    return `must be ${['a whole number', ...words.map((word) => `"${word}"`)].join(' or ')}, not ${shown(value)}`
   const suffix = unit === 'ms' || unit === 'bytes' ? ` ${unit}` : unit === 'percent' ? ' %' : ''
   if (value < min) return `is ${value}; at least ${min}${suffix} is allowed`
   if (value > max) return `is ${value}; at most ${max}${suffix} is allowed`

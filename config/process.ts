@@ -84,6 +84,7 @@ export interface ShardConfig extends ShardAddress {
 }
 
 export interface ClientLimits {
+  /** Of all workers of a node together; all others are of one worker. */
   clientsMax: number
   /** One request, all arguments together. */
   requestBytesMax: number
@@ -97,11 +98,21 @@ export interface ClientLimits {
   transactionCommandsMax: number
 }
 
+/** One of the proxy processes of a database at a node. */
+export interface WorkerAddress {
+  worker: number
+  /** Where it answers the others. */
+  socketPath: string
+}
+
 export interface ProxyConfig {
   role: 'proxy'
   database: DatabaseConfig
   worker: number
-  workerCount: number
+  /** All workers, this one included: the worker's number is its place. */
+  workers: WorkerAddress[]
+  /** The system lets several processes listen on one port. */
+  sharesPort: boolean
   shards: ShardAddress[]
   tls: TlsIdentity | null
   limits: ClientLimits

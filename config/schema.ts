@@ -3,6 +3,7 @@ import {
   boolean,
   choice,
   integer,
+  integerOr,
   optionalText,
   type Section,
   type SectionSettings,
@@ -31,6 +32,8 @@ export const databasePortsExcluded: readonly number[] = [10_050]
 /** Members of one database: the stamp has three bits for the cluster. */
 export const clusterIdMax = 8
 export const databasesMax = 128
+/** Proxy processes of a database. */
+const workersMax = 64
 
 const section = <S extends SectionSettings>(doc: string, settings: S): Section<S> => ({ doc, settings })
 
@@ -110,13 +113,15 @@ export const schema = {
       form: hostForm,
       doc: 'Address that the database ports listen on. `0.0.0.0` is every IPv4 address of this machine: then set a password.',
     }),
-    workers: integer('count', 1, 64, 1, { doc: 'Proxy processes for each database, sharing its port.' }),
+    workers: integerOr('auto', 'count', 1, workersMax, {
+      doc: 'Proxy processes for each database, sharing its port. `auto`: the cores that the shards of all databases leave, divided by the databases; at least one, at most two for each shard. Where processes can not share a port (macOS, Windows) there is always one.',
+    }),
   }),
 
   limits: section('How much of what is allowed, and what happens beyond.', {
     clients_max: integer('count', 1, 1_000_000, 10_000, {
       reloadable: true,
-      doc: 'Clients of one proxy process. One more gets an error and is disconnected.',
+      doc: 'Clients of a database at one node, whichever of its proxy processes they are connected to. One more gets an error and is disconnected.',
     }),
     request_bytes_max: integer(
       'bytes',

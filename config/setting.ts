@@ -17,7 +17,7 @@ export interface Setting<T> {
   max: number
   /** How many texts there may be. */
   countMax: number
-  /** Of a text: the only ones allowed. */
+  /** Of a text: the only ones allowed. Of an integer: words that may stand instead of it. */
   choices: readonly string[] | null
   /** Of a text, and of each of several: the form it must have, and that form in words. */
   pattern: RegExp | null
@@ -83,6 +83,17 @@ export function integer(
   facts: Facts,
 ): Setting<number> {
   return { ...blank, kind: 'integer', unit, min, max, fallback, ...facts }
+}
+
+/** An integer, or a word that leaves the choice to the program, which is also the default. */
+export function integerOr<const Word extends string>(
+  word: Word,
+  unit: Unit,
+  min: number,
+  max: number,
+  facts: Facts,
+): Setting<number | Word> {
+  return { ...blank, kind: 'integer', unit, min, max, choices: [word], fallback: word, ...facts }
 }
 
 export function boolean(fallback: boolean, facts: Facts): Setting<boolean> {

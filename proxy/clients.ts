@@ -1,5 +1,6 @@
-/** The clients of this process: what CLIENT LIST shows of them, and what CLIENT KILL chooses by. */
+/** The clients of this worker: what CLIENT LIST shows of them, and what CLIENT KILL chooses by. */
 import type { CommandSpec } from '#protocol/commands/index.ts'
+import type { ReservedIds } from '#protocol/frames/worker.ts'
 
 export interface ClientAddresses {
   /** `address:port`. */
@@ -34,20 +35,69 @@ export interface Client extends ClientAddresses {
   onPauseEnd(): void
 }
 
+export interface ClientEvents {
+  /** One came or went. */
+  onCount(): void
+  /** Ids are about to be given that the other workers have not been told of. */
+  onIdsReserved(): void
+}
+
+/** Ids are reserved ahead, so many at a time: the other workers remember which not to give when this one starts again. */
+const idsReserved = 10_000
+
 export class Clients {
   readonly #byId = new Map<number, Client>()
-  readonly #idStep: number
-  #lastId: number
+  readonly #events: ClientEvents
+  #worker: number
+  #idStep: number
+  /** Or below the first one. */
+  #lastId = 0
+  /** By worker: no id above has been given by it. */
+  #reserved: number[] = []
+  #hasGiven = false
+  #isMixed = false
 
-  /** Workers of one port give different ids. */
-  constructor(worker: number, workerCount: number) {
-    this.#idStep = Math.max(1, workerCount)
-    this.#lastId = worker + 1 - this.#idStep
+  /** Workers of one port give different ids: 1 + worker, and then each by the number of workers greater than the last. */
+  constructor(worker: number, workerCount: number, events: ClientEvents) {
+    this.#worker = worker
+    this.#idStep = workerCount
+    this.#events = events
+  }
+
+  /** Ids of different steps collide unless they are far apart: those to come are above all that were reserved. */
+  setWorkerCount(workerCount: number): void {
+    if (workerCount === this.#idStep) return
+    this.#idStep = workerCount
+    this.#isMixed = this.#hasGiven
+    this.#lastId = Math.max(this.#lastId, ...this.#reserved)
+  }
+
+  /** For the other workers. */
+  get ids(): ReservedIds {
+    return { step: this.#isMixed ? 0 : this.#idStep, upTo: [...this.#reserved] }
+  }
+
+  /** Who has given none yet begins above what it gave before it was started again. */
+  takeIds({ step, upTo }: ReservedIds): void {
+    upTo.forEach((id, worker) => {
+      this.#reserved[worker] = Math.max(this.#reserved[worker] ?? 0, id)
+    })
+    if (this.#hasGiven) return
+    const taken = step === this.#idStep ? (upTo[this.#worker] ?? 0) : Math.max(0, ...upTo)
+    this.#lastId = Math.max(this.#lastId, taken)
   }
 
   nextId(): number {
-    this.#lastId += this.#idStep
-    return this.#lastId
+    const steps = Math.max(0, Math.ceil((this.#lastId - this.#worker) / this.#idStep))
+    const id = 1 + this.#worker + this.#idStep * steps
+    this.#lastId = id
+    if (!this.#hasGiven || id > (this.#reserved[this.#worker] ?? 0)) {
+      this.#hasGiven = true
+      for (let worker = this.#reserved.length; worker < this.#worker; worker++) this.#reserved[worker] = 0
+      this.#reserved[this.#worker] = id + idsReserved
+      this.#events.onIdsReserved()
+    }
+    return id
   }
 
   get count(): number {
@@ -56,10 +106,11 @@ export class Clients {
 
   add(client: Client): void {
     this.#byId.set(client.id, client)
+    this.#events.onCount()
   }
 
   remove(client: Client): void {
-    this.#byId.delete(client.id)
+    if (this.#byId.delete(client.id)) this.#events.onCount()
   }
 
   get(id: number): Client | undefined {

@@ -1,4 +1,4 @@
-/** What this process counts for INFO. */
+/** What this worker counts for INFO. */
 import type { CommandSpec } from '#protocol/commands/index.ts'
 import type { Clock } from '#runtime/ports.ts'
 
@@ -15,7 +15,6 @@ export class Counters {
   /** Commands that the proxy answers itself, by spec. */
   readonly calls = new Map<CommandSpec, number>()
   readonly rejectedCalls = new Map<CommandSpec, number>()
-  /** Since when a `commandstats` counts. */
   readonly #clock: Clock
   #lastMs: number
   #lastCommands = 0
@@ -48,6 +47,22 @@ export class Counters {
   perSecond(what: 'commands' | 'inputBytes' | 'outputBytes'): number {
     if (this.#perSecond.length === 0) return 0
     return this.#perSecond.reduce((sum, sample) => sum + sample[what], 0) / this.#perSecond.length
+  }
+
+  /** CONFIG RESETSTAT. */
+  reset(): void {
+    this.connectionsReceived = 0
+    this.connectionsRejected = 0
+    this.commands = 0
+    this.inputBytes = 0
+    this.outputBytes = 0
+    this.errorReplies = 0
+    this.calls.clear()
+    this.rejectedCalls.clear()
+    this.#lastCommands = 0
+    this.#lastInputBytes = 0
+    this.#lastOutputBytes = 0
+    this.#perSecond.length = 0
   }
 
   countCall(spec: CommandSpec): void {

@@ -1,14 +1,14 @@
 /**
  * The process of a proxy: `node proxy/main.ts --agent SOCKET --role proxy --name DATABASE/WORKER`. It gets its configuration
- * from the agent, connects to the shards, listens on the database port and serves until it is told to stop. When the
- * agent dies the proxy goes on with what it knows.
+ * from the agent, connects to the shards and to the other workers, listens on the database port and serves until it is
+ * told to stop. When the agent dies the proxy goes on with what it knows.
  */
 import type { FromAgent, ProxyConfig, ToAgent } from '#config/process.ts'
 import { DatabaseProxy, syncAlpn } from '#proxy/proxy.ts'
 import { AgentLink } from '#runtime/node/agentLink.ts'
 import { flushCompileCacheSoon } from '#runtime/node/compileCache.ts'
 import { nodeClock } from '#runtime/node/nodeClock.ts'
-import { type Listening, listenPort } from '#runtime/node/nodeListener.ts'
+import { checkPortUnused, type Listening, listenPort, listenUnix } from '#runtime/node/nodeListener.ts'
 import { nodeLogger } from '#runtime/node/nodeLogger.ts'
 import { NodeNet } from '#runtime/node/nodeNet.ts'
 import { nodeRandom } from '#runtime/node/nodeRandom.ts'
@@ -18,7 +18,7 @@ import type { Logger } from '#runtime/ports.ts'
 
 const failedExitCode = 1
 const statusMs = 1000
-/** A port that is in use is tried again: a predecessor may be on its way out. */
+/** A port or a socket that is in use is tried again: a predecessor may be on its way out. */
 const listenRetryMs = 100
 const listenAttemptsMax = 50
 
@@ -26,7 +26,8 @@ class ProxyProcess {
   readonly #logger: Logger
   readonly #agent: AgentLink<FromAgent, ToAgent>
   #proxy: DatabaseProxy | null = null
-  #listening: Listening | null = null
+  #isOpening = false
+  readonly #listening: Listening[] = []
   #draining = false
 
   constructor({ agentPath, name }: ProcessArguments) {
@@ -45,8 +46,8 @@ class ProxyProcess {
       case 'config':
         if (message.config.role !== 'proxy')
           this.#fail(new Error('the agent sent the configuration of another role'))
-        else if (this.#proxy === null) this.#open(message.config)
-        else this.#proxy.reconfigure(message.config)
+        else if (this.#proxy !== null) this.#proxy.reconfigure(message.config)
+        else if (!this.#isOpening) this.#open(message.config).catch((error: unknown) => this.#fail(error))
         break
       case 'drain':
         this.#drain()
@@ -57,7 +58,14 @@ class ProxyProcess {
     }
   }
 
-  #open(config: ProxyConfig): void {
+  /** The other workers come first: they know what a worker must know before it takes its first client. */
+  async #open(config: ProxyConfig): Promise<void> {
+    this.#isOpening = true
+    const path = config.workers[config.worker]?.socketPath ?? ''
+    await this.#listen(() =>
+      listenUnix({ path, logger: this.#logger }, (connection) => this.#proxy?.acceptSibling(connection)),
+    )
+    if (this.#draining) return
     const proxy = new DatabaseProxy(config, {
       clock: nodeClock,
       random: nodeRandom,
@@ -67,39 +75,47 @@ class ProxyProcess {
       process: processFigures,
     })
     this.#proxy = proxy
-    this.#listen(config, proxy, 1).catch((error: unknown) => this.#fail(error))
-  }
-
-  async #listen(config: ProxyConfig, proxy: DatabaseProxy, attempt: number): Promise<void> {
+    await new Promise<void>((resolve) => proxy.whenMet(resolve))
+    await this.#listen(() => this.#listenPort(config, proxy))
+    if (this.#draining) return
     const { bind, port } = config.database
-    try {
-      this.#listening = await listenPort(
-        {
-          host: bind,
-          port,
-          reusePort: config.workerCount > 1,
-          identity: config.tls,
-          alpnProtocols: [syncAlpn],
-          logger: this.#logger,
-        },
-        (connection, facts) => proxy.accept(connection, facts),
-      )
-    } catch (error) {
-      const isInUse = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
-      if (!isInUse || attempt >= listenAttemptsMax) throw error
-      setTimeout(() => {
-        if (!this.#draining)
-          this.#listen(config, proxy, attempt + 1).catch((late: unknown) => this.#fail(late))
-      }, listenRetryMs)
-      return
-    }
-    if (this.#draining) {
-      this.#listening.close()
-      return
-    }
     this.#logger.info({ bind, port }, 'listening')
+    proxy.setListening(true)
     proxy.whenReady(() => this.#agent.announce({ type: 'ready' }))
     setInterval(() => this.#agent.send({ type: 'status', status: proxy.status() }), statusMs)
+  }
+
+  async #listenPort(config: ProxyConfig, proxy: DatabaseProxy): Promise<Listening> {
+    const { bind: host, port } = config.database
+    const logger = this.#logger
+    // A port that no worker of ours has yet is shared with nobody else.
+    if (config.sharesPort && !proxy.siblings.isAnyListening) await checkPortUnused({ host, port, logger })
+    return await listenPort(
+      {
+        host,
+        port,
+        reusePort: config.sharesPort,
+        identity: config.tls,
+        alpnProtocols: [syncAlpn],
+        logger,
+      },
+      (connection, facts) => proxy.accept(connection, facts),
+    )
+  }
+
+  async #listen(open: () => Promise<Listening>): Promise<void> {
+    for (let attempt = 1; !this.#draining; attempt++) {
+      try {
+        const listening = await open()
+        if (this.#draining) listening.close()
+        this.#listening.push(listening)
+        return
+      } catch (error) {
+        const isInUse = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
+        if (!isInUse || attempt >= listenAttemptsMax) throw error
+        await new Promise((resolve) => setTimeout(resolve, listenRetryMs))
+      }
+    }
   }
 
   /** Being told twice is no reason to hurry. */
@@ -107,7 +123,7 @@ class ProxyProcess {
     if (this.#draining) return
     this.#draining = true
     this.#logger.info({}, 'stopping')
-    this.#listening?.close()
+    for (const listening of this.#listening) listening.close()
     if (this.#proxy === null) process.exit(0)
     this.#proxy.drain(() => {
       this.#logger.info({}, 'stopped')

@@ -4,6 +4,7 @@
  */
 import type { ClientLimits, ProxyConfig, ShardAddress } from '#config/process.ts'
 import { channelClosedFrame } from '#protocol/frames/hello.ts'
+import type { WorkerNews } from '#protocol/frames/worker.ts'
 import { errors } from '#protocol/resp/errors.ts'
 import { ReplyWriter } from '#protocol/resp/replyWriter.ts'
 import { defaultRequestLimits, type RequestLimits } from '#protocol/resp/requestScanner.ts'
@@ -11,13 +12,18 @@ import { bytesOf } from '#runtime/bytes/bytes.ts'
 import type { Clock, Connection, ConnectionHandler, Logger, Net, Random, Timers } from '#runtime/ports.ts'
 import { type ClientAddresses, Clients } from './clients.ts'
 import { Counters } from './counters.ts'
+import { answerSibling } from './local/siblingAnswers.ts'
 import { Pause } from './pause.ts'
+import { askShards } from './routing/question.ts'
 import { Router } from './routing/router.ts'
 import { ShardLinks } from './routing/shardLinks.ts'
 import type { ProcessFigures, SessionHost } from './session/host.ts'
 import { ReplyMemory } from './session/replyMemory.ts'
 import { Session } from './session/session.ts'
+import { ChangedSettings, type Settings } from './settings.ts'
 import { ShardLink } from './shardLink.ts'
+import { type SiblingQuestion, Siblings, type SiblingsOwner } from './siblings/siblings.ts'
+import { VersionClock } from './siblings/versionClock.ts'
 import { peerOutgoingBytesMax, type RelayHost, SyncRelay } from './syncRelay.ts'
 import { Turn } from './turn.ts'
 
@@ -54,11 +60,10 @@ export interface ProxyStatus extends Record<string, unknown> {
   connectionsRejected: number
 }
 
-export class DatabaseProxy implements SessionHost, RelayHost {
+export class DatabaseProxy implements SessionHost, RelayHost, SiblingsOwner {
   config: ProxyConfig
   readonly limits: ClientLimits
   readonly requestLimits: { readonly authenticated: RequestLimits; readonly other: RequestLimits }
-  idleMs = 0
   peerOutgoingBytesMax = peerOutgoingBytesMax
   links: ShardLinks
   readonly router: Router
@@ -69,14 +74,18 @@ export class DatabaseProxy implements SessionHost, RelayHost {
   readonly memory = new ReplyMemory()
   readonly clients: Clients
   readonly pause: Pause
+  readonly siblings: Siblings
   readonly counters: Counters
   readonly reply = new ReplyWriter()
   readonly startedMs: number
   readonly runId: string
   readonly #ports: ProxyPorts
+  readonly #settings: ChangedSettings
   readonly #relays = new Set<SyncRelay>()
   #onReady: (() => void) | null = null
   #onDrained: (() => void) | null = null
+  #idleMs = 0
+  #isListening = false
   #isDraining = false
   #cancelSample: () => void = () => {}
   #cancelDrain: () => void = () => {}
@@ -94,15 +103,28 @@ export class DatabaseProxy implements SessionHost, RelayHost {
     this.logger = ports.logger
     this.turn = new Turn(ports.timers)
     this.router = new Router(ports.random)
-    this.clients = new Clients(config.worker, config.workerCount)
-    this.pause = new Pause(ports.clock, ports.timers, this.clients, this.turn)
+    this.clients = new Clients(config.worker, config.workers.length, {
+      onCount: () => this.siblings.onClientCount(this.clients.count, this.limits.clientsMax),
+      // At once: whoever gets the id must not see it before the others know of it.
+      onIdsReserved: () => this.siblings.tell(),
+    })
+    const versions = new VersionClock(config.worker)
+    this.pause = new Pause(ports.clock, ports.timers, this.clients, this.turn, versions)
+    this.#settings = new ChangedSettings(config.limits, versions)
+    this.siblings = new Siblings(config, this, ports, this.turn)
     this.counters = new Counters(ports.clock)
     this.startedMs = ports.clock.monotonicMs()
     this.runId = Array.from({ length: 40 }, () => ports.random.below(16).toString(16)).join('')
     this.links = new ShardLinks(config.shards.map((address) => ({ address, link: this.#newLink(address) })))
-    this.onLimitsChanged()
+    this.#applySettings()
     for (const link of this.links.all) link.dial()
+    this.siblings.configure(config)
     this.#sampleLater()
+  }
+
+  /** Clients that say nothing for so long are disconnected; 0: never. */
+  get idleMs(): number {
+    return this.#idleMs
   }
 
   get database(): ProxyConfig['database'] {
@@ -135,7 +157,7 @@ export class DatabaseProxy implements SessionHost, RelayHost {
       turnAway(connection, bytesOf('-ERR TLS is for peer clusters here; connect without it\r\n'))
       return
     }
-    if (this.clients.count >= this.limits.clientsMax) {
+    if (this.clients.count + this.siblings.clientCount >= this.limits.clientsMax) {
       this.counters.connectionsRejected++
       turnAway(connection, bytesOf(`-${errors.maxClients}\r\n`))
       return
@@ -147,7 +169,9 @@ export class DatabaseProxy implements SessionHost, RelayHost {
   reconfigure(config: ProxyConfig): void {
     const old = this.links
     this.config = config
-    Object.assign(this.limits, config.limits)
+    this.#settings.configure(config.limits)
+    this.clients.setWorkerCount(config.workers.length)
+    this.siblings.configure(config)
     const kept = new Set<ShardLink>()
     const shards = config.shards.map((address) => {
       const same = old.shards.find((shard) => isSameProcess(shard.address, address))
@@ -156,7 +180,7 @@ export class DatabaseProxy implements SessionHost, RelayHost {
       return { address, link }
     })
     this.links = new ShardLinks(shards)
-    this.onLimitsChanged()
+    this.#applySettings()
     for (const link of this.links.all) if (!old.all.includes(link)) link.dial()
     for (const link of old.all) if (!kept.has(link)) link.close()
     for (const relay of this.#relays) {
@@ -164,7 +188,53 @@ export class DatabaseProxy implements SessionHost, RelayHost {
     }
   }
 
-  onLimitsChanged(): void {
+  changeSettings(values: Partial<Settings>): void {
+    this.#settings.change(values)
+    this.#applySettings()
+  }
+
+  /** Calls `run` once when the other workers have told what they know: before that no client is to be taken. */
+  whenMet(run: () => void): void {
+    this.siblings.whenMet(run)
+  }
+
+  /** A connection to this worker's own socket. */
+  acceptSibling(connection: Connection): void {
+    this.siblings.accept(connection)
+  }
+
+  /** The database's port is open, or is so no more. */
+  setListening(isListening: boolean): void {
+    this.#isListening = isListening
+    this.siblings.tell()
+  }
+
+  news(): WorkerNews {
+    return {
+      clients: this.clients.count,
+      isListening: this.#isListening,
+      ids: this.clients.ids,
+      pause: this.pause.shared,
+      settings: this.#settings.shared,
+    }
+  }
+
+  takeNews({ ids, pause, settings }: WorkerNews, done: () => void): void {
+    this.clients.takeIds(ids)
+    if (this.#settings.take(settings)) this.#applySettings()
+    // Who pauses waits for what was sent to the shards before, here as at the worker that was asked to.
+    if (this.pause.take(pause)) askShards(this.links, { what: 'info' }, done)
+    else done()
+  }
+
+  answer(question: SiblingQuestion): object {
+    return answerSibling(this, question)
+  }
+
+  #applySettings(): void {
+    const { idleMs, ...limits } = this.#settings.current
+    this.#idleMs = idleMs
+    Object.assign(this.limits, limits)
     const { requestBytesMax, shardPendingMax } = this.limits
     const bulkBytesMax = Math.min(defaultRequestLimits.bulkBytesMax, requestBytesMax)
     for (const limits of [this.requestLimits.authenticated, this.requestLimits.other]) {
@@ -179,6 +249,7 @@ export class DatabaseProxy implements SessionHost, RelayHost {
     this.#onDrained = done
     if (this.#isDraining) return
     this.#isDraining = true
+    this.setListening(false)
     this.#cancelDrain = this.timers.after(drainMs, () => this.#endDrain())
     for (const relay of this.#relays) relay.close('the process is going to end')
     for (const client of this.clients.list()) client.closeAfterReplies()
@@ -278,6 +349,7 @@ export class DatabaseProxy implements SessionHost, RelayHost {
     this.#cancelSample()
     for (const client of this.clients.list()) client.kill()
     for (const link of this.links.all) link.close()
+    this.siblings.close()
     done()
   }
 }

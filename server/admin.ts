@@ -70,6 +70,8 @@ export class Admin {
         return yield* this.#digest()
       case 'vectors':
         return this.#vectors()
+      case 'resetStats':
+        return this.#resetStats()
       case 'configure':
         return this.#configure(question['limits'])
       default:
@@ -137,6 +139,15 @@ export class Admin {
       }
     }
     return { slots }
+  }
+
+  /** What Redis's CONFIG RESETSTAT begins anew, as far as a shard counts it. */
+  #resetStats(): AdminAnswer<'resetStats'> {
+    const { execution, expiry } = this.#parts
+    execution.resetStats()
+    expiry.expiredKeys = 0
+    this.#rateFrom = { ...this.#rateFrom, commands: 0 }
+    return {}
   }
 
   #configure(limits: unknown): AdminAnswer<'configure'> | AdminRefusal {

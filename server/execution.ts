@@ -41,6 +41,13 @@ export class Runnable {
     this.isWrite = spec.isWrite
     this.flushes = spec.name === 'FLUSHALL' || spec.name === 'FLUSHDB'
   }
+
+  reset(): void {
+    this.calls = 0
+    this.microseconds = 0
+    this.rejectedCalls = 0
+    this.failedCalls = 0
+  }
 }
 
 /** A record buffer that grew beyond it is given back. */
@@ -96,6 +103,12 @@ export class Execution {
 
   get runnables(): Iterable<Runnable> {
     return this.#runnables.values()
+  }
+
+  resetStats(): void {
+    this.endStep()
+    this.commandsProcessed = 0
+    for (const runnable of this.#runnables.values()) runnable.reset()
   }
 
   /** Commands until the next call run at the time of now. */

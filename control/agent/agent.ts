@@ -22,6 +22,7 @@ import { claimDirectory, databaseDirectory, guidOf } from './databaseDirectory.t
 import { agentSocketName } from './nodeDirectory.ts'
 import type { NodeFile } from './nodeFile.ts'
 import { type NodeProcess, nodeProcesses } from './nodeProcesses.ts'
+import type { Machine } from './proxyWorkers.ts'
 import { reloaded } from './reload.ts'
 
 /** What the agent wants of the clock monitor. */
@@ -45,6 +46,7 @@ export interface AgentPorts {
 export interface AgentOptions {
   file: NodeFile
   socketDirectory: string
+  machine: Machine
   /** Program and leading arguments of each role's process. */
   programs: Readonly<Record<NodeProcess['role'], readonly string[]>>
   version: string
@@ -86,6 +88,7 @@ export class Agent {
 
   /** `reimport` takes the databases of the file over although there are some already. */
   async start(reimport: boolean): Promise<void> {
+    this.#tellWorkers()
     await this.#importDatabases(reimport)
     await this.#socket.listen()
     this.#supervisor.adopt()
@@ -181,6 +184,15 @@ export class Agent {
     )
   }
 
+  #tellWorkers(): void {
+    const { workers } = this.#settings.proxy
+    if (this.#options.machine.sharesPorts || workers === 1) return
+    const facts = { workers, platform: process.platform }
+    const message = 'processes can not share a port on this system: each database gets one proxy process'
+    if (workers === 'auto') this.#ports.logger.info(facts, message)
+    else this.#ports.logger.warn(facts, message)
+  }
+
   #tellDifferences(): void {
     for (const difference of differences(this.#ports.store.state.databases, this.#settings.databases)) {
       this.#ports.logger.warn(
@@ -192,12 +204,10 @@ export class Agent {
 
   /** Works out anew which processes there should be. */
   #want(): void {
-    const { file, socketDirectory, programs } = this.#options
+    const { file, socketDirectory, programs, machine } = this.#options
     const { dataDirectory } = file
-    const processes = nodeProcesses(this.#settings, this.#ports.store.state, {
-      dataDirectory,
-      socketDirectory,
-    })
+    const paths = { dataDirectory, socketDirectory }
+    const processes = nodeProcesses(this.#settings, this.#ports.store.state, paths, machine)
     this.#processes = new Map(processes.map((process) => [process.id, process]))
     this.#supervisor.want(
       processes.map(({ id, role, name, stopRank }): WantedProcess => {

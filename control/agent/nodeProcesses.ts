@@ -5,6 +5,7 @@ import type {
   ProcessConfig,
   ShardAddress,
   ShardConfig,
+  WorkerAddress,
 } from '#config/process.ts'
 import type { NodeSettings } from '#config/schema.ts'
 import { MendableError } from '#control/contract/mendableError.ts'
@@ -13,6 +14,7 @@ import { evenRanges } from '#protocol/slots/slotMap.ts'
 import type { TlsIdentity } from '#runtime/ports.ts'
 
 import { databaseDirectory } from './databaseDirectory.ts'
+import { type Machine, proxyWorkers } from './proxyWorkers.ts'
 
 export interface NodeProcess {
   /** Such as `shard/db1/0`. */
@@ -30,8 +32,13 @@ export interface NodePaths {
   socketDirectory: string
 }
 
-export function nodeProcesses(settings: NodeSettings, state: StoreState, paths: NodePaths): NodeProcess[] {
-  return state.databases.flatMap((stored) => databaseProcesses(settings, state, stored, paths))
+export function nodeProcesses(
+  settings: NodeSettings,
+  state: StoreState,
+  paths: NodePaths,
+  machine: Machine,
+): NodeProcess[] {
+  return state.databases.flatMap((stored) => databaseProcesses(settings, state, stored, paths, machine))
 }
 
 function databaseProcesses(
@@ -39,12 +46,13 @@ function databaseProcesses(
   state: StoreState,
   stored: StoredDatabase,
   paths: NodePaths,
+  machine: Machine,
 ): NodeProcess[] {
   const database = databaseConfig(settings, stored)
   const shards: ShardAddress[] = evenRanges(stored.shards).map((range, index) => ({
     index,
     ranges: [range],
-    socketPath: `${paths.socketDirectory}/${socketName(stored, index)}`,
+    socketPath: `${paths.socketDirectory}/${socketName(stored, String(index))}`,
   }))
   const processes = shards.map((address): NodeProcess => {
     const name = `${stored.name}/${address.index}`
@@ -62,14 +70,22 @@ function databaseProcesses(
     return { id: `shard/${name}`, role: 'shard', name, config, stopRank: 1 }
   })
   const tls = identity(settings)
-  const { workers } = settings.proxy
-  for (let worker = 0; worker < workers; worker++) {
+  const count = proxyWorkers(settings.proxy, state.databases, stored, machine)
+  const workers = Array.from(
+    { length: count },
+    (_, worker): WorkerAddress => ({
+      worker,
+      socketPath: `${paths.socketDirectory}/${socketName(stored, `proxy-${worker}`)}`,
+    }),
+  )
+  for (const { worker } of workers) {
     const name = `${stored.name}/${worker}`
     const config: ProcessConfig = {
       role: 'proxy',
       database,
       worker,
-      workerCount: workers,
+      workers,
+      sharesPort: machine.sharesPorts,
       shards,
       tls,
       limits: settings.limits,
@@ -114,6 +130,6 @@ function identity({ tls }: NodeSettings): TlsIdentity | null {
 }
 
 /** Short, for the path is limited: the name is for people, the port is what makes it unique. */
-function socketName({ name, port }: StoredDatabase, index: number): string {
-  return `${name.slice(0, 20)}-${port}-${index}.sock`
+function socketName({ name, port }: StoredDatabase, process: string): string {
+  return `${name.slice(0, 20)}-${port}-${process}.sock`
 }

@@ -1,17 +1,20 @@
 /** `antipode agent`: the agent of one node in this process, until SIGTERM or SIGINT. */
 import { mkdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { ConfigStore } from '#control/store/configStore.ts'
 import { lockDirectory } from '#control/supervisor/directoryLock.ts'
 import { NodeProcessHost } from '#control/supervisor/processHost.ts'
 import { nodeClock } from '#runtime/node/nodeClock.ts'
 import { NodeDisk } from '#runtime/node/nodeDisk.ts'
+import { canSharePorts } from '#runtime/node/nodeListener.ts'
 import { nodeLogger } from '#runtime/node/nodeLogger.ts'
 import { NodeTimers } from '#runtime/node/nodeTimers.ts'
 import type { Logger } from '#runtime/ports.ts'
 import { Agent, type AgentPorts } from './agent.ts'
 import { lockFileName, pidDirectoryName } from './nodeDirectory.ts'
 import { type NodeFile, readNodeFile } from './nodeFile.ts'
+import type { Machine } from './proxyWorkers.ts'
 import { prepareSocketDirectory, removeSockets, socketDirectory } from './socketDirectory.ts'
 
 export interface RunAgentOptions {
@@ -19,6 +22,8 @@ export interface RunAgentOptions {
   reimport: boolean
   version: string
   programs: ConstructorParameters<typeof Agent>[0]['programs']
+  /** Found out when absent. */
+  machine?: Machine
   startClock: (logger: Logger) => AgentPorts['startClock']
 }
 
@@ -31,15 +36,27 @@ export async function runAgent(options: RunAgentOptions): Promise<void> {
   const sockets = socketDirectory(dataDirectory)
   try {
     prepareSocketDirectory(sockets)
-    await serve(options, file, sockets)
+    const machine = options.machine ?? (await thisMachine())
+    await serve(options, file, sockets, machine)
   } finally {
     removeSockets(sockets, dataDirectory)
     unlock()
   }
 }
 
-async function serve(options: RunAgentOptions, file: NodeFile, sockets: string): Promise<void> {
-  const { agent, host } = makeAgent(options, file, sockets)
+/** Cores as the system allots them to this process: affinity and control groups count. */
+const thisMachine = async (): Promise<Machine> => ({
+  cores: availableParallelism(),
+  sharesPorts: await canSharePorts(),
+})
+
+async function serve(
+  options: RunAgentOptions,
+  file: NodeFile,
+  sockets: string,
+  machine: Machine,
+): Promise<void> {
+  const { agent, host } = makeAgent(options, file, sockets, machine)
   const reload = () => {
     const next = readNodeFile(options.configPath)
     host.logBytesMax = next.settings.agent.logBytesMax
@@ -55,13 +72,13 @@ async function serve(options: RunAgentOptions, file: NodeFile, sockets: string):
   })
 }
 
-function makeAgent(options: RunAgentOptions, file: NodeFile, sockets: string) {
+function makeAgent(options: RunAgentOptions, file: NodeFile, sockets: string, machine: Machine) {
   const { dataDirectory, settings } = file
   const logger = loggerOf(file)
   const host = new NodeProcessHost(join(dataDirectory, pidDirectoryName), settings.agent.logBytesMax)
   const store = ConfigStore.open(new NodeDisk(join(dataDirectory, 'config')), logger)
   const agent = new Agent(
-    { file, socketDirectory: sockets, programs: options.programs, version: options.version },
+    { file, socketDirectory: sockets, machine, programs: options.programs, version: options.version },
     {
       host,
       clock: nodeClock,

@@ -13,7 +13,8 @@ export function nodeToml(lab: LabFile, number: number): string {
       key: quote(`../tls/${own}.key`),
       authority: quote('../tls/authority.crt'),
     },
-    proxy: { bind: quote(host) },
+    // The rule for the number of workers is for a node that has its machine to itself.
+    proxy: { bind: quote(host), workers: '1' },
   }
   for (const [path, value] of Object.entries(lab.set)) {
     const [section = '', key, ...rest] = path.split('.')

@@ -10,6 +10,8 @@ export type AdminQuestion =
   | { what: 'digest' }
   /** The version vectors of all slots in which anything ever happened. */
   | { what: 'vectors' }
+  /** Counts of INFO begin anew. */
+  | { what: 'resetStats' }
   /** Changes limits until the next start. */
   | { what: 'configure'; limits: Readonly<Partial<ShardLimitValues>> }
 
@@ -145,5 +147,6 @@ export type AdminAnswer<Question extends AdminQuestion['what']> = {
   info: ShardInfo
   digest: ShardDigest
   vectors: ShardVectors
+  resetStats: Readonly<Record<string, never>>
   configure: Readonly<Record<string, never>>
 }[Question]

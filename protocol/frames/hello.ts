@@ -25,6 +25,8 @@ export interface HelloShard {
 export type Hello =
   /** To a shard, on a Unix socket. */
   | { role: 'proxy'; name: string }
+  /** Between the proxy processes of a database at one node, both ways. */
+  | { role: 'worker'; guid: string; worker: number }
   /** To a shard of its own cluster, or to a peer's database port. */
   | {
       role: 'syncer'
@@ -103,12 +105,13 @@ export function readHello(frame: Frame): Hello | string {
 
 function helloOf(value: unknown): Hello | null {
   if (!isRecord(value)) return null
-  const { role, name, syncVersion, guid, clusterId, clusterName, instance, shards } = value
+  const { role, name, worker, syncVersion, guid, clusterId, clusterName, instance, shards } = value
   if (role === 'proxy') return isText(name) ? { role, name } : null
   if (role === 'shard') {
     const shard = shardOf(value)
     return shard === null ? null : { role, ...shard }
   }
+  if (role === 'worker') return isText(guid) && isIndex(worker) ? { role, guid, worker } : null
   if (!isText(guid) || !isClusterId(clusterId)) return null
   if (role === 'syncer') {
     if (!isIndex(syncVersion) || !isText(clusterName) || !isText(instance)) return null

@@ -2,9 +2,9 @@
 import type { CommandSpec } from '#protocol/commands/index.ts'
 import type { ReplyWriter } from '#protocol/resp/replyWriter.ts'
 import type { RequestScanner } from '#protocol/resp/requestScanner.ts'
-import type { Question } from '#proxy/routing/question.ts'
 import type { SessionHost } from '#proxy/session/host.ts'
 import type { Session } from '#proxy/session/session.ts'
+import type { Question } from './question.ts'
 
 export interface LocalCall {
   readonly spec: CommandSpec

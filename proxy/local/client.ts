@@ -1,9 +1,10 @@
 /** CLIENT and its subcommands. */
 import { writeHelp } from '#protocol/commands/describe.ts'
+import type { ClientChoice, WorkerAnswer } from '#protocol/frames/worker.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { RequestScanner } from '#protocol/resp/requestScanner.ts'
-import type { Client } from '#proxy/clients.ts'
 import type { LocalCall, LocalCommand } from './call.ts'
+import { killChosen, listChosen } from './clientChoice.ts'
 import { clientLine } from './clientLine.ts'
 import { checkClientText } from './clientText.ts'
 
@@ -61,18 +62,29 @@ const INFO: LocalCommand = ({ reply, session, host }) => {
   return null
 }
 
-const LIST: LocalCommand = ({ args, reply, host }) => {
-  let listed: Client[] = host.clients.list()
-  if (args.argumentCount === 4 && word(args, 2) === 'TYPE') {
-    if (checkType(args.text(3)) !== 'normal') listed = []
-  } else if (args.argumentCount > 3 && word(args, 2) === 'ID') {
-    const wanted = new Set<number>()
-    for (let i = 3; i < args.argumentCount; i++) wanted.add(listedId(args.text(i)))
-    listed = [...wanted].map((id) => host.clients.get(id)).filter((client) => client !== undefined)
-  } else if (args.argumentCount !== 2) throw new ReplyError(errors.syntax)
-  const nowMs = host.clock.monotonicMs()
-  reply.verbatim('txt', listed.map((client) => clientLine(client, nowMs)).join(''))
-  return null
+/** In the order of the ids that were named, or else as they came at each worker. */
+const LIST: LocalCommand = ({ args, host }) => {
+  const choice = listChoice(args)
+  return {
+    askWorkers: { what: 'clients', choice },
+    answer: ({ workers }, reply) => {
+      const heard = workers.map(({ value }) => value as WorkerAnswer<'clients'> | null)
+      const clients = [listChosen(host, choice), ...heard.map((answer) => answer?.clients ?? [])].flat()
+      const byId = new Map(clients.map((client) => [client.id, client.line]))
+      const ids = choice.ids ?? [...byId.keys()].sort((a, b) => a - b)
+      reply.verbatim('txt', ids.map((id) => byId.get(id) ?? '').join(''))
+    },
+  }
+}
+
+function listChoice(args: RequestScanner): ClientChoice {
+  if (args.argumentCount === 2) return {}
+  const filter = word(args, 2)
+  if (args.argumentCount === 4 && filter === 'TYPE') return { type: checkType(args.text(3)) }
+  if (args.argumentCount === 3 || filter !== 'ID') throw new ReplyError(errors.syntax)
+  const ids = new Set<number>()
+  for (let i = 3; i < args.argumentCount; i++) ids.add(listedId(args.text(i)))
+  return { ids: [...ids] }
 }
 
 function listedId(text: string): number {
@@ -80,40 +92,30 @@ function listedId(text: string): number {
   return Number(text)
 }
 
-/** What a client must be to be killed; absent: anything. */
-interface KillFilter {
-  id?: number
-  address?: string
-  localAddress?: string
-  type?: string
-  ageSeconds?: number
-  skipOwn: boolean
-}
-
-function killFilter(args: RequestScanner): KillFilter {
-  const filter: KillFilter = { skipOwn: true }
+function killChoice({ args, session }: LocalCall): ClientChoice {
+  const choice: ClientChoice = { exceptId: session.id }
   for (let i = 2; i < args.argumentCount; i += 2) {
     if (i + 1 >= args.argumentCount) throw new ReplyError(errors.syntax)
-    setFilter(filter, word(args, i), args.text(i + 1))
+    setChoice(choice, word(args, i), args.text(i + 1), session.id)
   }
-  return filter
+  return choice
 }
 
-function setFilter(filter: KillFilter, option: string, value: string): void {
+function setChoice(choice: ClientChoice, option: string, value: string, ownId: number): void {
   switch (option) {
     case 'ID':
       if (!/^[0-9]{1,18}$/.test(value) || Number(value) < 1)
         throw new ReplyError('ERR client-id should be greater than 0')
-      filter.id = Number(value)
+      choice.ids = [Number(value)]
       return
     case 'TYPE':
-      filter.type = checkType(value)
+      choice.type = checkType(value)
       return
     case 'ADDR':
-      filter.address = value
+      choice.address = value
       return
     case 'LADDR':
-      filter.localAddress = value
+      choice.localAddress = value
       return
     case 'USER':
       if (value !== 'default') throw new ReplyError(`ERR No such user '${value}'`)
@@ -121,12 +123,13 @@ function setFilter(filter: KillFilter, option: string, value: string): void {
     case 'MAXAGE':
       if (!/^[0-9]{1,15}$/.test(value)) throw new ReplyError('ERR maxage is not an integer or out of range')
       if (Number(value) < 1) throw new ReplyError('ERR maxage should be greater than 0')
-      filter.ageSeconds = Number(value)
+      choice.ageSeconds = Number(value)
       return
     case 'SKIPME': {
-      const choice = value.toUpperCase()
-      if (choice !== 'YES' && choice !== 'NO') throw new ReplyError(errors.syntax)
-      filter.skipOwn = choice === 'YES'
+      const skip = value.toUpperCase()
+      if (skip !== 'YES' && skip !== 'NO') throw new ReplyError(errors.syntax)
+      if (skip === 'YES') choice.exceptId = ownId
+      else delete choice.exceptId
       return
     }
     default:
@@ -134,35 +137,29 @@ function setFilter(filter: KillFilter, option: string, value: string): void {
   }
 }
 
-function kill({ session, host }: LocalCall, filter: KillFilter): number {
-  const nowMs = host.clock.monotonicMs()
-  let killed = 0
-  for (const client of host.clients.list()) {
-    if (client.isClosing) continue
-    if (filter.skipOwn && client === session) continue
-    if (filter.id !== undefined && client.id !== filter.id) continue
-    if (filter.type !== undefined && filter.type !== 'normal') continue
-    if (filter.address !== undefined && client.remoteAddress !== filter.address) continue
-    if (filter.localAddress !== undefined && client.localAddress !== filter.localAddress) continue
-    if (filter.ageSeconds !== undefined && nowMs - client.openedMs < filter.ageSeconds * 1000) continue
-    killed++
-    // Who kills itself is still told so.
-    if (client === session) client.closeAfterReplies()
-    else client.kill()
-  }
-  return killed
-}
-
+/** Those of this worker are ended at once; the answer waits for the others, and counts theirs too. */
 const KILL: LocalCommand = (call) => {
-  const { args, reply } = call
-  if (args.argumentCount === 3) {
-    if (kill(call, { address: args.text(2), skipOwn: false }) === 0) throw new ReplyError(errors.noSuchClient)
-    reply.ok()
-  } else reply.integer(kill(call, killFilter(args)))
-  return null
+  const { args, host, session } = call
+  const isByAddress = args.argumentCount === 3
+  const choice: ClientChoice = isByAddress ? { address: args.text(2) } : killChoice(call)
+  const killedHere = killChosen(host, choice, session)
+  return {
+    askWorkers: { what: 'kill', choice },
+    answer: ({ workers }, reply) => {
+      const answers = workers.map(({ value }) => value as WorkerAnswer<'kill'> | null)
+      const killed = answers.reduce((sum, answer) => sum + (answer?.killed ?? 0), killedHere)
+      if (!isByAddress) reply.integer(killed)
+      else if (killed > 0) reply.ok()
+      else reply.error(errors.noSuchClient)
+    },
+  }
 }
 
-const PAUSE: LocalCommand = ({ args, reply, host, spec }) => {
+/**
+ * Answered when it holds at every worker and what had been sent to the shards before has been executed: then nothing is
+ * written any more. A worker that hangs could go on with a write, so it is named instead.
+ */
+const PAUSE: LocalCommand = ({ args, host, spec }) => {
   if (args.argumentCount > 4) throw new ReplyError(errors.wrongSubcommandArity('CLIENT', args.text(1)))
   let mode: 'write' | 'all' = 'all'
   if (args.argumentCount === 4) {
@@ -177,14 +174,23 @@ const PAUSE: LocalCommand = ({ args, reply, host, spec }) => {
   if (durationMs < 0) throw new ReplyError('ERR timeout is negative')
   host.pause.start(mode, durationMs)
   host.logger.info({ mode, durationMs, command: spec.lowerName }, 'clients are paused')
-  reply.ok()
-  return null
+  return {
+    askShards: { what: 'info' },
+    askWorkers: host.siblings.news(),
+    answer: ({ workers }, reply) => {
+      const hanging = workers.filter(({ value, isGone }) => value === null && !isGone)
+      if (hanging.length === 0) reply.ok()
+      else reply.error(notPaused(hanging.map(({ worker }) => worker)))
+    },
+  }
 }
 
-const UNPAUSE: LocalCommand = ({ reply, host }) => {
+const notPaused = (workers: readonly number[]): string =>
+  `UNAVAILABLE proxy worker ${workers.join(', ')} did not answer: its clients may not be paused yet, try again`
+
+const UNPAUSE: LocalCommand = ({ host }) => {
   host.pause.end()
-  reply.ok()
-  return null
+  return { askWorkers: host.siblings.news(), answer: (_, reply) => reply.ok() }
 }
 
 const REPLY: LocalCommand = ({ args, reply, session }) => {

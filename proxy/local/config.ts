@@ -1,19 +1,27 @@
 /**
- * CONFIG GET and SET: what Redis's settings mean here, and this product's own limits under their names in the
- * configuration file (with dashes). What is set counts for this process until it starts again or its configuration
- * changes; lasting changes are made there.
+ * CONFIG: what Redis's settings mean here, and this product's own limits under their names in the configuration file (with
+ * dashes). What is set counts at all workers of the node, as long as one of them lives and until the file says something
+ * else than it said then; lasting changes are made there.
  */
 import type { ClientLimits } from '#config/process.ts'
 import { globMatches } from '#protocol/commands/globPattern.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { SessionHost } from '#proxy/session/host.ts'
+import type { Settings } from '#proxy/settings.ts'
 import type { LocalCommand } from './call.ts'
 
 interface Setting {
   get(host: SessionHost): string
-  /** Absent: fixed while the process runs. Null: the value is taken; else what is wrong with it. */
-  check?(value: string): string | null
-  set?(host: SessionHost, value: string): void
+  /** Absent: fixed while the process runs. */
+  change?: SettingChange
+}
+
+interface SettingChange {
+  name: keyof Settings
+  /** Null: the value can be taken; else what is wrong with it. */
+  check(text: string): string | null
+  /** Of a text that `check` has found right. */
+  parse(text: string): number
 }
 
 const kibibyte = 1024
@@ -51,27 +59,19 @@ function checkMemory(text: string, least: number, most: number): string | null {
   return value === null ? 'argument must be a memory value' : within(value, least, most)
 }
 
-function count(name: keyof ClientLimits, least: number, most: number): Setting {
-  return {
-    get: ({ limits }) => String(limits[name]),
-    check: (value) => checkInteger(value, least, most),
-    set: (host, value) => {
-      host.limits[name] = Number(value)
-      host.onLimitsChanged()
-    },
-  }
-}
+const count = (name: keyof ClientLimits, least: number, most: number): Setting => ({
+  get: ({ limits }) => String(limits[name]),
+  change: { name, check: (text) => checkInteger(text, least, most), parse: Number },
+})
 
-function bytes(name: keyof ClientLimits, least: number, most: number): Setting {
-  return {
-    get: ({ limits }) => String(limits[name]),
-    check: (value) => checkMemory(value, least, most),
-    set: (host, value) => {
-      host.limits[name] = parseMemory(value) as number
-      host.onLimitsChanged()
-    },
-  }
-}
+const bytes = (name: keyof ClientLimits, least: number, most: number): Setting => ({
+  get: ({ limits }) => String(limits[name]),
+  change: {
+    name,
+    check: (text) => checkMemory(text, least, most),
+    parse: (text) => parseMemory(text) ?? least,
+  },
+})
 
 const gibibyte = kibibyte ** 3
 const requestBytes = bytes('requestBytesMax', 64 * kibibyte, gibibyte - 64 * kibibyte)
@@ -98,9 +98,10 @@ const settings: Readonly<Record<string, Setting>> = {
   'tcp-keepalive': fixed('300'),
   timeout: {
     get: ({ idleMs }) => String(Math.round(idleMs / 1000)),
-    check: (value) => checkInteger(value, 0, integerMax),
-    set: (host, value) => {
-      host.idleMs = Number(value) * 1000
+    change: {
+      name: 'idleMs',
+      check: (text) => checkInteger(text, 0, integerMax),
+      parse: (text) => Number(text) * 1000,
     },
   },
   'transaction-commands-max': count('transactionCommandsMax', 1, 10_000_000),
@@ -128,29 +129,39 @@ function failure(name: string, why: string): ReplyError {
   return new ReplyError(`ERR CONFIG SET failed (possibly related to argument '${name}') - ${why}`)
 }
 
-/** All are set or none. */
-const SET: LocalCommand = ({ args, reply, host }) => {
+/** All are set or none; answered when they count at every worker that answers. */
+const SET: LocalCommand = ({ args, host }) => {
   if (args.argumentCount > namesMax) throw new ReplyError(errors.syntax)
   if (args.argumentCount % 2 !== 0) throw new ReplyError(errors.syntax)
-  const chosen = new Map<string, { setting: Setting; value: string }>()
+  const chosen = new Map<string, { change: SettingChange; text: string }>()
   for (let i = 2; i < args.argumentCount; i += 2) {
     const given = args.text(i)
     const name = given.toLowerCase()
     const setting = settings[name]
     if (setting === undefined)
       throw new ReplyError(`ERR Unknown option or number of arguments for CONFIG SET - '${given}'`)
-    if (setting.set === undefined) throw failure(name, "can't set immutable config")
+    if (setting.change === undefined) throw failure(name, "can't set immutable config")
     if (chosen.has(name)) throw failure(name, 'duplicate parameter')
-    chosen.set(name, { setting, value: args.text(i + 1) })
+    chosen.set(name, { change: setting.change, text: args.text(i + 1) })
   }
-  for (const [name, { setting, value }] of chosen) {
-    const wrong = setting.check?.(value) ?? null
+  const values: Partial<Settings> = {}
+  for (const [name, { change, text }] of chosen) {
+    const wrong = change.check(text)
     if (wrong !== null) throw failure(name, wrong)
+    values[change.name] = change.parse(text)
   }
-  for (const { setting, value } of chosen.values()) setting.set?.(host, value)
+  host.changeSettings(values)
   host.logger.info({ settings: [...chosen.keys()] }, 'settings were changed by CONFIG SET')
-  reply.ok()
-  return null
+  return { askWorkers: host.siblings.news(), answer: (_, reply) => reply.ok() }
 }
 
-export const configCommands = { 'CONFIG|GET': GET, 'CONFIG|SET': SET }
+const RESETSTAT: LocalCommand = ({ host }) => {
+  host.counters.reset()
+  return {
+    askShards: { what: 'resetStats' },
+    askWorkers: { what: 'resetStats' },
+    answer: (_, reply) => reply.ok(),
+  }
+}
+
+export const configCommands = { 'CONFIG|GET': GET, 'CONFIG|RESETSTAT': RESETSTAT, 'CONFIG|SET': SET }

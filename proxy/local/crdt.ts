@@ -26,10 +26,10 @@ function digestOf(text: string): string {
 }
 
 const DIGEST: LocalCommand = () => ({
-  ask: { what: 'digest' },
-  answer: (answers, reply) => {
+  askShards: { what: 'digest' },
+  answer: ({ shards }, reply) => {
     const digests: [slot: number, digest: string][] = []
-    for (const answer of answers) {
+    for (const answer of shards) {
       const slots = slotsOf(answer)
       if (slots === null) return reply.error(`UNAVAILABLE shard ${answer.shard} did not answer; try again`)
       for (const [slot, digest] of Object.entries(slots)) {

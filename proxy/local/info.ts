@@ -1,17 +1,22 @@
 /**
- * INFO: one text about the whole database in this cluster, from what this process knows and what every shard answers.
+ * INFO: one text about the whole database in this cluster, from what every worker and every shard answers.
  * Fields have Redis's names where they mean the same; what has no counterpart here is left out rather than invented.
  */
 import type { ShardInfo } from '#protocol/frames/admin.ts'
+import type { WorkerAnswer, WorkerFigures } from '#protocol/frames/worker.ts'
 import type { ShardAnswer } from '#proxy/routing/question.ts'
 import type { SessionHost } from '#proxy/session/host.ts'
 import type { LocalCommand } from './call.ts'
 import { clockFields, crdtFields } from './infoReplication.ts'
 import { antipodeVersion, compatibleVersion } from './version.ts'
+import { figuresOf, sumOf } from './workerFigures.ts'
 
 /** What the sections are made of. */
 export interface InfoFacts {
   host: SessionHost
+  /** Of all workers that answered, this one included. */
+  proxies: WorkerFigures
+  missingWorkers: readonly number[]
   /** Of the shards that answered. */
   shards: readonly ShardInfo[]
   missingShards: readonly number[]
@@ -31,7 +36,7 @@ function humanBytes(bytes: number): string {
   return `${(bytes / mebibyte / 1024).toFixed(2)}G`
 }
 
-function serverFields({ host }: InfoFacts): InfoField[] {
+function serverFields({ host, missingWorkers }: InfoFacts): InfoField[] {
   const uptimeSeconds = Math.floor((host.clock.monotonicMs() - host.startedMs) / 1000)
   return [
     ['redis_version', compatibleVersion],
@@ -50,25 +55,25 @@ function serverFields({ host }: InfoFacts): InfoField[] {
     ['cluster_name', host.config.database.clusterName],
     ['shards', host.links.all.length],
     ['proxy_worker', host.config.worker],
-    ['proxy_workers', host.config.workerCount],
+    ['proxy_workers', host.config.workers.length],
+    ['proxy_workers_missing', missingWorkers.join(',')],
   ]
 }
 
-function clientsFields({ host }: InfoFacts): InfoField[] {
-  const clients = host.clients.list()
+function clientsFields({ host, proxies }: InfoFacts): InfoField[] {
   return [
-    ['connected_clients', clients.length],
+    ['connected_clients', proxies.clients],
     ['cluster_connections', 0],
     ['maxclients', host.limits.clientsMax],
-    ['client_recent_max_input_buffer', Math.max(0, ...clients.map(({ inputBytes }) => inputBytes))],
-    ['client_recent_max_output_buffer', Math.max(0, ...clients.map(({ unreadBytes }) => unreadBytes))],
+    ['client_recent_max_input_buffer', proxies.inputBytesMax],
+    ['client_recent_max_output_buffer', proxies.unreadBytesMax],
     ['blocked_clients', 0],
     ['tracking_clients', 0],
     ['clients_in_timeout_table', 0],
   ]
 }
 
-function memoryFields({ host, shards }: InfoFacts): InfoField[] {
+function memoryFields({ proxies, shards }: InfoFacts): InfoField[] {
   const usedBytes = sum(shards, ({ memoryUsedBytes }) => memoryUsedBytes)
   const residentBytes = sum(shards, ({ memoryRssBytes }) => memoryRssBytes)
   return [
@@ -76,7 +81,7 @@ function memoryFields({ host, shards }: InfoFacts): InfoField[] {
     ['used_memory_human', humanBytes(usedBytes)],
     ['used_memory_rss', residentBytes],
     ['used_memory_rss_human', humanBytes(residentBytes)],
-    ['used_memory_proxy_rss', host.process().residentBytes],
+    ['used_memory_proxy_rss', proxies.residentBytes],
     ['maxmemory', 0],
     ['maxmemory_human', '0B'],
     ['maxmemory_policy', 'noeviction'],
@@ -98,17 +103,17 @@ function persistenceFields({ host, shards, missingShards }: InfoFacts): InfoFiel
   ]
 }
 
-function statsFields({ host: { counters }, shards }: InfoFacts): InfoField[] {
+function statsFields({ proxies, shards }: InfoFacts): InfoField[] {
   const kilobytes = (bytes: number): string => (bytes / 1024).toFixed(2)
   return [
-    ['total_connections_received', counters.connectionsReceived],
-    ['total_commands_processed', counters.commands],
-    ['instantaneous_ops_per_sec', Math.round(counters.perSecond('commands'))],
-    ['total_net_input_bytes', counters.inputBytes],
-    ['total_net_output_bytes', counters.outputBytes],
-    ['instantaneous_input_kbps', kilobytes(counters.perSecond('inputBytes'))],
-    ['instantaneous_output_kbps', kilobytes(counters.perSecond('outputBytes'))],
-    ['rejected_connections', counters.connectionsRejected],
+    ['total_connections_received', proxies.connectionsReceived],
+    ['total_commands_processed', proxies.commands],
+    ['instantaneous_ops_per_sec', Math.round(proxies.commandsPerSecond)],
+    ['total_net_input_bytes', proxies.inputBytes],
+    ['total_net_output_bytes', proxies.outputBytes],
+    ['instantaneous_input_kbps', kilobytes(proxies.inputBytesPerSecond)],
+    ['instantaneous_output_kbps', kilobytes(proxies.outputBytesPerSecond)],
+    ['rejected_connections', proxies.connectionsRejected],
     ['expired_keys', sum(shards, ({ expiredKeys }) => expiredKeys)],
     ['evicted_keys', 0],
     ['pubsub_channels', 0],
@@ -131,26 +136,28 @@ function replicationFields({ host, shards }: InfoFacts): InfoField[] {
   ]
 }
 
-function cpuFields({ host, shards }: InfoFacts): InfoField[] {
-  const own = host.process()
+function cpuFields({ proxies, shards }: InfoFacts): InfoField[] {
   const inSeconds = (milliseconds: number): string => (milliseconds / 1000).toFixed(6)
   return [
-    ['used_cpu_sys', inSeconds(own.cpuSystemMs + sum(shards, ({ cpuSystemMs }) => cpuSystemMs))],
-    ['used_cpu_user', inSeconds(own.cpuUserMs + sum(shards, ({ cpuUserMs }) => cpuUserMs))],
-    ['used_cpu_sys_proxy', inSeconds(own.cpuSystemMs)],
-    ['used_cpu_user_proxy', inSeconds(own.cpuUserMs)],
+    ['used_cpu_sys', inSeconds(proxies.cpuSystemMs + sum(shards, ({ cpuSystemMs }) => cpuSystemMs))],
+    ['used_cpu_user', inSeconds(proxies.cpuUserMs + sum(shards, ({ cpuUserMs }) => cpuUserMs))],
+    ['used_cpu_sys_proxy', inSeconds(proxies.cpuSystemMs)],
+    ['used_cpu_user_proxy', inSeconds(proxies.cpuUserMs)],
   ]
 }
 
-function commandstatsFields({ host: { counters }, shards }: InfoFacts): InfoField[] {
+function commandstatsFields({ proxies, shards }: InfoFacts): InfoField[] {
   const total = new Map<string, { calls: number; usec: number; rejected: number; failed: number }>()
   const of = (name: string) => {
     const figures = total.get(name) ?? { calls: 0, usec: 0, rejected: 0, failed: 0 }
     total.set(name, figures)
     return figures
   }
-  for (const [spec, calls] of counters.calls) of(spec.lowerName).calls += calls
-  for (const [spec, rejected] of counters.rejectedCalls) of(spec.lowerName).rejected += rejected
+  for (const [name, { calls, rejectedCalls }] of Object.entries(proxies.commandCalls)) {
+    const figures = of(name)
+    figures.calls += calls
+    figures.rejected += rejectedCalls
+  }
   for (const { commands } of shards) {
     for (const [name, { calls, microseconds, rejectedCalls, failedCalls }] of Object.entries(commands)) {
       const figures = of(name)
@@ -221,16 +228,24 @@ const INFO: LocalCommand = ({ args, host }) => {
   for (let i = 1; i < args.argumentCount; i++) asked.push(args.text(i))
   const chosen = chosenSections(asked)
   return {
-    ask: { what: 'info' },
+    askShards: { what: 'info' },
+    askWorkers: { what: 'figures' },
     answer: (answers, reply) => {
       const shards: ShardInfo[] = []
       const missingShards: number[] = []
-      for (const answer of answers) {
+      for (const answer of answers.shards) {
         const info = shardInfo(answer)
         if (info === null) missingShards.push(answer.shard)
         else shards.push(info)
       }
-      const facts: InfoFacts = { host, shards, missingShards }
+      const others: WorkerFigures[] = []
+      const missingWorkers: number[] = []
+      for (const { worker, value } of answers.workers) {
+        if (value === null) missingWorkers.push(worker)
+        else others.push((value as WorkerAnswer<'figures'>).figures)
+      }
+      const proxies = sumOf(figuresOf(host), others)
+      const facts: InfoFacts = { host, proxies, missingWorkers, shards, missingShards }
       const texts = chosen.map(({ title, fields }) => {
         const lines = fields(facts).map(([name, value]) => `${name}:${value}\r\n`)
         return `# ${title}\r\n${lines.join('')}`

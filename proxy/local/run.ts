@@ -3,12 +3,12 @@ import type { CommandSpec } from '#protocol/commands/index.ts'
 import { ReplyError } from '#protocol/resp/errors.ts'
 import type { ReplyWriter } from '#protocol/resp/replyWriter.ts'
 import type { RequestScanner } from '#protocol/resp/requestScanner.ts'
-import { askShards, type Question } from '#proxy/routing/question.ts'
 import type { SessionHost } from '#proxy/session/host.ts'
 import type { Session } from '#proxy/session/session.ts'
 import { invariant } from '#runtime/invariant.ts'
 import type { LocalCall, LocalCommand } from './call.ts'
 import { localCommands } from './index.ts'
+import { ask, type Question } from './question.ts'
 
 /** The reply is valid during the call only. */
 type TakeReply = (reply: ReplyWriter) => void
@@ -16,7 +16,7 @@ type TakeReply = (reply: ReplyWriter) => void
 export interface ReplyTaker {
   /** The command has answered. */
   now: TakeReply
-  /** The shards must be asked first: what it returns takes the reply then. */
+  /** Others must be asked first: what it returns takes the reply then. */
   later: () => TakeReply
 }
 
@@ -40,7 +40,7 @@ export function runLocally(
   }
   const { resp3 } = session
   const takeLater = take.later()
-  askShards(host.links, question.ask, (answers) => {
+  ask(host, question, (answers) => {
     reply.clear()
     reply.resp3 = resp3
     question.answer(answers, reply)

@@ -1,6 +1,5 @@
-/** What the proxy can only answer after asking every shard for its part. */
+/** Asks every shard about its inside. */
 import type { AdminQuestion } from '#protocol/frames/admin.ts'
-import type { ReplyWriter } from '#protocol/resp/replyWriter.ts'
 import { latin1 } from '#runtime/bytes/bytes.ts'
 import { FanOut } from './fanOut.ts'
 import type { ShardLinks } from './shardLinks.ts'
@@ -9,11 +8,6 @@ export interface ShardAnswer {
   shard: number
   /** JSON; undefined: the shard could not be asked. */
   value: unknown
-}
-
-export interface Question {
-  ask: AdminQuestion
-  answer(answers: readonly ShardAnswer[], reply: ReplyWriter): void
 }
 
 /** The answers come in the order of the links. */

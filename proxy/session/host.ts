@@ -7,17 +7,19 @@ import type { Counters } from '#proxy/counters.ts'
 import type { Pause } from '#proxy/pause.ts'
 import type { Router } from '#proxy/routing/router.ts'
 import type { ShardLinks } from '#proxy/routing/shardLinks.ts'
+import type { Settings } from '#proxy/settings.ts'
+import type { Siblings } from '#proxy/siblings/siblings.ts'
 import type { Turn } from '#proxy/turn.ts'
 import type { Clock, Logger, Timers } from '#runtime/ports.ts'
 import type { ReplyMemory } from './replyMemory.ts'
 
 export interface SessionHost {
   readonly config: ProxyConfig
-  /** Of this process; CONFIG SET may have changed them. One object for all sessions, changed in place. */
+  /** What CONFIG SET has changed included. One object for all sessions, changed in place. */
   readonly limits: ClientLimits
   readonly requestLimits: { readonly authenticated: RequestLimits; readonly other: RequestLimits }
   /** Clients that say nothing for so long are disconnected; 0: never. */
-  idleMs: number
+  readonly idleMs: number
   readonly links: ShardLinks
   readonly router: Router
   readonly clock: Clock
@@ -27,6 +29,8 @@ export interface SessionHost {
   readonly memory: ReplyMemory
   readonly clients: Clients
   readonly pause: Pause
+  /** The other workers of the port. */
+  readonly siblings: Siblings
   readonly counters: Counters
   /** For replies written and passed on within one call. */
   readonly reply: ReplyWriter
@@ -34,8 +38,8 @@ export interface SessionHost {
   /** Another one at each start. */
   readonly runId: string
   process(): ProcessFigures
-  /** To be called after a change of `limits`. */
-  onLimitsChanged(): void
+  /** CONFIG SET; the other workers are to be told. */
+  changeSettings(values: Partial<Settings>): void
   onClientClosed(): void
 }
 

@@ -86,6 +86,30 @@ export async function listenUnix(
   return { port: 0, close: () => server.close() }
 }
 
+/** Whether this system lets several processes listen on one port; Node knows no other way to ask than to try. */
+export async function canSharePorts(): Promise<boolean> {
+  const server = net.createServer()
+  return await new Promise((resolve) => {
+    server.once('error', () => resolve(false))
+    server.listen({ host: '127.0.0.1', port: 0, reusePort: true }, () => server.close(() => resolve(true)))
+  })
+}
+
+/**
+ * Rejects with the system's error when anybody listens on the port, also when it is shared: who shares a port with a
+ * stranger loses some of its clients to it.
+ */
+export async function checkPortUnused(options: {
+  host: string
+  port: number
+  logger: Logger
+}): Promise<void> {
+  const { host, port, logger } = options
+  const server = net.createServer((socket) => socket.destroy())
+  await listening(server, { host, port }, logger)
+  await new Promise((resolve) => server.close(resolve))
+}
+
 export async function listenPort(options: PortOptions, accept: AcceptConnection): Promise<Listening> {
   const sniffer = new Sniffer(options, accept)
   const server = net.createServer(

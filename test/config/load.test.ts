@@ -86,6 +86,8 @@ describe('what is wrong with a file', () => {
 
   it.each([
     ['[limits]\nclients_max = "many"\n', 'limits.clients_max: must be a whole number, not a text in quotes'],
+    ['[proxy]\nworkers = "many"\n', 'proxy.workers: must be a whole number or "auto", not a text in quotes'],
+    ['[proxy]\nworkers = 65\n', 'proxy.workers: is 65; at most 64 is allowed'],
     ['[limits]\nclients_max = 1.5\n', 'limits.clients_max: must be a whole number, not 1.5'],
     ['[limits]\nclients_max = 2000000\n', 'limits.clients_max: is 2000000; at most 1000000 is allowed'],
     ['[sync]\nheartbeat_ms = 9\n', 'sync.heartbeat_ms: is 9; at least 10 ms is allowed'],

@@ -165,7 +165,8 @@ describe('an agent', () => {
     expect(config('proxy', 'db1/0')).toMatchObject({
       role: 'proxy',
       worker: 0,
-      workerCount: 1,
+      workers: [{ worker: 0 }],
+      sharesPort: true,
       tls: { keyPath: join(directory, 'k') },
     })
     expect(config('syncer', 'db1')).toMatchObject({ role: 'syncer', shards: [{ index: 0 }, { index: 1 }] })

@@ -56,6 +56,7 @@ class ProxyUnderTest {
     const config: ProxyConfig = {
       ...base,
       database: { ...base.database, port: this.port },
+      workers: [{ worker: 0, socketPath: join(this.directory, 'proxy.sock') }],
       shards: [{ index: 0, ranges: [{ first: 0, last: 16383 }], socketPath }],
       tls,
       limits: { ...base.limits, ...change },

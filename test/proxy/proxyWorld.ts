@@ -51,7 +51,11 @@ export function configOf(options: WorldOptions): ProxyConfig {
       ...options.database,
     },
     worker: options.worker ?? 0,
-    workerCount: options.workerCount ?? 1,
+    workers: Array.from({ length: options.workerCount ?? 1 }, (_, worker) => ({
+      worker,
+      socketPath: `/worker/${worker}`,
+    })),
+    sharesPort: true,
     shards: evenRanges(shardCount).map((range, index) => ({
       index,
       ranges: [range],

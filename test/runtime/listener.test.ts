@@ -6,7 +6,14 @@ import path from 'node:path'
 import tls from 'node:tls'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { ensureCertificates } from '#control/certificates/certificates.ts'
-import { type ConnectionFacts, type Listening, listenPort, listenUnix } from '#runtime/node/nodeListener.ts'
+import {
+  type ConnectionFacts,
+  canSharePorts,
+  checkPortUnused,
+  type Listening,
+  listenPort,
+  listenUnix,
+} from '#runtime/node/nodeListener.ts'
 import { NodeNet, readIdentity } from '#runtime/node/nodeNet.ts'
 import type { Connection, Target, TlsIdentity } from '#runtime/ports.ts'
 import { RecordingLogger, silentLogger } from '#test/silentLogger.ts'
@@ -341,6 +348,57 @@ describe('NodeNet over TLS', () => {
     expect(await connect(target(toPort, { identity: replaced }))).not.toBe('open')
     fs.cpSync(path.join(directory, 'ours'), place, { recursive: true })
     expect(await connect(target(toPort, { identity: replaced }))).toBe('open')
+  })
+})
+
+describe('a shared port', () => {
+  /** Who listens on `number`, as Node does by itself. */
+  async function stranger(reusePort: boolean, number = 0): Promise<number> {
+    const server = net.createServer()
+    opened.push(server)
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen({ host: '127.0.0.1', port: number, reusePort }, resolve)
+    })
+    return (server.address() as net.AddressInfo).port
+  }
+
+  test('is what this system can do', async () => {
+    expect(await canSharePorts()).toBe(true)
+  })
+
+  test('spreads connections, and who leaves takes only its own with it', async () => {
+    const first = await port({ reusePort: true })
+    const second = await port({ reusePort: true, port: first.port })
+    const talk = async (count: number): Promise<string[]> =>
+      await Promise.all(
+        Array.from({ length: count }, async () => {
+          const socket = net.connect(first.port, '127.0.0.1')
+          socket.end('PING')
+          return await conversation(socket)
+        }),
+      )
+    expect(new Set(await talk(200))).toEqual(new Set(['+OK\r\n+BYE\r\n']))
+    // Two hundred throws of a coin: fewer than fifty on one side is a chance of one in 10^12.
+    expect(first.accepted.length).toBeGreaterThan(50)
+    expect(second.accepted.length).toBeGreaterThan(50)
+    second.listening.close()
+    const before = first.accepted.length
+    expect(new Set(await talk(50))).toEqual(new Set(['+OK\r\n+BYE\r\n']))
+    expect(first.accepted.length - before).toBe(50)
+  })
+
+  test.each([true, false])('a stranger on the port is found out, shared (%s) or not', async (reusePort) => {
+    const number = await stranger(reusePort)
+    const where = { host: '127.0.0.1', port: number, logger: silentLogger }
+    await expect(checkPortUnused(where)).rejects.toThrow('EADDRINUSE')
+  })
+
+  test('an unused port can be listened on after it was looked at', async () => {
+    const { port: number, listening } = await port()
+    listening.close()
+    await checkPortUnused({ host: '127.0.0.1', port: number, logger: silentLogger })
+    expect(await stranger(true, number)).toBe(number)
   })
 })
 

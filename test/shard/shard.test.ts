@@ -264,6 +264,25 @@ describe('questions', () => {
     expect(vectors.slots['12182']?.['1']).toBe(test.shard.db.vectors.get(12182, 7))
   })
 
+  test('resetStats begins the counts anew', () => {
+    const test = new TestShard()
+    test.run('SET', 'a', 'v')
+    test.run('SET', 'a', 'v', 'PX', '1')
+    test.run('INCR', 'a')
+    test.world.advance(5_000)
+    const before = ask(test, { what: 'info' }) as ShardInfo
+    expect(before).toMatchObject({ expiredKeys: 1, commandsProcessed: 3 })
+    expect(before.commands).toMatchObject({ set: { calls: 2 }, incr: { failedCalls: 1 } })
+    expect(ask(test, { what: 'resetStats' })).toEqual({})
+    const after = ask(test, { what: 'info' }) as ShardInfo
+    expect(after).toMatchObject({ expiredKeys: 0, commandsProcessed: 0, commands: {} })
+    test.run('GET', 'a')
+    test.world.advance(1_000)
+    const later = ask(test, { what: 'info' }) as ShardInfo
+    expect(later).toMatchObject({ commandsProcessed: 1, commands: { get: { calls: 1 } } })
+    expect(later.commandsPerSecond).toBeGreaterThanOrEqual(0)
+  })
+
   test('configure changes limits, and refuses what it does not know', () => {
     const test = new TestShard()
     expect(ask(test, { what: 'configure', limits: { watchedKeysMax: 1 } })).toEqual({})

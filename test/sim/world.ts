@@ -179,7 +179,8 @@ export class SimCluster {
         role: 'proxy',
         database: this.database,
         worker: 0,
-        workerCount: 1,
+        workers: [{ worker: 0, socketPath: '' }],
+        sharesPort: false,
         shards: this.addresses,
         tls: noTls,
         limits: {

@@ -10,6 +10,7 @@ try {
     configPath,
     reimport: more.includes('--reimport'),
     version: 'test',
+    machine: { cores: 2, sharesPorts: true },
     programs: { shard: fake, proxy: fake, syncer: fake },
     startClock: () => () => ({
       state: { state: 'ok', offsetMs: 0, source: '', degradedMs: 100, gateMs: 1_000 },
