@@ -121,7 +121,7 @@ export const schema = {
   limits: section('How much of what is allowed, and what happens beyond.', {
     clients_max: integer('count', 1, 1_000_000, 10_000, {
       reloadable: true,
-      doc: 'Clients of a database at one node, whichever of its proxy processes they are connected to. One more gets an error and is disconnected.',
+      doc: 'Clients of a database at one node, all its proxy processes together. One more gets an error and is disconnected. Connections that come to several processes at the same instant may exceed it.',
     }),
     request_bytes_max: integer(
       'bytes',

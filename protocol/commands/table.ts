@@ -68,7 +68,7 @@ export type RequestPolicy =
   | 'allShards'
   /** One shard after the other, along a cursor. */
   | 'cursor'
-  /** The proxy, after asking every shard for its part (not as a RESP command). */
+  /** The proxy, after asking every shard, or every other proxy of the node, for its part (not as a RESP command). */
   | 'gathered'
 
 /** How the answers of several shards become one. */

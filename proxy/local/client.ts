@@ -62,7 +62,7 @@ const INFO: LocalCommand = ({ reply, session, host }) => {
   return null
 }
 
-/** In the order of the ids that were named, or else as they came at each worker. */
+/** In the order of the ids that were named, or else by id. */
 const LIST: LocalCommand = ({ args, host }) => {
   const choice = listChoice(args)
   return {

@@ -172,6 +172,32 @@ describe('an agent', () => {
     expect(config('syncer', 'db1')).toMatchObject({ role: 'syncer', shards: [{ index: 0 }, { index: 1 }] })
   })
 
+  it('has as many proxy workers as the cores allow', async () => {
+    startAgent({ FAKE_CORES: '5' })
+    const { processes } = await allRunning()
+    expect(processes.filter(({ role }) => role === 'proxy').map(({ name }) => name)).toEqual([
+      'db1/0',
+      'db1/1',
+      'db1/2',
+    ])
+    const configs = logLines().filter(({ type, role }) => type === 'config' && role === 'proxy')
+    const told = configs.map(({ config }) => config as { worker: number; workers: { socketPath: string }[] })
+    expect(told.map(({ worker }) => worker).sort()).toEqual([0, 1, 2])
+    for (const { workers } of told) expect(new Set(workers.map(({ socketPath }) => socketPath)).size).toBe(3)
+  })
+
+  it('has one proxy worker where ports can not be shared, and says so', async () => {
+    writeNode(`${node}[proxy]\nworkers = 4\n`)
+    const agent = startAgent({ FAKE_CORES: '8', FAKE_SHARES_PORTS: 'no' })
+    let said = ''
+    agent.stdout?.on('data', (chunk) => {
+      said += chunk
+    })
+    const { processes } = await allRunning()
+    expect(processes.filter(({ role }) => role === 'proxy')).toHaveLength(1)
+    expect(said).toContain('processes can not share a port on this system')
+  })
+
   it('starts a killed process again, which is then known to have held data', async () => {
     startAgent()
     const before = await allRunning()

@@ -25,11 +25,11 @@ print('get key1 from cluster 2')
 print(rp2.get('key1'))
 `
 
-describe('a first walk', () => {
+describe.each([1, 2])('a first walk with proxies of %i workers', (workers) => {
   let lab: Lab
 
   beforeAll(async () => {
-    lab = await Lab.up()
+    lab = await Lab.up({ settings: [`proxy.workers=${workers}`] })
   })
 
   afterAll(async () => {

@@ -49,8 +49,14 @@ class ProxyUnderTest {
   #agent: Server | null = null
   #child: ChildProcess | null = null
 
+  /** Resolves when it serves. */
   async start(change: Partial<ProxyConfig['limits']> = {}, tls: TlsIdentity | null = null): Promise<void> {
-    this.port = await freePort()
+    await this.launch(change, tls, await freePort())
+    await this.message('ready')
+  }
+
+  async launch(change: Partial<ProxyConfig['limits']>, tls: TlsIdentity | null, port: number): Promise<void> {
+    this.port = port
     const base = configOf({})
     const socketPath = join(this.directory, 'shard.sock')
     const config: ProxyConfig = {
@@ -72,7 +78,6 @@ class ProxyUnderTest {
       [join(root, 'proxy', 'main.ts'), '--agent', agentPath, '--role', 'proxy', '--name', 'db1/0'],
       { stdio: ['ignore', 'ignore', 'inherit'] },
     )
-    await this.message('ready')
   }
 
   /** The next message of this type from the process. */
@@ -200,6 +205,20 @@ describe('the process', () => {
     proxy.signal('SIGTERM')
     await Promise.all([client.closed(), idle.closed()])
     expect(await proxy.exitCode()).toBe(0)
+    await proxy.stop()
+  })
+
+  it('does not share its port with a stranger', async () => {
+    const proxy = new ProxyUnderTest()
+    const stranger = createServer()
+    // Somebody who would let us in.
+    stranger.listen({ port: 0, host: '127.0.0.1', reusePort: true })
+    await once(stranger, 'listening')
+    const address = stranger.address()
+    await proxy.launch({}, null, typeof address === 'object' && address !== null ? address.port : 0)
+    expect(await proxy.exitCode()).toBe(1)
+    expect(proxy.messages.map(({ type }) => type)).not.toContain('ready')
+    stranger.close()
     await proxy.stop()
   })
 

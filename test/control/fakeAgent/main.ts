@@ -10,7 +10,10 @@ try {
     configPath,
     reimport: more.includes('--reimport'),
     version: 'test',
-    machine: { cores: 2, sharesPorts: true },
+    machine: {
+      cores: Number(process.env['FAKE_CORES'] ?? 2),
+      sharesPorts: process.env['FAKE_SHARES_PORTS'] !== 'no',
+    },
     programs: { shard: fake, proxy: fake, syncer: fake },
     startClock: () => () => ({
       state: { state: 'ok', offsetMs: 0, source: '', degradedMs: 100, gateMs: 1_000 },

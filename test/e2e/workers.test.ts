@@ -1,0 +1,196 @@
+/** A node whose database has three proxy workers: to its clients they are one server. */
+import type { Redis } from 'ioredis'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { LabStatus } from '#control/contract/status.ts'
+import { Lab } from './lab.ts'
+
+const clientCount = 50
+const workers = [0, 1, 2]
+
+describe('three proxy workers', () => {
+  let lab: Lab
+  let clients: Redis[]
+
+  beforeAll(async () => {
+    lab = await Lab.up({ clusters: 1, settings: ['proxy.workers=3'] })
+    clients = Array.from({ length: clientCount }, () =>
+      lab.client(1, { retryStrategy: () => 50, maxRetriesPerRequest: null }),
+    )
+    await Promise.all(clients.map((client) => client.ping()))
+  })
+
+  afterAll(async () => {
+    expect(await lab.down()).toBe(0)
+  })
+
+  const field = async (client: Redis, section: string, name: string): Promise<string> =>
+    new RegExp(`^${name}:(.*)\r$`, 'm').exec(await client.info(section))?.[1] ?? 'absent'
+  const workerOf = async (client: Redis): Promise<number> =>
+    Number(await field(client, 'server', 'proxy_worker'))
+  const idOf = async (client: Redis): Promise<number> => Number(await client.client('ID'))
+  const listedIds = async (client: Redis): Promise<number[]> =>
+    [...String(await client.client('LIST')).matchAll(/^id=(\d+) /gm)].map(([, id]) => Number(id))
+  const ids = async (): Promise<number[]> => (await Promise.all(clients.map(idOf))).sort((a, b) => a - b)
+
+  /** One of the clients, by worker. */
+  async function clientAt(worker: number): Promise<Redis> {
+    for (const client of clients) if ((await workerOf(client)) === worker) return client
+    throw new Error(`no client is connected to worker ${worker}`)
+  }
+
+  async function until(holds: () => Promise<boolean>): Promise<void> {
+    const deadlineMs = performance.now() + 20_000
+    while (!(await holds())) {
+      if (performance.now() > deadlineMs) throw new Error('it did not happen within 20 s')
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  }
+
+  async function pidOf(worker: number): Promise<number> {
+    const status = JSON.parse(await lab.lab('status', '--json')) as LabStatus
+    const found = status.clusters[0]?.node?.processes.find(({ id }) => id === `proxy/db1/${worker}`)
+    return found?.pid ?? 0
+  }
+
+  /** Whether it comes to an end within the time. */
+  const endsWithin = async (promise: Promise<unknown>, withinMs: number): Promise<boolean> =>
+    await Promise.race([
+      promise.then(() => true),
+      new Promise<boolean>((resolve) => setTimeout(() => resolve(false), withinMs)),
+    ])
+
+  it('share the connections, and each knows the clients of all', async () => {
+    expect(new Set(await Promise.all(clients.map(workerOf)))).toEqual(new Set(workers))
+    const all = await ids()
+    expect(new Set(all).size).toBe(clientCount)
+    for (const worker of workers) expect(await listedIds(await clientAt(worker))).toEqual(all)
+    expect(await field(clients[0] as Redis, 'clients', 'connected_clients')).toBe(String(clientCount))
+    expect(await field(clients[0] as Redis, 'server', 'proxy_workers_missing')).toBe('')
+  })
+
+  it.each(['ID', 'ADDR', 'TYPE'])('KILL by %s ends a client of another worker', async (filter) => {
+    const asker = await clientAt(0)
+    const victim = await clientAt(1)
+    const id = await idOf(victim)
+    const address = /addr=(\S+)/.exec(String(await victim.client('INFO')))?.[1] ?? ''
+    const before = await ids()
+    const words = { ID: [id], ADDR: [address], TYPE: ['normal'] }[filter] ?? []
+    const killed = await asker.call('CLIENT', 'KILL', filter, ...words)
+    expect(killed).toBe(filter === 'TYPE' ? clientCount - 1 : 1)
+    // It connects again by itself, as another client.
+    await until(async () => (await listedIds(asker)).length === clientCount)
+    const after = await ids()
+    expect(after).not.toContain(id)
+    expect(after.filter((one) => before.includes(one))).toHaveLength(clientCount - Number(killed))
+  })
+
+  it('PAUSE holds the writes of all clients, UNPAUSE at another worker lets them go', async () => {
+    const [one, other] = [await clientAt(1), await clientAt(2)]
+    expect(await one.call('CLIENT', 'PAUSE', '60000', 'WRITE')).toBe('OK')
+    const writes = clients.map((client, i) => client.set(`paused:${i}`, 'x'))
+    expect(await endsWithin(Promise.race(writes), 300)).toBe(false)
+    const reader = lab.client(1)
+    expect(await reader.exists(...clients.map((_, i) => `paused:${i}`))).toBe(0)
+    const opener = lab.client(1)
+    expect(await opener.call('CLIENT', 'UNPAUSE')).toBe('OK')
+    expect(new Set(await Promise.all(writes))).toEqual(new Set(['OK']))
+    for (const client of [reader, opener]) client.disconnect()
+    expect(await other.ping()).toBe('PONG')
+  })
+
+  it('CONFIG SET is seen by all clients', async () => {
+    await (await clientAt(2)).config('SET', 'maxclients', '60', 'pipeline-max', '4321')
+    for (const client of clients) {
+      expect(await client.config('GET', 'maxclients')).toEqual(['maxclients', '60'])
+      expect(await client.config('GET', 'pipeline-max')).toEqual(['pipeline-max', '4321'])
+    }
+  })
+
+  it('the limit of clients is that of all workers together', async () => {
+    await until(async () => (await listedIds(clients[0] as Redis)).length === clientCount)
+    const more: Redis[] = []
+    let refused = 0
+    try {
+      for (let i = 0; i < 20; i++) {
+        const client = lab.client(1, { retryStrategy: () => null })
+        more.push(client)
+        await client.ping().catch(() => refused++)
+      }
+      // A worker may learn a moment too late of a client that another one let in.
+      expect(refused).toBeLessThanOrEqual(10)
+      expect(refused).toBeGreaterThanOrEqual(10 - workers.length)
+    } finally {
+      for (const client of more) client.disconnect()
+    }
+    await until(async () => (await listedIds(clients[0] as Redis)).length === clientCount)
+  })
+
+  it('one that is killed takes only its own connections with it, and comes back knowing what the others know', async () => {
+    const before = await ids()
+    const survivors: Redis[] = []
+    for (const client of clients) if ((await workerOf(client)) !== 1) survivors.push(client)
+    let isOver = false
+    const failures: unknown[] = []
+    const load = survivors.map(async (client) => {
+      while (!isOver) await client.incr('survived').catch((error: unknown) => failures.push(error))
+    })
+    const closed: Redis[] = []
+    for (const client of survivors) client.once('close', () => closed.push(client))
+    try {
+      await lab.lab('kill', 1, 'proxy', 1)
+      await until(async () => (await listedIds(survivors[0] as Redis)).length === clientCount)
+      await until(async () => (await field(survivors[0] as Redis, 'server', 'proxy_workers_missing')) === '')
+    } finally {
+      isOver = true
+      await Promise.all(load)
+    }
+    expect(failures).toEqual([])
+    expect(closed).toEqual([])
+    const after = await ids()
+    expect(new Set(after).size).toBe(clientCount)
+    const isNew = (id: number): boolean => !before.includes(id)
+    expect(after.filter(isNew)).toHaveLength(clientCount - survivors.length)
+    // Enough new connections that the worker gets some.
+    const fresh = Array.from({ length: 10 }, () => lab.client(1))
+    for (const client of fresh)
+      expect(await client.config('GET', 'pipeline-max')).toEqual(['pipeline-max', '4321'])
+    const freshIds = await Promise.all(fresh.map(idOf))
+    expect(new Set(await Promise.all([...clients, ...fresh].map(workerOf)))).toEqual(new Set(workers))
+    expect(freshIds.filter((id) => before.includes(id) || after.includes(id))).toEqual([])
+    for (const client of fresh) client.disconnect()
+  })
+
+  it('do without the agent', async () => {
+    await until(async () => (await listedIds(clients[0] as Redis)).length === clientCount)
+    await lab.lab('kill', 1, 'agent')
+    for (const client of clients) expect(await listedIds(client)).toHaveLength(clientCount)
+    // Its successor sends the configuration again, which changes nothing.
+    await until(async () => {
+      const status = JSON.parse(await lab.lab('status', '--json')) as LabStatus
+      const found = status.clusters[0]?.node?.processes ?? []
+      return found.length > 0 && found.every(({ state }) => state === 'running')
+    })
+    for (const client of clients)
+      expect(await client.config('GET', 'maxclients')).toEqual(['maxclients', '60'])
+  })
+
+  it('do not wait long for one that hangs', async () => {
+    const [asker, stopped] = [await clientAt(0), await clientAt(2)]
+    let others = 0
+    for (const client of clients) if ((await workerOf(client)) !== 2) others++
+    const pid = await pidOf(2)
+    process.kill(pid, 'SIGSTOP')
+    try {
+      const startMs = performance.now()
+      expect(await listedIds(asker)).toHaveLength(others)
+      expect(await listedIds(asker)).toHaveLength(others)
+      expect(performance.now() - startMs).toBeLessThan(5_000)
+      await expect(asker.call('CLIENT', 'PAUSE', '10', 'WRITE')).rejects.toThrow('UNAVAILABLE proxy worker 2')
+      await asker.config('SET', 'timeout', '1234')
+    } finally {
+      process.kill(pid, 'SIGCONT')
+    }
+    expect(await stopped.config('GET', 'timeout')).toEqual(['timeout', '1234'])
+    await until(async () => (await listedIds(asker)).length === clientCount)
+  })
+})
