@@ -31,7 +31,7 @@ export interface SiblingLinkOwner {
 type Done = (answer: unknown) => void
 
 /** Questions that one sibling has not answered yet. More get no answer. */
-export const siblingPendingMax = 1000
+export const siblingPendingMax = 20_000
 const redialMinMs = 10
 const redialMaxMs = 500
 
@@ -53,6 +53,8 @@ export class SiblingLink {
   #lastTag = 0
   /** There is news that the sibling was not told, because it has yet to answer something else. */
   #owesNews = false
+  /** It was told that the sibling was asked more than may wait. */
+  #isOverflowTold = false
   #attempts = 0
   #isClosed = false
   #cancelRedial: () => void = () => {}
@@ -95,6 +97,7 @@ export class SiblingLink {
   ask(question: WorkerQuestion, done: Done): void {
     if (this.#connection === null || this.#pending.size >= siblingPendingMax) {
       if (question.what === 'news') this.#owesNews = true
+      if (this.#connection !== null) this.#tellOverflow()
       done(null)
       return
     }
@@ -107,6 +110,15 @@ export class SiblingLink {
   tell(): void {
     if (this.#pending.size > 0) this.#owesNews = true
     else this.ask(this.#owner.news(), () => {})
+  }
+
+  #tellOverflow(): void {
+    if (this.#isOverflowTold) return
+    this.#isOverflowTold = true
+    this.#ports.logger.warn(
+      { worker: this.worker, pending: siblingPendingMax },
+      'a proxy worker has too much to answer: it is not asked until it has answered',
+    )
   }
 
   #write(bytes: Uint8Array): void {
@@ -143,6 +155,7 @@ export class SiblingLink {
     const answer = readJson(frame)
     if (this.isSilent) this.#ports.logger.info({ worker: this.worker }, 'a proxy worker answers again')
     this.isSilent = false
+    this.#isOverflowTold = false
     this.#attempts = 0
     if (!this.#hasMet) this.#meet()
     if (isRecord(answer) && 'news' in answer) this.#owner.onNews(this.worker, answer['news'])

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { FrameKind } from '#protocol/frames/frame.ts'
 import { helloFrame, jsonFrame } from '#protocol/frames/hello.ts'
+import { siblingPendingMax } from '#proxy/siblings/siblingLink.ts'
 import { siblingAnswerMs } from '#proxy/siblings/siblings.ts'
 import { latin1 } from '#runtime/bytes/bytes.ts'
 import { encode, type TestClient } from './proxyWorld.ts'
@@ -360,8 +361,12 @@ describe('a worker that hangs', () => {
     own.call('CLIENT', 'LIST')
     world.world.advance(siblingAnswerMs)
     own.read()
-    const list = encode(['CLIENT', 'LIST'])
-    for (let i = 0; i < 30; i++) expect(idsIn(own.raw(list.repeat(100)))).toHaveLength(100)
+    const perBatch = 1000
+    const kill = encode(['CLIENT', 'KILL', 'ID', '999']).repeat(perBatch)
+    for (let asked = 0; asked <= siblingPendingMax; asked += perBatch)
+      expect(own.raw(kill)).toBe(':0\r\n'.repeat(perBatch))
+    expect(warnings(world).filter((message) => message.includes('too much to answer'))).toHaveLength(1)
+    // It was not asked this any more, and yet hears of it.
     own.call('CONFIG', 'SET', 'timeout', '7')
     world.goOn(1)
     expect(setting(world.client(1), 'timeout')).toBe('7')

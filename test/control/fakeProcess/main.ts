@@ -15,15 +15,20 @@ if (process.env['FAKE_CRASHES'] === `${role}/${name}`) process.exit(7)
 const log = (facts: object) =>
   appendFileSync(process.env['FAKE_LOG'] ?? '/dev/null', `${JSON.stringify({ role, name, ...facts })}\n`)
 
+/** Its status is empty until it has been told what to do. */
+let isConfigured = false
 const agent = new AgentLink<FromAgent, ToAgent>({
   socketPath: agentPath,
   logger: silentLogger,
-  onMessage: (message) => log(message),
+  onMessage: (message) => {
+    log(message)
+    isConfigured ||= message.type === 'config'
+  },
 })
 agent.announce({ type: 'hello', role, name, pid: process.pid })
 agent.announce({ type: 'ready' })
 if (role === 'syncer') agent.announce({ type: 'peerOffset', peer: 2, offsetMs: 12.5, delayMs: 1 })
-setInterval(() => agent.send({ type: 'status', status: { fake: name } }), 20)
+setInterval(() => agent.send({ type: 'status', status: isConfigured ? { fake: name } : {} }), 20)
 process.on('SIGTERM', () => {
   log({ type: 'stopped' })
   process.exit(0)
