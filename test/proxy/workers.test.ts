@@ -109,13 +109,13 @@ describe('CLIENT PAUSE', () => {
     expect(world.client(1).call('SET', 'a', '1')).toBe('+OK\r\n')
   })
 
-  it('is answered when no write is on its way any more', () => {
+  it.each([0, 1])('is answered when no write of worker %i is on its way any more', (worker) => {
     const world = new WorkersWorld()
-    const [own, other] = [world.client(0), world.client(1)]
-    world.holdShards(true)
-    other.write(encode(['SET', 'a', '1']))
+    const own = world.client(0)
+    world.holdShards(worker, true)
+    world.client(worker).write(encode(['SET', 'a', '1']))
     expect(own.call('CLIENT', 'PAUSE', '1000', 'WRITE')).toBe('')
-    world.holdShards(false)
+    world.holdShards(worker, false)
     expect(own.read()).toBe('+OK\r\n')
     expect(world.shards[0]?.seen.map(({ commands }) => commands[0]?.[0])).toEqual(['SET'])
   })

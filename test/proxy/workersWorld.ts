@@ -72,23 +72,22 @@ export class WorkersWorld {
   readonly logger = new RecordingLogger()
   readonly shards: FakeShard[]
   readonly #config: ProxyConfig
-  readonly #net: MemoryNet
   readonly #running = new Map<number, RunningWorker>()
-  /** Connections to shards, as the shards see them. */
-  readonly #shardSides: MemoryConnection[] = []
+  /** Connections of workers to shards, as the shards see them. */
+  readonly #shardSides: { worker: number; connection: MemoryConnection }[] = []
   #lastPort = 50000
 
   constructor(options: WorldOptions = {}) {
     this.#config = configOf({ workerCount: 3, ...options })
     this.shards = this.#config.shards.map(({ index, ranges }) => new FakeShard(index, ranges))
-    this.#net = new MemoryNet(this.world, (target) => this.#accept(target))
     for (const { worker } of this.#config.workers) this.start(worker)
     this.world.settle()
   }
 
   start(worker: number, change: Partial<ProxyConfig> = {}): DatabaseProxy {
     const { world, logger } = this
-    const life = new WorkerLife(world, this.#net)
+    const net = new MemoryNet(world, (target) => this.#accept(target, worker))
+    const life = new WorkerLife(world, net)
     const proxy = new DatabaseProxy(
       { ...this.#config, worker, ...change },
       {
@@ -141,9 +140,10 @@ export class WorkersWorld {
     this.world.settle()
   }
 
-  /** The shards read nothing until `false`. */
-  holdShards(isHeld: boolean): void {
-    for (const connection of this.#shardSides) {
+  /** The shards read nothing from the worker until `false`. */
+  holdShards(worker: number, isHeld: boolean): void {
+    for (const { connection, worker: other } of this.#shardSides) {
+      if (other !== worker) continue
       if (isHeld) connection.pause()
       else connection.resume()
     }
@@ -176,12 +176,12 @@ export class WorkersWorld {
     return running
   }
 
-  #accept(target: Target): ((far: MemoryConnection) => void) | Error {
+  #accept(target: Target, dialler: number): ((far: MemoryConnection) => void) | Error {
     const path = target.kind === 'unix' ? target.path : ''
     const shard = this.shards.find(({ index }) => path === `/shard/${index}`)
     if (shard !== undefined)
       return (far) => {
-        this.#shardSides.push(far)
+        this.#shardSides.push({ worker: dialler, connection: far })
         shard.accept(far)
       }
     const running = [...this.#running].find(([worker]) => path === `/worker/${worker}`)?.[1]
