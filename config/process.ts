@@ -4,6 +4,7 @@
  * last configuration they have, and find the next agent at the same address.
  */
 import type { TlsIdentity } from '#runtime/ports.ts'
+import type { DatabaseSettings } from './schema.ts'
 
 /** When a write is durable before it is answered; see `docs/configuration.md`. */
 export type Persistence = 'none' | 'everysec' | 'always'
@@ -32,6 +33,11 @@ export interface DatabaseConfig {
   bind: string
   shardCount: number
   persistence: Persistence
+  /** Of keys and values in this cluster, shared evenly by its shards; 0: no limit. */
+  memorySizeBytes: number
+  evictionPolicy: DatabaseSettings['evictionPolicy']
+  /** Keys looked at for each that is evicted. */
+  evictionSamples: number
   /** Of the default user; null: none is asked for. */
   password: string | null
   causalConsistency: boolean

@@ -261,6 +261,28 @@ export const databaseSection = section(
       example: '"3b8f1d5e-6a0c-4f2b-9d57-0e4c8a7b2f11"',
       doc: 'The same at every member: databases of different guids never exchange data. Must be given when there are members elsewhere; made up otherwise.',
     }),
+    memory_size: integer('bytes', 0, 1024 ** 5, 0, {
+      doc: 'Of keys and values in this cluster, shared evenly by its shards. From 80 % on keys are evicted, as `eviction_policy` says; from 95 % on commands that need memory are refused with `OOM`; at 100 % operations of peers wait. 0: no limit.',
+    }),
+    eviction_policy: choice(
+      [
+        'noeviction',
+        'allkeys-lru',
+        'allkeys-lfu',
+        'allkeys-random',
+        'volatile-lru',
+        'volatile-lfu',
+        'volatile-random',
+        'volatile-ttl',
+      ],
+      'noeviction',
+      {
+        doc: 'Which keys go when `memory_size` is short: of all, or of those with a TTL (`volatile`), the least recently used (`lru`), the least frequently used (`lfu`), any, or the next to expire. An evicted key is deleted at every member.',
+      },
+    ),
+    eviction_samples: integer('count', 1, 64, 5, {
+      doc: 'Keys that are looked at for each one that is evicted: more find a better one and take longer.',
+    }),
     causal_consistency: boolean(false, {
       doc: 'Whether operations that a peer lacks are relayed to it unasked. Delivery is causal within a hash slot in both cases.',
     }),

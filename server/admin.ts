@@ -5,8 +5,10 @@ import type {
   AdminRefusal,
   CommandFigures,
   MemberFigures,
+  MemoryFigures,
   ShardInfo,
 } from '#protocol/frames/admin.ts'
+import { evictionSamplesMax, isEvictionPolicy, type MemorySettings } from '#protocol/frames/memory.ts'
 import {
   clusterOfOrigin,
   type Origin,
@@ -23,6 +25,7 @@ import type { Execution } from './execution.ts'
 import type { Expiry } from './expiry.ts'
 import type { WriteGates } from './gates.ts'
 import type { LocalState } from './localState.ts'
+import type { Memory } from './memory.ts'
 import type { Requests } from './requests.ts'
 import type { ShardMember, ShardProcessFacts } from './shard.ts'
 import type { Watches } from './watches.ts'
@@ -42,6 +45,9 @@ export interface AdminParts {
   requests: Requests
   watches: Watches
   expiry: Expiry
+  memory: Memory
+  /** RSS of the process before it had data. */
+  baseBytes: number
   replication: Replication
   clock: Clock
   linkCount(): number
@@ -73,7 +79,7 @@ export class Admin {
       case 'resetStats':
         return this.#resetStats()
       case 'configure':
-        return this.#configure(question['limits'])
+        return this.#configure(question['limits'] ?? {}, question['memory'] ?? {})
       default:
         return { error: `unknown question ${String(question['what']).slice(0, 64)}` }
     }
@@ -99,6 +105,7 @@ export class Admin {
       commandsPerSecond: this.#rateFrom.perSecond,
       links: this.#parts.linkCount(),
       ...facts,
+      memory: this.#memoryFigures(),
       loopLateMs: this.#parts.loopLateMs(),
       log: this.#logFigures(),
       clock: this.#clockFigures(),
@@ -143,16 +150,20 @@ export class Admin {
 
   /** What Redis's CONFIG RESETSTAT begins anew, as far as a shard counts it. */
   #resetStats(): AdminAnswer<'resetStats'> {
-    const { execution, expiry } = this.#parts
+    const { execution, expiry, memory } = this.#parts
     execution.resetStats()
     expiry.expiredKeys = 0
+    memory.resetStats()
     this.#rateFrom = { ...this.#rateFrom, commands: 0 }
     return {}
   }
 
-  #configure(limits: unknown): AdminAnswer<'configure'> | AdminRefusal {
+  #configure(limits: unknown, memory: unknown): AdminAnswer<'configure'> | AdminRefusal {
     const { requests, execution } = this.#parts
     if (!isRecord(limits)) return { error: 'limits is no JSON object' }
+    if (!isRecord(memory)) return { error: 'memory is no JSON object' }
+    const settings = changedSettings(this.#parts.memory.settings, memory)
+    if (typeof settings === 'string') return { error: settings }
     for (const [name, value] of Object.entries(limits)) {
       if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 1)
         return { error: `limit ${name} is no positive integer` }
@@ -160,7 +171,23 @@ export class Admin {
       else if (name === 'transactionCommandsMax') execution.transactionCommandsMax = value
       else return { error: `limit ${name} is none that can be changed while the shard runs` }
     }
+    this.#parts.memory.configure(settings)
     return {}
+  }
+
+  #memoryFigures(): MemoryFigures {
+    const { memory, state, baseBytes } = this.#parts
+    const { settings, totalBytes, peakBytes, evictedKeys, intakePaused } = memory
+    const { memorySizeBytes, evictionPolicy, evictionSamples } = settings
+    return {
+      usedBytes: state.db.usedBytes,
+      totalBytes,
+      peakBytes: Math.max(peakBytes, totalBytes),
+      baseBytes,
+      settings: { memorySizeBytes, evictionPolicy, evictionSamples },
+      evictedKeys,
+      intakePaused,
+    }
   }
 
   #logFigures(): ShardInfo['log'] {
@@ -257,6 +284,23 @@ export class Admin {
     }
     return figures
   }
+}
+
+/** The settings with the changes; a text says what is wrong with them. */
+function changedSettings(
+  { memorySizeBytes, evictionPolicy, evictionSamples }: MemorySettings,
+  changes: Readonly<Record<string, unknown>>,
+): MemorySettings | string {
+  const settings = { memorySizeBytes, evictionPolicy, evictionSamples }
+  for (const [name, value] of Object.entries(changes)) {
+    const isCount = typeof value === 'number' && Number.isSafeInteger(value)
+    if (name === 'memorySizeBytes' && isCount && value >= 0) settings.memorySizeBytes = value
+    else if (name === 'evictionPolicy' && isEvictionPolicy(value)) settings.evictionPolicy = value
+    else if (name === 'evictionSamples' && isCount && value >= 1 && value <= evictionSamplesMax)
+      settings.evictionSamples = value
+    else return `memory setting ${name.slice(0, 64)} is unknown, or has a wrong value`
+  }
+  return settings
 }
 
 function byCluster(figureOf: (origin: Origin) => number): Record<number, number> {

@@ -28,6 +28,8 @@ export class Runnable {
   readonly spec: CommandSpec
   readonly handler: Handler
   readonly isWrite: boolean
+  /** It is refused when memory is short. */
+  readonly needsMemory: boolean
   /** Its work is done in slices. */
   readonly flushes: boolean
   calls = 0
@@ -39,6 +41,7 @@ export class Runnable {
     this.spec = spec
     this.handler = handler
     this.isWrite = spec.isWrite
+    this.needsMemory = spec.row.flags.includes('denyoom')
     this.flushes = spec.name === 'FLUSHALL' || spec.name === 'FLUSHDB'
   }
 
@@ -56,6 +59,7 @@ const recordBytesKept = 1024 * 1024
 interface Survey {
   count: number
   writes: boolean
+  needsMemory: boolean
 }
 
 export interface ExecutionParts {
@@ -68,6 +72,8 @@ export interface ExecutionParts {
   random: Random
   /** Called before a command that writes is run, so that the clock lease covers its stamps. */
   beforeWrite(nowMs: number): void
+  /** Called while writes are taken, before a command that may need memory; what it returns is why it must not run. */
+  makeRoom(): string | null
 }
 
 export class Execution {
@@ -134,10 +140,15 @@ export class Execution {
   /** Why the command may not be run now; null: it may. */
   refusal(runnable: Runnable): string | null {
     if (!runnable.isWrite) return null
-    const { gates, beforeWrite } = this.#parts
+    const refusal = this.#refusalOfWrite(runnable.needsMemory)
+    if (refusal !== null) runnable.rejectedCalls++
+    return refusal
+  }
+
+  #refusalOfWrite(needsMemory: boolean): string | null {
+    const { gates, beforeWrite, makeRoom } = this.#parts
     if (gates.refusal === null) beforeWrite(this.#nowMs)
-    if (gates.refusal !== null) runnable.rejectedCalls++
-    return gates.refusal
+    return gates.refusal ?? (needsMemory ? makeRoom() : null)
   }
 
   /** Runs what was found last and writes its reply. True: it changed something, which is appended to the log but not written. */
@@ -184,10 +195,10 @@ export class Execution {
       reply.error(found)
       return false
     }
-    const { gates, watches, beforeWrite } = this.#parts
-    if (found.writes && gates.refusal === null) beforeWrite(this.#nowMs)
-    if (found.writes && gates.refusal !== null) {
-      reply.error(`EXECABORT Transaction discarded because of: ${gates.refusal}`)
+    const { watches } = this.#parts
+    const refusal = found.writes ? this.#refusalOfWrite(found.needsMemory) : null
+    if (refusal !== null) {
+      reply.error(`EXECABORT Transaction discarded because of: ${refusal}`)
       return false
     }
     if (session !== null && (session === undefined || watches.isTouched(session))) {
@@ -293,13 +304,15 @@ export class Execution {
   #survey(bytes: Uint8Array, start: number, end: number): Survey | string {
     let count = 0
     let writes = false
+    let needsMemory = false
     for (let at = start; at < end; count++) {
       at = this.#scanner.scan(bytes, at, end)
       const runnable = at > 0 && this.#scanner.argumentCount > 0 ? this.#found() : null
       if (runnable === null) return this.#unknown()
       if (runnable.isWrite) writes = true
+      if (runnable.needsMemory) needsMemory = true
     }
-    if (count <= this.transactionCommandsMax) return { count, writes }
+    if (count <= this.transactionCommandsMax) return { count, writes, needsMemory }
     return `ERR transaction of ${count} commands, at most ${this.transactionCommandsMax} are allowed (transaction_commands_max)`
   }
 }

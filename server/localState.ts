@@ -35,13 +35,16 @@ export class LocalState implements LocalShard {
   readonly #reader = new RecordReader()
   /** Something was applied or logged: the turn needs an end. */
   readonly #onChange: () => void
+  /** There is no memory for more. */
+  readonly #isFull: () => boolean
   #record = new ByteWriter()
 
-  constructor(db: Keyspace, clock: StampClock, log: Log, onChange: () => void) {
+  constructor(db: Keyspace, clock: StampClock, log: Log, onChange: () => void, isFull: () => boolean) {
     this.db = db
     this.clock = clock
     this.#log = log
     this.#onChange = onChange
+    this.#isFull = isFull
     this.log = localLog(log)
   }
 
@@ -54,7 +57,7 @@ export class LocalState implements LocalShard {
   }
 
   get refusing(): boolean {
-    return this.#log.failure !== null
+    return this.#log.failure !== null || this.#isFull()
   }
 
   check(part: RecordPart, bytes: Uint8Array): void {

@@ -166,11 +166,9 @@ function bootId(): string {
 }
 
 function processFacts(): ShardProcessFacts {
-  const { rss, heapUsed, external } = process.memoryUsage()
   const { user, system } = process.cpuUsage()
   return {
-    memoryUsedBytes: heapUsed + external,
-    memoryRssBytes: rss,
+    memoryRssBytes: process.memoryUsage.rss(),
     cpuUserMs: Math.round(user / 1000),
     cpuSystemMs: Math.round(system / 1000),
   }

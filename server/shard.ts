@@ -12,6 +12,7 @@
 import type { ShardInfo } from '#protocol/frames/admin.ts'
 import { type Frame, FrameKind } from '#protocol/frames/frame.ts'
 import { type ChannelOpening, type Hello, jsonFrame } from '#protocol/frames/hello.ts'
+import type { MemorySettings } from '#protocol/frames/memory.ts'
 import { originOfCluster, StampClock, stampAt } from '#protocol/sync/stamp.ts'
 import { invariant } from '#runtime/invariant.ts'
 import type { Clock, Connection, Disk, Logger, Random, Timers } from '#runtime/ports.ts'
@@ -28,6 +29,7 @@ import {
 } from '#server/sync/replication.ts'
 import { Admin } from './admin.ts'
 import { channelRefusal, helloRefusal } from './admission.ts'
+import { Eviction } from './eviction.ts'
 import { Execution } from './execution.ts'
 import { Expiry, expiryRestMs } from './expiry.ts'
 import { Flushing } from './flushing.ts'
@@ -35,6 +37,7 @@ import { type ClockVerdict, WriteGates } from './gates.ts'
 import { Lateness } from './lateness.ts'
 import { Link, type LinkHost } from './link.ts'
 import { LocalState } from './localState.ts'
+import { Memory } from './memory.ts'
 import { Requests } from './requests.ts'
 import { Watches } from './watches.ts'
 
@@ -49,9 +52,11 @@ export interface ShardOptions {
   ranges: readonly { first: number; last: number }[]
   /** It has held data before: when there is none now, it was lost. */
   initialised: boolean
-  database: {
+  database: MemorySettings & {
     guid: string
     clusterId: number
+    /** In this cluster. */
+    shardCount: number
     persistence: Persistence
     /** This cluster included. */
     members: readonly ShardMember[]
@@ -68,7 +73,6 @@ export interface ShardOptions {
 
 /** What only the process can know of itself. */
 export interface ShardProcessFacts {
-  memoryUsedBytes: number
   memoryRssBytes: number
   cpuUserMs: number
   cpuSystemMs: number
@@ -118,23 +122,32 @@ export class Shard implements LinkHost {
   readonly #execution: Execution
   readonly #requests: Requests
   readonly #expiry: Expiry
+  readonly #memory: Memory
   readonly #lateness: Lateness
   readonly #links = new Set<Link>()
   /** With something to seal or send. */
   readonly #busyLinks = new Set<Link>()
-  readonly #endTurn = (): void => this.#commit()
+  readonly #endTurn = (): void => {
+    this.#memory.judge()
+    if (this.#memory.isUrgent && this.#gates.refusal === null) this.#evictSoon()
+    this.#commit()
+  }
+  /** RSS before there was any data. */
+  readonly #baseBytes: number
   #members: readonly ShardMember[]
   #replication: Replication | null = null
   #admin: Admin | null = null
   #turnEnds = false
   /** The next slice of expiry doesn't wait for a tick. */
   #isExpiring = false
+  #evicting = false
   #stopped = false
   #tickDueMs = 0
   #housekeepingDueMs = 0
 
   constructor(options: ShardOptions, ports: ShardPorts, variations: ShardVariations = {}) {
     const { clock, random, disk, logger } = ports
+    this.#baseBytes = ports.processFacts().memoryRssBytes
     const { database, limits, ranges } = options
     this.#options = options
     this.#ports = ports
@@ -155,10 +168,16 @@ export class Shard implements LinkHost {
     this.#lateness = new Lateness(logger)
     this.#gates = new WriteGates(options.index)
     this.#watches = new Watches(this.#db)
-    this.#state = new LocalState(this.#db, this.#stampClock, this.#log, () => {
-      this.#watches.settle()
-      this.#needTurnEnd()
-    })
+    this.#state = new LocalState(
+      this.#db,
+      this.#stampClock,
+      this.#log,
+      () => {
+        this.#watches.settle()
+        this.#needTurnEnd()
+      },
+      () => this.#memory.intakePaused,
+    )
     this.#execution = new Execution(
       {
         db: this.#db,
@@ -169,6 +188,7 @@ export class Shard implements LinkHost {
         clock,
         random,
         beforeWrite: (nowMs) => this.#renewLease(nowMs),
+        makeRoom: () => this.#memory.makeRoom(),
       },
       limits.transactionCommandsMax,
     )
@@ -181,6 +201,15 @@ export class Shard implements LinkHost {
       limits.watchedKeysMax,
     )
     this.#expiry = new Expiry(this.#execution, this.#db, clock)
+    const eviction = new Eviction(this.#execution, this.#db, clock, random)
+    this.#memory = new Memory(
+      this.#db,
+      eviction,
+      () => this.#baseBytes + this.#log.backlog.sizeBytes + this.#db.expiryBytes,
+      database.shardCount,
+      database,
+      logger,
+    )
   }
 
   get hello(): Hello {
@@ -251,6 +280,7 @@ export class Shard implements LinkHost {
   configure(options: ShardOptions): void {
     this.#members = options.database.members
     this.replication.setMembers(this.#members.map((member) => member.clusterId))
+    this.#memory.configure(options.database)
     this.#requests.watchedKeysMax = options.limits.watchedKeysMax
     this.#execution.transactionCommandsMax = options.limits.transactionCommandsMax
   }
@@ -389,6 +419,8 @@ export class Shard implements LinkHost {
       requests: this.#requests,
       watches: this.#watches,
       expiry: this.#expiry,
+      memory: this.#memory,
+      baseBytes: this.#baseBytes,
       replication: this.#replication,
       clock,
       linkCount: () => this.#links.size,
@@ -414,6 +446,7 @@ export class Shard implements LinkHost {
     this.#execution.beginStep()
     this.#renewLease(this.#ports.clock.wallMs())
     if (!this.#isExpiring) this.#expire()
+    if (this.#gates.refusal === null) this.#memory.evict()
     this.#compact()
     if (nowMs >= this.#housekeepingDueMs) {
       this.#housekeepingDueMs = nowMs + housekeepingMs
@@ -448,6 +481,20 @@ export class Shard implements LinkHost {
       if (this.#stopped) return
       this.#execution.beginStep()
       this.#expire()
+    })
+  }
+
+  /** Whether there is more to do is seen at the end of that turn. */
+  #evictSoon(): void {
+    if (this.#evicting) return
+    this.#evicting = true
+    this.#ports.timers.after(0, () => {
+      this.#evicting = false
+      if (this.#stopped) return
+      this.#execution.beginStep()
+      this.#renewLease(this.#ports.clock.wallMs())
+      if (this.#gates.refusal === null) this.#memory.evict()
+      this.#needTurnEnd()
     })
   }
 

@@ -23,25 +23,32 @@ export function nodeToml(lab: LabFile, number: number): string {
         `--set ${path}: a setting is written SECTION.KEY=VALUE, such as limits.backlog_bytes_max=1048576`,
       )
     }
+    if (section === 'database' && Object.hasOwn(labsOwn(lab, number), key)) {
+      throw new LabError(`--set ${path}: the lab decides this by itself; see \`antipode lab up --help\``)
+    }
     sections[section] = { ...sections[section], [key]: tomlValue(value) }
   }
+  const { database = {}, ...ofNode } = sections
   const lines = ['# Written by `antipode lab up` at each start. Change it with --set SECTION.KEY=VALUE.']
-  for (const [name, settings] of Object.entries(sections)) {
+  for (const [name, settings] of Object.entries(ofNode)) {
     lines.push('', `[${name}]`, ...Object.entries(settings).map(([key, value]) => `${key} = ${value}`))
   }
-  lines.push('', ...databaseLines(lab, number))
+  lines.push('', ...databaseLines(lab, number, database))
   return `${lines.join('\n')}\n`
 }
 
-function databaseLines(lab: LabFile, number: number): string[] {
-  const lines = [
-    '[[database]]',
-    `name = ${quote(labDatabase)}`,
-    `guid = ${quote(lab.guid)}`,
-    `port = ${databasePort(lab, number)}`,
-    `shards = ${lab.shards}`,
-    `persistence = ${quote(lab.persistence)}`,
-  ]
+/** Settings of the database that follow from the lab's shape. */
+const labsOwn = (lab: LabFile, number: number): Record<string, string> => ({
+  name: quote(labDatabase),
+  guid: quote(lab.guid),
+  port: String(databasePort(lab, number)),
+  shards: String(lab.shards),
+  persistence: quote(lab.persistence),
+})
+
+function databaseLines(lab: LabFile, number: number, more: Readonly<Record<string, string>>): string[] {
+  const settings = { ...labsOwn(lab, number), ...more }
+  const lines = ['[[database]]', ...Object.entries(settings).map(([key, value]) => `${key} = ${value}`)]
   for (const member of clusterNumbers(lab)) {
     // Others are reached over the lab's relay, so that the link can be cut.
     const port = member === number ? databasePort(lab, member) : lab.relayPorts[linkName(number, member)]

@@ -16,7 +16,7 @@ import { crc32 } from 'node:zlib'
 import { parseLine } from '#control/agent/jsonLines.ts'
 import { MendableError } from '#control/contract/mendableError.ts'
 import { type Disk, DiskError, type Logger } from '#runtime/ports.ts'
-import { applyChange, type Change, emptyState, type StoreState } from './storeState.ts'
+import { applyChange, type Change, emptyState, type StoreState, withNewSettings } from './storeState.ts'
 
 const snapshotName = 'snapshot'
 const journalName = 'journal'
@@ -121,7 +121,7 @@ export class ConfigStore {
     if (content === null) throw this.#damage(snapshotName, snapshotHeader.length + 1, 'has a wrong checksum')
     const { sequence, state } = content as unknown as Snapshot
     this.#sequence = sequence
-    this.#state = state
+    this.#state = { ...state, databases: state.databases.map(withNewSettings) }
   }
 
   #loadJournal(): void {

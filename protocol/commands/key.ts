@@ -203,12 +203,10 @@ export const keyCommands = {
         request: 'slot',
         reply: 'single',
         geo: 'local',
-        geoNote: 'Always about this cluster.',
-        difference:
-          'Access frequencies are not kept: the answer is that of Redis without an LFU eviction policy.',
+        geoNote: 'Counts accesses in this cluster, and writes of all.',
         since: '4.0.0',
         complexity: 'O(1)',
-        summary: 'Asks for the access frequency of a key, which is only there under an LFU policy.',
+        summary: 'Tells how often a key is used, on a logarithmic scale; only under an LFU eviction policy.',
         args: [key()],
       },
       HELP: {
@@ -234,10 +232,10 @@ export const keyCommands = {
         request: 'slot',
         reply: 'single',
         geo: 'local',
-        geoNote: 'Counts accesses in this cluster.',
+        geoNote: 'Counts accesses in this cluster, and writes of all.',
         since: '2.2.3',
         complexity: 'O(1)',
-        summary: 'Tells how many seconds ago a key was last used.',
+        summary: 'Tells how many seconds ago a key was last used; not under an LFU eviction policy.',
         args: [key()],
       },
       REFCOUNT: {

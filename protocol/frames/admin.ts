@@ -3,6 +3,8 @@
  * of one cluster and one release.
  */
 
+import type { MemorySettings } from './memory.ts'
+
 export type AdminQuestion =
   /** Everything INFO and a status page want to know of a shard. */
   | { what: 'info' }
@@ -12,8 +14,12 @@ export type AdminQuestion =
   | { what: 'vectors' }
   /** Counts of INFO begin anew. */
   | { what: 'resetStats' }
-  /** Changes limits until the next start. */
-  | { what: 'configure'; limits: Readonly<Partial<ShardLimitValues>> }
+  /** Changes settings until the next start, or the next change of the configuration. */
+  | {
+      what: 'configure'
+      limits?: Readonly<Partial<ShardLimitValues>>
+      memory?: Readonly<Partial<MemorySettings>>
+    }
 
 export interface ShardLimitValues {
   watchedKeysMax: number
@@ -93,6 +99,20 @@ export interface LogFigures {
   failure: string | null
 }
 
+export interface MemoryFigures {
+  /** Keys, values, and what finds them: what is compared with the limit. */
+  usedBytes: number
+  /** And what the process takes besides: before it had data, and for the log's window. */
+  totalBytes: number
+  peakBytes: number
+  /** Of the process before it had data. */
+  baseBytes: number
+  settings: MemorySettings
+  evictedKeys: number
+  /** The limit is reached: peers are slowed down. */
+  intakePaused: boolean
+}
+
 export interface ShardInfo {
   index: number
   runId: string
@@ -110,8 +130,8 @@ export interface ShardInfo {
   commandsProcessed: number
   commandsPerSecond: number
   links: number
-  memoryUsedBytes: number
   memoryRssBytes: number
+  memory: MemoryFigures
   cpuUserMs: number
   cpuSystemMs: number
   /** The latest turn of the event loop in the last seconds was so much too late. */

@@ -53,6 +53,9 @@ export const errors = {
   badDump: 'ERR DUMP payload version or checksum are wrong',
   noFrequency:
     'ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.',
+  noIdleTime:
+    'ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.',
+  outOfMemory: "OOM command not allowed when used memory > 'maxmemory'.",
   databaseOutOfRange: 'ERR DB index is out of range',
 
   noAuth: 'NOAUTH Authentication required.',

@@ -1,15 +1,27 @@
 /**
  * CONFIG: what Redis's settings mean here, and this product's own limits under their names in the configuration file (with
  * dashes). What is set counts at all workers of the node, as long as one of them lives and until the file says something
- * else than it said then; lasting changes are made there.
+ * else than it said then; lasting changes are made there. What is about memory is the shards', who know it as long as they run.
  */
 import type { ClientLimits } from '#config/process.ts'
 import { globMatches } from '#protocol/commands/globPattern.ts'
+import {
+  type EvictionPolicy,
+  evictionPolicies,
+  evictionSamplesMax,
+  isEvictionPolicy,
+  type MemorySettings,
+} from '#protocol/frames/memory.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
+import type { ReplyWriter } from '#protocol/resp/replyWriter.ts'
+import type { RequestScanner } from '#protocol/resp/requestScanner.ts'
 import type { SessionHost } from '#proxy/session/host.ts'
 import type { Settings } from '#proxy/settings.ts'
 import type { LocalCommand } from './call.ts'
+import { memorySettings } from './memoryTotals.ts'
+import { infoOf } from './shardInfos.ts'
 
+/** Of the proxies. */
 interface Setting {
   get(host: SessionHost): string
   /** Absent: fixed while the process runs. */
@@ -22,6 +34,13 @@ interface SettingChange {
   check(text: string): string | null
   /** Of a text that `check` has found right. */
   parse(text: string): number
+}
+
+/** Of the shards, which all proxies of the database ask and tell. */
+interface MemorySetting {
+  read(settings: MemorySettings): string
+  check(text: string): string | null
+  parse(text: string): Partial<MemorySettings>
 }
 
 const kibibyte = 1024
@@ -83,9 +102,9 @@ const settings: Readonly<Record<string, Setting>> = {
   'client-query-buffer-limit': requestBytes,
   'cluster-enabled': fixed('no'),
   databases: fixed('1'),
+  'lfu-decay-time': fixed('1'),
+  'lfu-log-factor': fixed('10'),
   maxclients: count('clientsMax', 1, 1_000_000),
-  maxmemory: fixed('0'),
-  'maxmemory-policy': fixed('noeviction'),
   'notify-keyspace-events': fixed(''),
   'output-bytes-max': bytes('outputBytesMax', 64 * kibibyte, 8 * gibibyte),
   'output-pause-bytes': bytes('outputPauseBytes', 4 * kibibyte, gibibyte),
@@ -107,53 +126,130 @@ const settings: Readonly<Record<string, Setting>> = {
   'transaction-commands-max': count('transactionCommandsMax', 1, 10_000_000),
 }
 
+const memorySettingsByName: Readonly<Record<string, MemorySetting>> = {
+  maxmemory: {
+    read: ({ memorySizeBytes }) => String(memorySizeBytes),
+    check: (text) => checkMemory(text, 0, Number.MAX_SAFE_INTEGER),
+    parse: (text) => ({ memorySizeBytes: parseMemory(text) as number }),
+  },
+  'maxmemory-policy': {
+    read: ({ evictionPolicy }) => evictionPolicy,
+    check: (text) =>
+      isEvictionPolicy(text.toLowerCase())
+        ? null
+        : `argument(s) must be one of the following: ${evictionPolicies.join(', ')}`,
+    parse: (text) => ({ evictionPolicy: text.toLowerCase() as EvictionPolicy }),
+  },
+  'maxmemory-samples': {
+    read: ({ evictionSamples }) => String(evictionSamples),
+    check: (text) => checkInteger(text, 1, evictionSamplesMax),
+    parse: (text) => ({ evictionSamples: Number(text) }),
+  },
+}
+
 /** A request that names so many patterns or settings. */
 const namesMax = 1024
 
+type Pair = readonly [name: string, value: string]
+
+function chosenPairs<T>(
+  patterns: readonly string[],
+  from: Readonly<Record<string, T>>,
+  read: (setting: T) => string,
+): Pair[] {
+  return Object.entries(from)
+    .filter(([name]) => patterns.some((pattern) => globMatches(pattern, name)))
+    .map(([name, setting]) => [name, read(setting)])
+}
+
+function writePairs(pairs: readonly Pair[], reply: ReplyWriter): void {
+  reply.map(pairs.length)
+  for (const [name, value] of [...pairs].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    reply.bulk(name)
+    reply.bulk(value)
+  }
+}
+
+/** The shards are asked only for what is theirs. */
 const GET: LocalCommand = ({ args, reply, host }) => {
   if (args.argumentCount > namesMax) throw new ReplyError(errors.syntax)
   const patterns: string[] = []
   for (let i = 2; i < args.argumentCount; i++) patterns.push(args.text(i).toLowerCase())
-  const chosen = Object.entries(settings).filter(([name]) =>
-    patterns.some((pattern) => globMatches(pattern, name)),
-  )
-  reply.map(chosen.length)
-  for (const [name, setting] of chosen) {
-    reply.bulk(name)
-    reply.bulk(setting.get(host))
+  const own = chosenPairs(patterns, settings, (setting) => setting.get(host))
+  const chosen = (memory: MemorySettings) =>
+    chosenPairs(patterns, memorySettingsByName, (setting) => setting.read(memory))
+  if (chosen(host.config.database).length === 0) {
+    writePairs(own, reply)
+    return null
   }
-  return null
+  return {
+    askShards: { what: 'info' },
+    answer: ({ shards }, later) =>
+      writePairs([...own, ...chosen(memorySettings(host, infoOf(shards).shards))], later),
+  }
 }
 
 function failure(name: string, why: string): ReplyError {
   return new ReplyError(`ERR CONFIG SET failed (possibly related to argument '${name}') - ${why}`)
 }
 
-/** All are set or none; answered when they count at every worker that answers. */
-const SET: LocalCommand = ({ args, host }) => {
+/** What a CONFIG SET names, by name, all of it found right. */
+function chosenTexts(args: RequestScanner): Map<string, string> {
   if (args.argumentCount > namesMax) throw new ReplyError(errors.syntax)
   if (args.argumentCount % 2 !== 0) throw new ReplyError(errors.syntax)
-  const chosen = new Map<string, { change: SettingChange; text: string }>()
+  const chosen = new Map<string, string>()
   for (let i = 2; i < args.argumentCount; i += 2) {
     const given = args.text(i)
     const name = given.toLowerCase()
-    const setting = settings[name]
-    if (setting === undefined)
-      throw new ReplyError(`ERR Unknown option or number of arguments for CONFIG SET - '${given}'`)
-    if (setting.change === undefined) throw failure(name, "can't set immutable config")
+    if (memorySettingsByName[name] === undefined) {
+      const setting = settings[name]
+      if (setting === undefined)
+        throw new ReplyError(`ERR Unknown option or number of arguments for CONFIG SET - '${given}'`)
+      if (setting.change === undefined) throw failure(name, "can't set immutable config")
+    }
     if (chosen.has(name)) throw failure(name, 'duplicate parameter')
-    chosen.set(name, { change: setting.change, text: args.text(i + 1) })
+    chosen.set(name, args.text(i + 1))
   }
-  const values: Partial<Settings> = {}
-  for (const [name, { change, text }] of chosen) {
-    const wrong = change.check(text)
+  for (const [name, text] of chosen) {
+    const wrong = (memorySettingsByName[name] ?? settings[name]?.change)?.check(text) ?? null
     if (wrong !== null) throw failure(name, wrong)
-    values[change.name] = change.parse(text)
   }
-  host.changeSettings(values)
-  host.logger.info({ settings: [...chosen.keys()] }, 'settings were changed by CONFIG SET')
-  return { askWorkers: host.siblings.news(), answer: (_, reply) => reply.ok() }
+  return chosen
 }
+
+/** All are set or none. Answered when they count at every shard; those of the workers alone when they count at each that answers. */
+const SET: LocalCommand = ({ args, host }) => {
+  const chosen = chosenTexts(args)
+  const values: Partial<Settings> = {}
+  const memory: Partial<MemorySettings> = {}
+  for (const [name, text] of chosen) {
+    Object.assign(memory, memorySettingsByName[name]?.parse(text))
+    const change = settings[name]?.change
+    if (change !== undefined) values[change.name] = change.parse(text)
+  }
+  host.logger.info({ settings: [...chosen.keys()] }, 'settings are changed by CONFIG SET')
+  if (Object.keys(memory).length === 0) {
+    host.changeSettings(values)
+    return { askWorkers: host.siblings.news(), answer: (_, reply) => reply.ok() }
+  }
+  return {
+    askShards: { what: 'configure', memory },
+    answer: ({ shards }, reply) => {
+      const silent = shards.find(({ value }) => !isTaken(value))
+      if (silent !== undefined) {
+        reply.error(`UNAVAILABLE shard ${silent.shard} did not take the settings; try again`)
+        return
+      }
+      host.changeSettings(values)
+      host.siblings.ask(host.siblings.news(), () => {})
+      reply.ok()
+    },
+  }
+}
+
+/** Not a refusal, nor no answer at all. */
+const isTaken = (answer: unknown): boolean =>
+  typeof answer === 'object' && answer !== null && !('error' in answer)
 
 const RESETSTAT: LocalCommand = ({ host }) => {
   host.counters.reset()

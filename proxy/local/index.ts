@@ -7,6 +7,7 @@ import { configCommands } from './config.ts'
 import { connectionCommands } from './connection.ts'
 import { crdtCommands } from './crdt.ts'
 import { infoCommands } from './info.ts'
+import { memoryCommands } from './memory.ts'
 import { serverCommands } from './server.ts'
 
 const byName: Readonly<Record<string, LocalCommand>> = {
@@ -15,6 +16,7 @@ const byName: Readonly<Record<string, LocalCommand>> = {
   ...connectionCommands,
   ...crdtCommands,
   ...infoCommands,
+  ...memoryCommands,
   ...serverCommands,
 }
 

@@ -4,37 +4,26 @@
  */
 import type { ShardInfo } from '#protocol/frames/admin.ts'
 import type { WorkerAnswer, WorkerFigures } from '#protocol/frames/worker.ts'
-import type { ShardAnswer } from '#proxy/routing/question.ts'
 import type { SessionHost } from '#proxy/session/host.ts'
 import type { LocalCommand } from './call.ts'
 import { clockFields, crdtFields } from './infoReplication.ts'
+import { humanBytes, memoryOf, memorySettings, percent, ratio } from './memoryTotals.ts'
+import { infoOf, type ShardInfos } from './shardInfos.ts'
 import { antipodeVersion, compatibleVersion } from './version.ts'
 import { figuresOf, sumOf } from './workerFigures.ts'
 
 /** What the sections are made of. */
-export interface InfoFacts {
+export interface InfoFacts extends ShardInfos {
   host: SessionHost
   /** Of all workers that answered, this one included. */
   proxies: WorkerFigures
   missingWorkers: readonly number[]
-  /** Of the shards that answered. */
-  shards: readonly ShardInfo[]
-  missingShards: readonly number[]
 }
 
 export type InfoField = readonly [name: string, value: string | number]
 
-const mebibyte = 1024 * 1024
-
 const sum = (shards: readonly ShardInfo[], figure: (shard: ShardInfo) => number): number =>
   shards.reduce((total, shard) => total + figure(shard), 0)
-
-function humanBytes(bytes: number): string {
-  if (bytes < 1024) return `${bytes}B`
-  if (bytes < mebibyte) return `${(bytes / 1024).toFixed(2)}K`
-  if (bytes < mebibyte * 1024) return `${(bytes / mebibyte).toFixed(2)}M`
-  return `${(bytes / mebibyte / 1024).toFixed(2)}G`
-}
 
 function serverFields({ host, missingWorkers }: InfoFacts): InfoField[] {
   const uptimeSeconds = Math.floor((host.clock.monotonicMs() - host.startedMs) / 1000)
@@ -73,19 +62,30 @@ function clientsFields({ host, proxies }: InfoFacts): InfoField[] {
   ]
 }
 
-function memoryFields({ proxies, shards }: InfoFacts): InfoField[] {
-  const usedBytes = sum(shards, ({ memoryUsedBytes }) => memoryUsedBytes)
-  const residentBytes = sum(shards, ({ memoryRssBytes }) => memoryRssBytes)
+function memoryFields({ host, proxies, shards }: InfoFacts): InfoField[] {
+  const { usedBytes, residentBytes, peakBytes, baseBytes, backlogBytes, datasetBytes } = memoryOf(shards)
+  const { memorySizeBytes, evictionPolicy } = memorySettings(host, shards)
   return [
     ['used_memory', usedBytes],
     ['used_memory_human', humanBytes(usedBytes)],
     ['used_memory_rss', residentBytes],
     ['used_memory_rss_human', humanBytes(residentBytes)],
+    ['used_memory_peak', peakBytes],
+    ['used_memory_peak_human', humanBytes(peakBytes)],
+    ['used_memory_peak_perc', `${percent(usedBytes, peakBytes).toFixed(2)}%`],
+    ['used_memory_overhead', usedBytes - datasetBytes],
+    ['used_memory_startup', baseBytes],
+    ['used_memory_dataset', datasetBytes],
+    ['used_memory_dataset_perc', `${percent(datasetBytes, usedBytes - baseBytes).toFixed(2)}%`],
     ['used_memory_proxy_rss', proxies.residentBytes],
-    ['maxmemory', 0],
-    ['maxmemory_human', '0B'],
-    ['maxmemory_policy', 'noeviction'],
-    ['mem_fragmentation_ratio', usedBytes === 0 ? '0.00' : (residentBytes / usedBytes).toFixed(2)],
+    ['maxmemory', memorySizeBytes],
+    ['maxmemory_human', humanBytes(memorySizeBytes)],
+    ['maxmemory_policy', evictionPolicy],
+    ['mem_fragmentation_ratio', ratio(residentBytes, usedBytes).toFixed(2)],
+    ['mem_fragmentation_bytes', residentBytes - usedBytes],
+    ['mem_not_counted_for_evict', usedBytes - datasetBytes],
+    ['mem_replication_backlog', backlogBytes],
+    ['mem_total_replication_buffers', backlogBytes],
   ]
 }
 
@@ -115,7 +115,7 @@ function statsFields({ proxies, shards }: InfoFacts): InfoField[] {
     ['instantaneous_output_kbps', kilobytes(proxies.outputBytesPerSecond)],
     ['rejected_connections', proxies.connectionsRejected],
     ['expired_keys', sum(shards, ({ expiredKeys }) => expiredKeys)],
-    ['evicted_keys', 0],
+    ['evicted_keys', sum(shards, ({ memory }) => memory.evictedKeys)],
     ['pubsub_channels', 0],
     ['pubsub_patterns', 0],
     ['total_active_watched_keys', sum(shards, ({ watchedKeys }) => watchedKeys)],
@@ -219,10 +219,6 @@ function chosenSections(asked: readonly string[]): Section[] {
   )
 }
 
-/** A shard that refuses to answer counts as missing. */
-const shardInfo = ({ value }: ShardAnswer): ShardInfo | null =>
-  typeof value === 'object' && value !== null && 'runId' in value ? (value as ShardInfo) : null
-
 const INFO: LocalCommand = ({ args, host }) => {
   const asked: string[] = []
   for (let i = 1; i < args.argumentCount; i++) asked.push(args.text(i))
@@ -231,13 +227,7 @@ const INFO: LocalCommand = ({ args, host }) => {
     askShards: { what: 'info' },
     askWorkers: { what: 'figures' },
     answer: (answers, reply) => {
-      const shards: ShardInfo[] = []
-      const missingShards: number[] = []
-      for (const answer of answers.shards) {
-        const info = shardInfo(answer)
-        if (info === null) missingShards.push(answer.shard)
-        else shards.push(info)
-      }
+      const { shards, missingShards } = infoOf(answers.shards)
       const others: WorkerFigures[] = []
       const missingWorkers: number[] = []
       for (const { worker, value } of answers.workers) {

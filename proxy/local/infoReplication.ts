@@ -15,6 +15,7 @@ export function crdtFields({ host, shards, missingShards }: InfoFacts): InfoFiel
     ['crdt_causal_consistency', database.causalConsistency ? 1 : 0],
     ['crdt_stale', shards.some(({ stale }) => stale) ? 1 : 0],
     ['crdt_writes_refused', refused],
+    ['crdt_intake_paused', shards.some(({ memory }) => memory.intakePaused) ? 1 : 0],
     ['crdt_shards_missing', missingShards.join(',')],
     ['crdt_effect_reqs', sum(shards, ({ sync }) => sync.appliedRecords)],
     ['crdt_merge_reqs', sum(shards, ({ sync }) => sync.mergedSlotStates)],

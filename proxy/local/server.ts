@@ -32,6 +32,7 @@ export const serverCommands = {
   'COMMAND|HELP': COMMAND,
   'COMMAND|INFO': COMMAND,
   'COMMAND|LIST': COMMAND,
+  'MEMORY|HELP': helpOf('MEMORY'),
   'OBJECT|HELP': helpOf('OBJECT'),
   'CONFIG|HELP': helpOf('CONFIG'),
   'CRDT|HELP': helpOf('CRDT'),

@@ -62,9 +62,11 @@ const OBJECT_ENCODING: Handler = ({ args, db, reply }) => {
   else reply.bulk(encoding)
 }
 
+/** There is either the time of the last access or a frequency, as the eviction policy needs it. */
 const OBJECT_IDLETIME: Handler = ({ args, db, reply }) => {
   const seconds = db.idleSeconds(args.text(2))
   if (seconds === undefined) reply.null()
+  else if (db.accessClock.byFrequency) throw new ReplyError(errors.noIdleTime)
   else reply.integer(seconds)
 }
 
@@ -74,10 +76,11 @@ const OBJECT_REFCOUNT: Handler = ({ args, db, reply }) => {
   else reply.integer(1)
 }
 
-/** There is no eviction by frequency, so frequencies aren't kept. */
 const OBJECT_FREQ: Handler = ({ args, db, reply }) => {
-  if (db.type(args.text(2)) !== 'none') throw new ReplyError(errors.noFrequency)
-  reply.null()
+  const frequency = db.frequency(args.text(2))
+  if (frequency === undefined) reply.null()
+  else if (!db.accessClock.byFrequency) throw new ReplyError(errors.noFrequency)
+  else reply.integer(frequency)
 }
 
 export const keyHandlers = {

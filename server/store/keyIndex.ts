@@ -181,7 +181,7 @@ export class KeyIndex {
   /** Any entry of the shard, each about equally likely; 0 when there is none. */
   random(random: Random): Ref {
     if (this.#count === 0) return 0
-    const slot = this.#slotOfEntry(random.below(this.#count))
+    const slot = this.randomSlot(random)
     for (let draw = 0; draw < drawsMax; draw++) {
       const bucket = this.#bucketAt(slot, random.below(hashes) | 0)
       const words = this.#arena.words(bucket)
@@ -197,9 +197,9 @@ export class KeyIndex {
     return found
   }
 
-  /** The slot of an entry when all are counted slot by slot. */
-  #slotOfEntry(number: number): number {
-    let skip = number
+  /** The slot of any entry, each equally likely; there must be one. */
+  randomSlot(random: Random): number {
+    let skip = random.below(this.#count)
     let group = 0
     for (; skip >= (this.#groupCounts[group] as number); group++) skip -= this.#groupCounts[group] as number
     let slot = group * groupSlots

@@ -16,6 +16,7 @@ import type { Random } from '#runtime/ports.ts'
 import type { CounterEntry } from '#server/crdt/counter.ts'
 import { readEffects } from '#server/crdt/effect.ts'
 import type { KeyState } from '#server/crdt/keyState.ts'
+import type { AccessClock } from './access.ts'
 import { Applier } from './applier.ts'
 import type { Ref } from './arena.ts'
 import { hashEncoding, setEncoding, stringEncoding } from './encoding.ts'
@@ -97,7 +98,34 @@ export class Keyspace {
 
   /** Memory of all keys: names, values, metadata and index. */
   get usedBytes(): number {
-    return this.tables.usedBytes + this.#expiries.usedBytes
+    return this.tables.usedBytes
+  }
+
+  /** What is remembered of TTLs besides; it does not go with the keys, but when their time has come. */
+  get expiryBytes(): number {
+    return this.#expiries.usedBytes
+  }
+
+  /** Of one key, with its share of the index. */
+  memoryUsage(name: string): number | undefined {
+    const ref = this.#visible(name)
+    return ref === 0 ? undefined : this.tables.bytesOf(ref)
+  }
+
+  /**
+   * Visits up to `count` keys at a random place, with `volatileOnly` such as have a TTL; expired ones are among them as long
+   * as they take memory. `expireAtMs` is Infinity without a TTL.
+   */
+  sampleKeys(
+    random: Random,
+    count: number,
+    volatileOnly: boolean,
+    visit: (name: string, access: number, expireAtMs: number) => void,
+  ): void {
+    const { tables } = this
+    tables.sample(random, count, volatileOnly, (ref) =>
+      visit(tables.nameOf(ref), tables.access(ref), tables.expireAt(ref)),
+    )
   }
 
   /** A small step towards giving unused memory back; false: there is nothing to do. */
@@ -123,7 +151,7 @@ export class Keyspace {
   /** As an access. */
   #read(name: string): Ref {
     const ref = this.#visible(name)
-    if (ref !== 0 && this.touching) this.tables.setAccess(ref, this.tables.nowSeconds)
+    if (ref !== 0 && this.touching) this.tables.touch(ref)
     return ref
   }
 
@@ -157,7 +185,7 @@ export class Keyspace {
       reply.null()
       return
     }
-    if (this.touching) tables.setAccess(ref, tables.nowSeconds)
+    if (this.touching) tables.touch(ref)
     if (tables.isText(ref)) {
       tables.readText(ref)
       reply.bulkBytes(tables.textBytes, tables.textStart, tables.textEnd)
@@ -191,14 +219,25 @@ export class Keyspace {
   /** Counts as an access, `touching` or not; false: no such key. */
   touch(name: string): boolean {
     const ref = this.#visible(name)
-    if (ref !== 0) this.tables.setAccess(ref, this.tables.nowSeconds)
+    if (ref !== 0) this.tables.touch(ref)
     return ref !== 0
   }
 
-  /** Whole seconds since the last access. */
+  /** What is kept of accesses: how often keys are used, or when they were last (`access.ts`). */
+  get accessClock(): AccessClock {
+    return this.tables.accessClock
+  }
+
+  /** Whole seconds since the last access; of use while accesses are recorded by time. */
   idleSeconds(name: string): number | undefined {
     const ref = this.#visible(name)
-    return ref === 0 ? undefined : (this.tables.nowSeconds - this.tables.access(ref)) & 0xffffff
+    return ref === 0 ? undefined : this.accessClock.idleSeconds(this.tables.access(ref))
+  }
+
+  /** Of use while accesses are recorded by frequency. */
+  frequency(name: string): number | undefined {
+    const ref = this.#visible(name)
+    return ref === 0 ? undefined : this.accessClock.frequency(this.tables.access(ref))
   }
 
   /** Redis's name of the representation; a function of the present content. */

@@ -7,16 +7,18 @@
  */
 
 import { slotCount } from '#protocol/slots/crc16.ts'
-import { type Origin, type Stamp, stampEpochMs } from '#protocol/sync/stamp.ts'
+import type { Origin, Stamp } from '#protocol/sync/stamp.ts'
 import { SlotVectors, type VersionVector } from '#protocol/sync/versionVector.ts'
 import { copyBytes, latin1, writeLatin1 } from '#runtime/bytes/bytes.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
+import type { Random } from '#runtime/ports.ts'
 import { addAmounts, formatAmount, parseAmount, parseInteger } from '#server/crdt/amount.ts'
 import { CounterEntry } from '#server/crdt/counter.ts'
 import { KeyState, type KeyType } from '#server/crdt/keyState.ts'
 import { Sibling } from '#server/crdt/register.ts'
 import { Strnum } from '#server/crdt/strnum.ts'
 import type { TtlWrite } from '#server/crdt/ttl.ts'
+import { AccessClock } from './access.ts'
 import { Arena, type Ref } from './arena.ts'
 import {
   accessOf,
@@ -52,6 +54,8 @@ const never = Number.POSITIVE_INFINITY
 const indexBytesPerKey = 8
 /** Blocks that one step of the compaction looks at. */
 const compactBlocks = 64
+/** Of one sample. */
+const sampledKeysMax = 2_000
 
 export class SlotTables {
   readonly origin: Origin
@@ -63,7 +67,8 @@ export class SlotTables {
   size = 0
   expiring = 0
   nowMs = 0
-  nowSeconds = 0
+  /** What an access is written down as. */
+  readonly accessClock: AccessClock = new AccessClock()
   /** The name that is aimed at. */
   readonly name: KeyName
   readonly index: KeyIndex
@@ -90,8 +95,9 @@ export class SlotTables {
   }
 
   setNow(nowMs: number): void {
+    if (nowMs === this.nowMs) return
     this.nowMs = nowMs
-    this.nowSeconds = Math.max(0, (nowMs - stampEpochMs) / 1000) | 0
+    this.accessClock.setNow(nowMs)
   }
 
   // ---- memory
@@ -250,8 +256,39 @@ export class SlotTables {
     return accessOf(this.#arena.bytes(ref), this.#arena.offset(ref))
   }
 
-  setAccess(ref: Ref, access: number): void {
-    setAccess(this.#arena.bytes(ref), this.#arena.offset(ref), access)
+  touch(ref: Ref): void {
+    const bytes = this.#arena.bytes(ref)
+    const at = this.#arena.offset(ref)
+    setAccess(bytes, at, this.accessClock.touched(accessOf(bytes, at)))
+  }
+
+  /**
+   * Visits up to `count` live entries that lie near each other at a random place; with `timedOnly` such as have a TTL. It may
+   * find fewer where there are many that don't qualify.
+   */
+  sample(random: Random, count: number, timedOnly: boolean, visit: (ref: Ref) => void): void {
+    const { index } = this
+    if (index.size === 0) return
+    const refs: Ref[] = []
+    let left = count
+    let looked = 0
+    const first = index.randomSlot(random)
+    for (let step = 0; step < slotCount && left > 0 && looked < sampledKeysMax; step++) {
+      index.scan((first + step) % slotCount, random.below(2 ** 32), 1, (ref) => refs.push(ref))
+      looked += refs.length
+      while (left > 0 && refs.length > 0) {
+        const picked = random.below(refs.length)
+        const ref = refs[picked] as Ref
+        // The last one takes its place.
+        refs[picked] = refs.at(-1) as Ref
+        refs.pop()
+        // Looked at only now: entries lie all over memory.
+        if (!(timedOnly ? this.dueMs(ref) !== never : this.isLive(ref))) continue
+        visit(ref)
+        left--
+      }
+      refs.length = 0
+    }
   }
 
   /** Infinity: no TTL. */
@@ -494,7 +531,7 @@ export class SlotTables {
       this.#place(Kind.state, number, 0)
       this.#states[number] = state
       this.#stateBytes[number] = 0
-    } else this.setAccess(ref, this.nowSeconds)
+    } else this.touch(ref)
     const { usedBytes } = state
     this.#heapBytes += usedBytes - (this.#stateBytes[number] as number)
     this.#stateBytes[number] = usedBytes
@@ -511,6 +548,8 @@ export class SlotTables {
     const sizeBytes = nameLengthAt + varintBytes(nameBytes) + nameBytes + bodyBytes
     const old = this.find()
     if (old !== 0) this.#releaseState(old)
+    const { accessClock } = this
+    const access = old === 0 ? accessClock.fresh() : accessClock.touched(this.access(old))
     let ref = old
     if (old === 0 || !arena.suits(old, sizeBytes)) {
       ref = arena.allocate(sizeBytes)
@@ -528,7 +567,7 @@ export class SlotTables {
     const at = arena.offset(ref)
     bytes[at] = kind
     setStamp(bytes, at, stamp)
-    setAccess(bytes, at, this.nowSeconds)
+    setAccess(bytes, at, access)
     this.#bytes = bytes
     return at + sizeBytes - bodyBytes
   }
@@ -579,7 +618,7 @@ export class SlotTables {
     const fromAt = bodyAt(bytes, at)
     const sum = unfoldSign(readU56(bytes, fromAt + u56Bytes)) + amount
     setStamp(bytes, at, stamp)
-    setAccess(bytes, at, this.nowSeconds)
+    setAccess(bytes, at, this.accessClock.touched(accessOf(bytes, at)))
     writeU56(bytes, fromAt + u56Bytes, foldSign(sum))
     this.counterFrom = readU56(bytes, fromAt)
     this.counterSum = sum

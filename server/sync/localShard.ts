@@ -32,7 +32,7 @@ export interface LocalShard {
   readonly vectors: SlotVectors
   /** Every operation of this shard up to this stamp is in the log, and none above it. */
   readonly lastStamp: Stamp
-  /** The log can't be written at the moment: peers are slowed down until it can. */
+  /** The log can't be written at the moment, or memory is full: peers are slowed down until that has changed. */
   readonly refusing: boolean
   /** Throws `FormatError` unless the effects of the part can be applied. Changes nothing. */
   check(part: RecordPart, bytes: Uint8Array): void

@@ -91,9 +91,15 @@ export const keyRequests: Readonly<Record<string, Make>> = {
   UNLINK: keys('UNLINK'),
 }
 
+const memoryUsage: Make = (v) => {
+  const samples = v.maybe(0.4, v.cased('SAMPLES'), v.chance(0.8) ? String(v.below(9)) : v.integerArgument())
+  return ['MEMORY', v.cased('USAGE'), v.looseKey(), ...samples, ...v.maybe(0.05, v.oddText())]
+}
+
 export const serverRequests: Readonly<Record<string, Make>> = {
   DBSIZE: () => ['DBSIZE'],
   // Mostly refused, or there would never be much to flush.
   FLUSHALL: (v) => ['FLUSHALL', v.chance(0.1) ? 'ASYNC' : v.oddText()],
+  'MEMORY|USAGE': memoryUsage,
   FLUSHDB: (v) => ['FLUSHDB', ...(v.chance(0.1) ? [v.cased('SYNC')] : ['SYNC', 'ASYNC'])],
 }

@@ -7,10 +7,10 @@ import { encodeRequest } from '#test/realRedis.ts'
 
 export type Request = readonly string[]
 
-/** The command in upper case, of `OBJECT` with its subcommand. */
+/** The command in upper case, of `OBJECT` and `MEMORY` with the subcommand. */
 export function nameOf(request: Request): string {
   const name = request[0]?.toUpperCase() ?? ''
-  return name === 'OBJECT' ? `${name}|${request[1]?.toUpperCase()}` : name
+  return name === 'OBJECT' || name === 'MEMORY' ? `${name}|${request[1]?.toUpperCase()}` : name
 }
 
 export interface Side {

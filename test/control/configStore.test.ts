@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { ConfigStore, journalBytesMax, StoreDamage } from '#control/store/configStore.ts'
@@ -12,6 +13,9 @@ const database = (name: string): StoredDatabase => ({
   port: 12_000,
   shards: 2,
   persistence: 'everysec',
+  memorySize: 1_000_000,
+  evictionPolicy: 'allkeys-lru',
+  evictionSamples: 7,
   password: 'pässword',
   guid: `guid of ${name}`,
   causalConsistency: false,
@@ -44,6 +48,22 @@ describe('the config store', () => {
     expect(next.state).toEqual(store.state)
     expect(next.state.databases).toEqual([database('db1')])
     expect([0, 1].map((shard) => isInitialised(next.state, 'guid of db1', shard))).toEqual([false, true])
+  })
+
+  it('fills in what a store of an earlier release does not have', () => {
+    const { memorySize: _, evictionPolicy: __, evictionSamples: ___, ...earlier } = database('db1')
+    const wanted = { ...earlier, memorySize: 0, evictionPolicy: 'noeviction', evictionSamples: 5 }
+    const journalled = new FaultyDisk()
+    commit(open(journalled), { kind: 'import', databases: [earlier as StoredDatabase] })
+    expect(open(journalled.afterKill()).state.databases).toEqual([wanted])
+    const json = JSON.stringify({
+      sequence: 3,
+      state: { imported: true, databases: [earlier], initialised: {} },
+    })
+    const checksum = crc32(Buffer.from(json)).toString(16).padStart(8, '0')
+    const snapshotted = new FaultyDisk()
+    snapshotted.replace('snapshot', Buffer.from(`antipode-config 1\n${checksum} ${json}\n`))
+    expect(open(snapshotted).state.databases).toEqual([wanted])
   })
 
   it('replaces a long journal by a snapshot, and goes on from there', () => {

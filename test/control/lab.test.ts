@@ -100,12 +100,18 @@ describe('the file of a node', () => {
       'limits.backlog_bytes_max': '65536',
       'clock.servers': '["a:123"]',
       'node.log_level': 'debug',
+      'database.memory_size': '100_000_000',
+      'database.eviction_policy': 'allkeys-lru',
     }
     const { settings } = load(parse(nodeToml({ ...lab, set }, 1)))
     expect(settings?.limits.backlogBytesMax).toBe(65_536)
     expect(settings?.clock.servers).toEqual(['a:123'])
     expect(settings?.node.logLevel).toBe('debug')
+    expect(settings?.databases).toMatchObject([
+      { name: 'db1', memorySize: 100_000_000, evictionPolicy: 'allkeys-lru' },
+    ])
     expect(() => nodeToml({ ...lab, set: { limits: '1' } }, 1)).toThrow('SECTION.KEY=VALUE')
+    expect(() => nodeToml({ ...lab, set: { 'database.port': '1' } }, 1)).toThrow('the lab decides this')
   })
 })
 

@@ -11,6 +11,9 @@ const database = (shards: number): StoredDatabase => ({
   guid: 'g',
   causalConsistency: false,
   members: [],
+  memorySize: 0,
+  evictionPolicy: 'noeviction',
+  evictionSamples: 5,
 })
 
 /** Of a database with `shards`, at a node that also has databases with `otherShards`. */

@@ -52,7 +52,7 @@ export class FakeShard {
   connections: Connection[] = []
   /** Overrides the answer to a request; undefined: the usual one. */
   answer: (request: ShardRequest) => string | undefined = () => undefined
-  info: (what: string) => unknown = () => ({})
+  info: (what: string, question: unknown) => unknown = () => ({})
   readonly #values = new Map<string, string>()
   readonly #watches = new Map<number, Map<string, string | undefined>>()
 
@@ -118,7 +118,7 @@ export class FakeShard {
         const question = JSON.parse(latin1(received.bytes, received.payloadStart, received.payloadEnd)) as {
           what: string
         }
-        connection.write(jsonFrame(FrameKind.adminReply, received.tag, this.info(question.what)))
+        connection.write(jsonFrame(FrameKind.adminReply, received.tag, this.info(question.what, question)))
         return
       }
       case FrameKind.channelOpen: {

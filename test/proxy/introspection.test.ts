@@ -20,8 +20,16 @@ const shardInfo = (index: number): ShardInfo => ({
   commandsProcessed: 4,
   commandsPerSecond: 5,
   links: 1,
-  memoryUsedBytes: 2 * 1024 * 1024,
   memoryRssBytes: 4 * 1024 * 1024,
+  memory: {
+    usedBytes: 1024 * 1024,
+    totalBytes: 2 * 1024 * 1024,
+    peakBytes: 3 * 1024 * 1024,
+    baseBytes: 1024 * 1024 - 50,
+    settings: { memorySizeBytes: 8 * 1024 * 1024, evictionPolicy: 'allkeys-lru', evictionSamples: 7 },
+    evictedKeys: 3,
+    intakePaused: index === 1,
+  },
   cpuUserMs: 1000,
   cpuSystemMs: 500,
   loopLateMs: index,
@@ -93,6 +101,19 @@ describe('INFO', () => {
       connected_clients: '1',
       used_memory: String(4 * 1024 * 1024),
       used_memory_human: '4.00M',
+      used_memory_rss: String(8 * 1024 * 1024),
+      used_memory_peak: String(6 * 1024 * 1024),
+      used_memory_peak_perc: '66.67%',
+      used_memory_startup: String(2 * 1024 * 1024 - 100),
+      used_memory_overhead: String(2 * 1024 * 1024),
+      used_memory_dataset: String(2 * 1024 * 1024),
+      maxmemory: String(8 * 1024 * 1024),
+      maxmemory_human: '8.00M',
+      maxmemory_policy: 'allkeys-lru',
+      mem_fragmentation_ratio: '2.00',
+      mem_replication_backlog: '100',
+      evicted_keys: '6',
+      crdt_intake_paused: '1',
       loading: '0',
       aof_enabled: '1',
       aof_current_size: '200',
@@ -139,6 +160,69 @@ describe('INFO', () => {
       crdt_shards_missing: '1',
       db0: 'keys=10,expires=0,avg_ttl=0',
     })
+  })
+})
+
+describe('MEMORY', () => {
+  it('STATS has the fields of Redis that mean something here', () => {
+    const client = informed().client()
+    const words = client.call('MEMORY', 'STATS').split('\r\n')
+    const field = (name: string): string | undefined => {
+      const at = words.indexOf(name)
+      return words[at + 1]?.startsWith(':') ? words[at + 1]?.slice(1) : words[at + 2]
+    }
+    expect(words[0]).toBe('*24')
+    expect(field('total.allocated')).toBe(String(4 * 1024 * 1024))
+    expect(field('peak.allocated')).toBe(String(6 * 1024 * 1024))
+    expect(field('replication.backlog')).toBe('100')
+    expect(field('keys.count')).toBe('30')
+    expect(field('keys.bytes-per-key')).toBe(String(Math.round((2 * 1024 * 1024) / 30)))
+    expect(field('dataset.bytes')).toBe(String(2 * 1024 * 1024))
+    expect(field('fragmentation')).toBe('2')
+    client.call('HELLO', '3')
+    expect(client.call('MEMORY', 'STATS')).toMatch(/^%12\r\n\$14\r\npeak\.allocated\r\n:/)
+  })
+
+  it('STATS is refused when a shard is missing', () => {
+    const world = informed()
+    const client = world.client()
+    world.shards[1]?.kill()
+    world.world.settle()
+    expect(client.call('MEMORY', 'STATS')).toBe('-UNAVAILABLE shard 1 did not answer; try again\r\n')
+    expect(client.call('MEMORY', 'DOCTOR')).toContain('Shards 1 did not answer')
+  })
+
+  it('DOCTOR says what is unusual', () => {
+    const world = informed()
+    const client = world.client()
+    expect(client.call('MEMORY', 'DOCTOR')).toContain('Shard 1 is at its memory limit')
+    const figures = (memory: Partial<ShardInfo['memory']>, more: Partial<ShardInfo> = {}) => {
+      for (const shard of world.shards) {
+        const info = shardInfo(shard.index)
+        shard.info = () => ({ ...info, ...more, memory: { ...info.memory, intakePaused: false, ...memory } })
+      }
+      return client.call('MEMORY', 'DOCTOR')
+    }
+    expect(figures({})).toBe('$26\r\nNothing unusual was found.\r\n')
+    expect(figures({ usedBytes: 3.5 * 1024 * 1024 })).toContain('7.00M of the 8.00M that maxmemory allows')
+    const much = 50 * 1024 * 1024
+    expect(figures({ totalBytes: much, peakBytes: 3 * much })).toContain(
+      'The peak was 300.00M, now it is 100.00M',
+    )
+    expect(figures({ totalBytes: much, peakBytes: much }, { memoryRssBytes: 2 * much })).toContain(
+      'take 200.00M, 2.00 times what is in use',
+    )
+    const log = { ...shardInfo(0).log, backlogBytes: 2 * 1024 * 1024 }
+    expect(figures({ totalBytes: much, peakBytes: much }, { memoryRssBytes: much, log })).toContain(
+      'window of the log in memory, 4.00M, is larger than the data',
+    )
+  })
+
+  it('has nothing to say of an allocator', () => {
+    const client = informed().client()
+    expect(client.call('MEMORY', 'MALLOC-STATS')).toContain('Stats not supported for the current allocator')
+    expect(client.call('MEMORY', 'PURGE')).toBe('+OK\r\n')
+    expect(client.call('MEMORY', 'HELP')).toContain('USAGE <key> [SAMPLES <count>]')
   })
 })
 
@@ -200,6 +284,52 @@ describe('CONFIG', () => {
     expect(world.client().read()).toBe('-ERR max number of clients reached\r\n')
     expect(set('client-query-buffer-limit', '70kb')).toBe('+OK\r\n')
     expect(client.call('ECHO', 'x'.repeat(71_680))).toContain('-ERR Protocol error')
+  })
+
+  it('GET and SET of maxmemory and its kin are a matter of the shards', () => {
+    const world = informed()
+    const client = world.client()
+    expect(client.call('CONFIG', 'GET', 'maxmemory')).toBe('*2\r\n$9\r\nmaxmemory\r\n$7\r\n8388608\r\n')
+    expect(client.call('CONFIG', 'GET', 'maxc*', 'maxmemory-*')).toBe(
+      '*6\r\n$10\r\nmaxclients\r\n$3\r\n100\r\n' +
+        '$16\r\nmaxmemory-policy\r\n$11\r\nallkeys-lru\r\n$17\r\nmaxmemory-samples\r\n$1\r\n7\r\n',
+    )
+    const asked: unknown[] = []
+    for (const shard of world.shards) {
+      shard.info = (what, question) => {
+        asked.push(question)
+        return what === 'configure' ? {} : shardInfo(shard.index)
+      }
+    }
+    const set = (...pairs: string[]): string => client.call('CONFIG', 'SET', ...pairs)
+    expect(set('maxmemory', '100mb', 'maxclients', '7', 'MAXMEMORY-policy', 'volatile-LFU')).toBe('+OK\r\n')
+    const question = {
+      what: 'configure',
+      memory: { memorySizeBytes: 100 * 1024 * 1024, evictionPolicy: 'volatile-lfu' },
+    }
+    expect(asked).toEqual([question, question])
+    expect(client.call('CONFIG', 'GET', 'maxclients')).toContain('$1\r\n7\r\n')
+    expect(set('maxmemory-samples', '65')).toContain('- argument must be between 1 and 64 inclusive')
+    expect(set('maxmemory', '-1')).toContain('- argument must be a memory value')
+    expect(asked).toHaveLength(2)
+  })
+
+  it('SET of what a shard does not take changes nothing in the proxy', () => {
+    const world = informed()
+    const client = world.client()
+    for (const shard of world.shards) shard.info = () => (shard.index === 1 ? { error: 'no' } : {})
+    expect(client.call('CONFIG', 'SET', 'maxclients', '7', 'maxmemory', '1')).toBe(
+      '-UNAVAILABLE shard 1 did not take the settings; try again\r\n',
+    )
+    expect(client.call('CONFIG', 'GET', 'maxclients')).toContain('$3\r\n100\r\n')
+  })
+
+  it('GET of maxmemory without a shard tells what is configured', () => {
+    const world = informed()
+    const client = world.client()
+    for (const shard of world.shards) shard.kill()
+    world.world.settle()
+    expect(client.call('CONFIG', 'GET', 'maxmemory')).toBe('*2\r\n$9\r\nmaxmemory\r\n$1\r\n0\r\n')
   })
 
   it('SET refuses what Redis refuses, and then changes nothing', () => {

@@ -7,6 +7,7 @@ import { MemoryConnection, MemoryNet } from '#test/memoryConnection.ts'
 import { MemoryWorld } from '#test/memoryWorld.ts'
 import { SeededRandom } from '#test/seed.ts'
 import { RecordingLogger } from '#test/silentLogger.ts'
+import { unlimitedMemory } from '#test/unlimitedMemory.ts'
 import { FakeShard } from './fakeShard.ts'
 
 export const usualLimits: ClientLimits = {
@@ -40,6 +41,7 @@ export function configOf(options: WorldOptions): ProxyConfig {
       bind: '127.0.0.1',
       shardCount,
       persistence: 'everysec',
+      ...unlimitedMemory,
       password: null,
       causalConsistency: false,
       clusterId: 1,

@@ -21,7 +21,13 @@ test("a peer's record that names a key of another slot is refused", () => {
   const reader = new RecordReader()
   reader.read(record.bytes, 0, record.length)
   const { shard } = new TestShard()
-  const state = new LocalState(shard.db, clock, shard.log, () => {})
+  const state = new LocalState(
+    shard.db,
+    clock,
+    shard.log,
+    () => {},
+    () => false,
+  )
   expect(reader.partCount).toBe(2)
   for (let i = 0; i < 2; i++) {
     const part = reader.parts[i] as RecordPart

@@ -7,6 +7,7 @@ import { MemoryConnection } from '#test/memoryConnection.ts'
 import { MemoryWorld } from '#test/memoryWorld.ts'
 import { SeededRandom } from '#test/seed.ts'
 import { RecordingLogger } from '#test/silentLogger.ts'
+import { unlimitedMemory } from '#test/unlimitedMemory.ts'
 import { ProxySide } from './proxySide.ts'
 
 export const testShardOptions: ShardOptions = {
@@ -17,6 +18,8 @@ export const testShardOptions: ShardOptions = {
     guid: 'test',
     clusterId: 1,
     persistence: 'everysec',
+    shardCount: 1,
+    ...unlimitedMemory,
     members: [{ clusterId: 1, name: 'one' }],
   },
   limits: {
@@ -73,7 +76,7 @@ export class TestShard {
         timers: this.world,
         disk: changes.disk ?? this.disk,
         logger: this.logger,
-        processFacts: () => ({ memoryUsedBytes: 1, memoryRssBytes: 2, cpuUserMs: 3, cpuSystemMs: 4 }),
+        processFacts: () => ({ memoryRssBytes: 2, cpuUserMs: 3, cpuSystemMs: 4 }),
         bootId: changes.bootId ?? 'boot',
         fatal: (error) => this.fatal.push(error),
       },

@@ -29,6 +29,20 @@ class TrustingKeyspace extends Keyspace {
   protected override requireDeliverable(): void {}
 }
 
+/** A key that is looked at for eviction is gone, and nobody is told. */
+class DroppingKeyspace extends Keyspace {
+  override sampleKeys(...[random, count, volatileOnly]: Parameters<Keyspace['sampleKeys']>): void {
+    super.sampleKeys(random, count, volatileOnly, (name) => {
+      const { tables } = this
+      const ref = tables.findText(name)
+      if (ref === 0) return
+      if (tables.dueMs(ref) !== Number.POSITIVE_INFINITY) tables.expiring--
+      tables.size--
+      tables.remove()
+    })
+  }
+}
+
 class ForgetfulKeyspace extends Keyspace {
   protected override mayForgetBaseline(): boolean {
     return true
@@ -149,6 +163,14 @@ export const faults: readonly Fault[] = [
     name: 'hastyAcknowledgements',
     what: 'a heartbeat counts while an operation of its sender is held',
     plant: countHastily,
+  },
+  {
+    name: 'evictAlone',
+    what: 'an evicted key is dropped here instead of deleted everywhere',
+    options: {
+      world: { memory: { memorySizeBytes: 5_000, evictionPolicy: 'allkeys-random', evictionSamples: 5 } },
+      variations: { newKeyspace: (...of) => new DroppingKeyspace(...of) },
+    },
   },
   {
     name: 'shipUnsynced',

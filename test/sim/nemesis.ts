@@ -1,5 +1,6 @@
 /** What goes wrong in a world, and how it comes right again. */
 import type { SeededRandom } from '#test/seed.ts'
+import { unlimitedMemory } from '#test/unlimitedMemory.ts'
 import type { Ledger } from './ledger.ts'
 import type { Observer } from './observer.ts'
 import type { SimProcess } from './simProcess.ts'
@@ -84,13 +85,14 @@ export class Nemesis {
     }
   }
 
-  /** All links work, all processes run, all clocks are about right, all disks have room. */
+  /** All links work, all processes run, all clocks are about right, all disks and shards have room. */
   heal(): void {
     const { clusters, network } = this.#world
     this.#world.trace('heal')
     for (const cluster of clusters) {
       this.#step(cluster, this.#random.below(100) - 50)
       for (const shard of cluster.shards) shard.disk.full = false
+      cluster.setMemory(unlimitedMemory)
       this.#startMissing(cluster)
     }
     for (const a of clusters) {

@@ -23,6 +23,7 @@ export class SyncCounts {
   mergedSlotStates = 0
   slotStatesAsked = 0
   peersLeftBehind = 0
+  evictedKeys = 0
 
   add(shard: Shard): void {
     const { replication } = shard
@@ -30,7 +31,9 @@ export class SyncCounts {
     this.duplicates += replication.gate.duplicates
     this.holds += replication.gate.holds
     this.overflows += replication.gate.overflows
-    this.mergedSlotStates += shard.status().sync.mergedSlotStates
+    const { sync, memory } = shard.status()
+    this.mergedSlotStates += sync.mergedSlotStates
+    this.evictedKeys += memory.evictedKeys
     this.slotStatesAsked += replication.slotStatesAsked
     this.peersLeftBehind += replication.peersLeftBehind
   }

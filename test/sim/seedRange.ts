@@ -16,6 +16,8 @@ const wantedMessages = [
   'log ended in an unsynced tail, which was cut off',
   'sync channel closed',
   'a shard went away',
+  'the memory limit is reached: operations of peers wait',
+  'there is memory again: operations of peers are taken',
 ]
 
 export function checkSeeds(from: number, count: number): void {

@@ -20,7 +20,7 @@ const timeoutMs = 1500
 const redialMs = 30
 /** These are said before anything is done. */
 const refusals =
-  /^(WRONGTYPE|STALE|CLOCKSKEW|LOADING|EXECABORT|ERR (hash )?value|ERR increment)|writes are refused|was not executed/
+  /^(WRONGTYPE|OOM|STALE|CLOCKSKEW|LOADING|EXECABORT|ERR (hash )?value|ERR increment)|writes are refused|was not executed/
 
 export class SimClient {
   readonly cluster: SimCluster

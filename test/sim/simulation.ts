@@ -4,8 +4,10 @@
  * what the ledger says, and must have forgotten everything that nobody needs any more.
  */
 import type { Persistence } from '#config/process.ts'
+import { evictionPolicies, type MemorySettings } from '#protocol/frames/memory.ts'
 import type { ShardVariations } from '#server/shard.ts'
 import { SeededRandom } from '#test/seed.ts'
+import { unlimitedMemory } from '#test/unlimitedMemory.ts'
 import { Ledger } from './ledger.ts'
 import { allHarms, type Harm, Nemesis } from './nemesis.ts'
 import { Observer, type SyncCounts } from './observer.ts'
@@ -58,7 +60,17 @@ const clientsPerCluster = 2
 
 type DrawnWorld = Omit<WorldOptions, 'beforeStart'>
 
-function drawWorld(random: SeededRandom): DrawnWorld {
+/** In part of the worlds memory is short. */
+function drawMemory(random: SeededRandom): MemorySettings {
+  if (random.chance(0.7)) return unlimitedMemory
+  return {
+    memorySizeBytes: random.pick([2_000, 5_000, 10_000]),
+    evictionPolicy: random.pick(evictionPolicies),
+    evictionSamples: 5,
+  }
+}
+
+function drawWorld(random: SeededRandom): Omit<DrawnWorld, 'memory'> {
   const clusters = random.chance(0.5) ? 3 : 2
   const persistence = random.pick<Persistence>([
     'everysec',
@@ -95,7 +107,7 @@ export class Simulation {
     const random = new SeededRandom(seed)
     this.#random = random
     this.#options = options
-    const drawn = drawWorld(random)
+    const drawn = { ...drawWorld(random), memory: drawMemory(new SeededRandom(seed * 31 + 17)) }
     const { replication, ...variations } = options.variations
     this.world = new World(random, {
       ...drawn,
@@ -108,7 +120,8 @@ export class Simulation {
     this.world.watch = this.observer
     this.ledger = new Ledger(this.world)
     this.nemesis = new Nemesis(this.world, this.ledger, this.observer, options.harms)
-    this.workload = new Workload(random, spreadTags(2), random.chance(0.2))
+    const lawful = this.world.options.memory.evictionPolicy === 'noeviction'
+    this.workload = new Workload(random, spreadTags(2), random.chance(0.2), lawful)
     this.world.start()
     this.clients = this.world.clusters.flatMap((cluster) =>
       Array.from(

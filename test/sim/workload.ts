@@ -32,12 +32,15 @@ export class Workload {
   readonly #random: SeededRandom
   readonly tags: readonly string[]
   readonly #flushing: boolean
+  readonly #lawful: boolean
   #tokens = 0
 
-  constructor(random: SeededRandom, tags: readonly string[], flushing: boolean) {
+  /** `lawful`: nobody but the clients deletes, so that keys with a law may be written. */
+  constructor(random: SeededRandom, tags: readonly string[], flushing: boolean, lawful = true) {
     this.#random = random
     this.tags = tags
     this.#flushing = flushing
+    this.#lawful = lawful
   }
 
   next(): Operation {
@@ -51,7 +54,7 @@ export class Workload {
       commands,
       token,
     })
-    const x = random.below(100)
+    const x = random.below(this.#lawful ? 100 : 54)
     if (x < 50) return operation('none', true, [this.#free(tag)])
     if (x < 54) return operation('none', true, this.#transaction(tag))
     if (x < 64) {

@@ -3,12 +3,13 @@
  * clocks. Only what `main.ts` files do is played here: starting processes, and starting them again.
  */
 import type { DatabaseConfig, MemberConfig, Persistence, ShardAddress, SyncTimings } from '#config/process.ts'
+import type { MemorySettings } from '#protocol/frames/memory.ts'
 import { evenRanges } from '#protocol/slots/slotMap.ts'
 import { syncAlpn } from '#protocol/sync/alpn.ts'
 import { DatabaseProxy } from '#proxy/proxy.ts'
 import { InvariantError } from '#runtime/invariant.ts'
 import { DiskError, type Logger } from '#runtime/ports.ts'
-import { Shard, type ShardVariations } from '#server/shard.ts'
+import { Shard, type ShardOptions, type ShardVariations } from '#server/shard.ts'
 import { Syncer } from '#syncer/syncer.ts'
 import type { SeededRandom } from '#test/seed.ts'
 import { EventQueue } from './eventQueue.ts'
@@ -24,6 +25,7 @@ export interface WorldOptions {
   backlogBytesMax: number
   linkInflightBytesMax: number
   holdQueueBytesMax: number
+  memory: MemorySettings
   /** Disks may be lost, but never those of all clusters at a time. */
   losingDisks: boolean
   /** The production parts, or wrong ones of a fault. */
@@ -44,7 +46,7 @@ const timings: SyncTimings = {
 
 const segmentBytesMax = 4096
 const noTls = { certificatePath: '', keyPath: '', authorityPath: '' }
-const figures = { memoryUsedBytes: 0, memoryRssBytes: 0, heapUsedBytes: 0, cpuUserMs: 0, cpuSystemMs: 0 }
+const figures = { memoryRssBytes: 0, cpuUserMs: 0, cpuSystemMs: 0 }
 const traceLinesMax = 400
 const eventsPerMomentMax = 100_000
 
@@ -78,7 +80,7 @@ export class SimCluster {
   readonly clusterId: number
   readonly clock: SimClock
   readonly shards: SimShard[]
-  readonly database: DatabaseConfig
+  database: DatabaseConfig
   proxyProcess: SimProcess | null = null
   syncerProcess: SimProcess | null = null
 
@@ -118,22 +120,8 @@ export class SimCluster {
   startShard(of: SimShard): void {
     const { world } = this
     const process = this.#newProcess(`shard ${of.name}`)
-    const { persistence } = this.database
-    const { backlogBytesMax, linkInflightBytesMax, holdQueueBytesMax, variations } = world.options
     const shard = new Shard(
-      {
-        ...of.address,
-        initialised: of.initialised,
-        database: { ...this.database, persistence },
-        limits: {
-          backlogBytesMax,
-          linkInflightBytesMax,
-          holdQueueBytesMax,
-          watchedKeysMax: 1000,
-          transactionCommandsMax: 1000,
-        },
-        timings,
-      },
+      this.#optionsOf(of),
       {
         ...this.#ports(process),
         disk: of.disk.mount(process),
@@ -141,7 +129,7 @@ export class SimCluster {
         bootId: `boot ${of.disk.powerCuts}`,
         fatal: (error) => world.fail(`${process.name} ends itself: ${error.message}`),
       },
-      { segmentBytesMax, ...variations },
+      { segmentBytesMax, ...world.options.variations },
     )
     world.options.beforeStart(of.disk)
     try {
@@ -168,6 +156,29 @@ export class SimCluster {
     })
     world.network.listen(of.address.socketPath, process, this.site, (connection) => shard.accept(connection))
     world.onShardOpened(of, shard)
+  }
+
+  /** As by a change of the configuration. */
+  setMemory(memory: MemorySettings): void {
+    this.database = { ...this.database, ...memory }
+    for (const of of this.shards) of.shard?.configure(this.#optionsOf(of))
+  }
+
+  #optionsOf(of: SimShard): ShardOptions {
+    const { backlogBytesMax, linkInflightBytesMax, holdQueueBytesMax } = this.world.options
+    return {
+      ...of.address,
+      initialised: of.initialised,
+      database: this.database,
+      limits: {
+        backlogBytesMax,
+        linkInflightBytesMax,
+        holdQueueBytesMax,
+        watchedKeysMax: 1000,
+        transactionCommandsMax: 1000,
+      },
+      timings,
+    }
   }
 
   startProxy(): void {
@@ -280,6 +291,7 @@ export class World {
         bind: '0.0.0.0',
         shardCount: options.shards[clusterId - 1] ?? 1,
         persistence: options.persistence,
+        ...options.memory,
         password: null,
         causalConsistency: false,
         clusterId,

@@ -68,7 +68,7 @@ describe('a small hash', () => {
       }
       expect(Math.min(packed, unpacked)).toBeGreaterThan(5)
       database.write((transaction) => transaction.delete('h'))
-      expect([database.db.size, database.db.expiring, database.db.tables.usedBytes]).toEqual([0, 0, 0])
+      expect([database.db.size, database.db.expiring, database.db.usedBytes]).toEqual([0, 0, 0])
     }
   })
 

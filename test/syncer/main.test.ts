@@ -14,6 +14,7 @@ import { nodeClock } from '#runtime/node/nodeClock.ts'
 import { type ConnectionFacts, listenPort, listenUnix } from '#runtime/node/nodeListener.ts'
 import type { Connection, TlsIdentity } from '#runtime/ports.ts'
 import { silentLogger } from '#test/silentLogger.ts'
+import { unlimitedMemory } from '#test/unlimitedMemory.ts'
 import { Endpoint, type EndpointChannel } from './endpoint.ts'
 
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'antipode-syncer-'))
@@ -34,6 +35,7 @@ const configOf = (identity: TlsIdentity, peerPort: number, socketPath: string): 
     bind: '127.0.0.1',
     shardCount: 1,
     persistence: 'everysec',
+    ...unlimitedMemory,
     password: null,
     causalConsistency: false,
     clusterId: 1,

@@ -7,6 +7,7 @@ import { MemoryNet } from '#test/memoryConnection.ts'
 import { MemoryWorld } from '#test/memoryWorld.ts'
 import { SeededRandom } from '#test/seed.ts'
 import { RecordingLogger } from '#test/silentLogger.ts'
+import { unlimitedMemory } from '#test/unlimitedMemory.ts'
 import { Endpoint } from './endpoint.ts'
 
 const guid = 'guid-1'
@@ -33,6 +34,7 @@ const configOf = (localShards: number, peers: readonly number[]): SyncerConfig =
     bind: '127.0.0.1',
     shardCount: localShards,
     persistence: 'everysec',
+    ...unlimitedMemory,
     password: null,
     causalConsistency: false,
     clusterId: 1,

@@ -1,0 +1,49 @@
+/** What all shards together take of memory, for INFO and MEMORY. */
+import type { ShardInfo } from '#protocol/frames/admin.ts'
+import type { MemorySettings } from '#protocol/frames/memory.ts'
+import type { SessionHost } from '#proxy/session/host.ts'
+
+export interface MemoryTotals {
+  /** What the processes should take: `baseBytes`, `backlogBytes` and `datasetBytes` together. */
+  usedBytes: number
+  peakBytes: number
+  /** What they take as the system sees it. */
+  residentBytes: number
+  /** Before they had data. */
+  baseBytes: number
+  backlogBytes: number
+  /** Keys, values, and what finds them: what the limit is about. */
+  datasetBytes: number
+  keys: number
+}
+
+const mebibyte = 1024 * 1024
+
+export function humanBytes(bytes: number): string {
+  if (bytes < 1024) return `${bytes}B`
+  if (bytes < mebibyte) return `${(bytes / 1024).toFixed(2)}K`
+  if (bytes < mebibyte * 1024) return `${(bytes / mebibyte).toFixed(2)}M`
+  return `${(bytes / mebibyte / 1024).toFixed(2)}G`
+}
+
+/** What is in force: shards hear of CONFIG SET, whichever proxy it came through. */
+export const memorySettings = (host: SessionHost, shards: readonly ShardInfo[]): MemorySettings =>
+  shards[0]?.memory.settings ?? host.config.database
+
+export const ratio = (part: number, whole: number): number => (whole === 0 ? 0 : part / whole)
+
+export const percent = (part: number, whole: number): number => 100 * ratio(part, whole)
+
+export function memoryOf(shards: readonly ShardInfo[]): MemoryTotals {
+  const sum = (figure: (shard: ShardInfo) => number): number =>
+    shards.reduce((total, shard) => total + figure(shard), 0)
+  return {
+    usedBytes: sum(({ memory }) => memory.totalBytes),
+    peakBytes: sum(({ memory }) => memory.peakBytes),
+    residentBytes: sum(({ memoryRssBytes }) => memoryRssBytes),
+    baseBytes: sum(({ memory }) => memory.baseBytes),
+    backlogBytes: sum(({ log }) => log.backlogBytes),
+    datasetBytes: sum(({ memory }) => memory.usedBytes),
+    keys: sum(({ keys }) => keys),
+  }
+}
