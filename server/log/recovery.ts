@@ -163,7 +163,9 @@ function readBlock(file: WindowedFile, offset: number, position: number): Step |
   const room = file.sizeBytes - offset
   if (room === 0) return null
   if (room < blockHeaderBytes) return 'a block header is cut short'
-  const block = possibleBlock(file.bytes, file.at(offset, blockHeaderBytes), room)
+  // A statement of its own: it may replace `file.bytes`.
+  const headerAt = file.at(offset, blockHeaderBytes)
+  const block = possibleBlock(file.bytes, headerAt, room)
   if (block === null) return 'a block is cut short or its header is damaged'
   if (block.position !== position) return `a block for position ${block.position} where ${position} should be`
   const fileBytes = blockHeaderBytes + block.lengthBytes
