@@ -58,6 +58,9 @@ export interface ShardLimits {
   watchedKeysMax: number
   /** Commands queued in one MULTI. */
   transactionCommandsMax: number
+  /** Log since the last snapshot that makes the next one due: so much, and so much of the snapshot's size. */
+  snapshotLogBytesMin: number
+  snapshotLogPercent: number
 }
 
 export interface SyncTimings {

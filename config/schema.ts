@@ -165,6 +165,14 @@ export const schema = {
       reloadable: true,
       doc: 'Sent to a shard of a peer and not acknowledged yet. Beyond, sending waits.',
     }),
+    snapshot_log_bytes_min: integer('bytes', 64 * kibibyte, 64 * gibibyte, 64 * mebibyte, {
+      reloadable: true,
+      doc: 'Log that a shard has written since its last snapshot. Below, it takes no new one unasked; what a snapshot holds is removed from the log.',
+    }),
+    snapshot_log_percent: integer('percent', 0, 10_000, 100, {
+      reloadable: true,
+      doc: 'The same as a part of the size of the last snapshot: at 100 a new one is taken when the log is as large. With 0 none is taken unasked.',
+    }),
     hold_queue_bytes_max: integer('bytes', 64 * kibibyte, 16 * gibibyte, 64 * mebibyte, {
       reloadable: true,
       doc: 'Operations of peers that wait in one shard for an operation they depend on. Beyond, they are dropped and the state of their slots is fetched.',

@@ -19,6 +19,7 @@ import {
 import type { Clock } from '#runtime/ports.ts'
 import type { ClockLease } from '#server/log/lease.ts'
 import type { Log } from '#server/log/log.ts'
+import type { Snapshots } from '#server/log/snapshots.ts'
 import type { Replication } from '#server/sync/replication.ts'
 import { rangesCover } from '#server/sync/slotSet.ts'
 import type { Execution } from './execution.ts'
@@ -32,6 +33,8 @@ import type { Watches } from './watches.ts'
 
 /** A digest looks at everything: it is cut at so much a turn. */
 const digestSliceMs = 5
+/** Between looks at a snapshot that somebody waits for. */
+const snapshotWaitMs = 10
 
 export interface AdminParts {
   index: number
@@ -39,6 +42,7 @@ export interface AdminParts {
   backlogBytesMax: number
   state: LocalState
   log: Log
+  snapshots: Snapshots
   lease: ClockLease
   gates: WriteGates
   execution: Execution
@@ -66,8 +70,8 @@ export class Admin {
     this.#startedMs = parts.clock.monotonicMs()
   }
 
-  /** Answers, or yields when it has worked long enough for one turn. */
-  *answer(question: unknown): Generator<void, AdminAnswer<AdminQuestion['what']> | AdminRefusal, void> {
+  /** Answers, or yields how many milliseconds later it wants to go on. */
+  *answer(question: unknown): Generator<number, AdminAnswer<AdminQuestion['what']> | AdminRefusal, void> {
     if (!isRecord(question)) return { error: 'a question that is no JSON object' }
     switch (question['what']) {
       case 'info':
@@ -78,6 +82,8 @@ export class Admin {
         return this.#vectors()
       case 'resetStats':
         return this.#resetStats()
+      case 'snapshot':
+        return yield* this.#snapshot(question['schedule'] === true, question['wait'] === true)
       case 'configure':
         return this.#configure(question['limits'] ?? {}, question['memory'] ?? {})
       default:
@@ -124,14 +130,14 @@ export class Admin {
     this.#rateFrom = { atMs, commands, perSecond }
   }
 
-  *#digest(): Generator<void, AdminAnswer<'digest'>, void> {
+  *#digest(): Generator<number, AdminAnswer<'digest'>, void> {
     const { state, clock } = this.#parts
     const slots: Record<number, string> = {}
     let endMs = clock.monotonicMs() + digestSliceMs
     for (const slot of [...state.db.occupiedSlots()]) {
       slots[slot] = state.db.slotDigest(slot)
       if (clock.monotonicMs() < endMs) continue
-      yield
+      yield 0
       endMs = clock.monotonicMs() + digestSliceMs
     }
     return { slots }
@@ -156,6 +162,22 @@ export class Admin {
     memory.resetStats()
     this.#rateFrom = { ...this.#rateFrom, commands: 0 }
     return {}
+  }
+
+  *#snapshot(
+    schedule: boolean,
+    wait: boolean,
+  ): Generator<number, AdminAnswer<'snapshot'> | AdminRefusal, void> {
+    const { snapshots, log } = this.#parts
+    if (log.persistence === 'none')
+      return { error: 'nothing is kept: the persistence of the database is none' }
+    if (log.failure !== null) return { error: `the log can not be written: ${log.failure.message}` }
+    const snapshot = snapshots.request(schedule)
+    if (!wait || snapshot !== 'started') return { snapshot }
+    while (snapshots.running) yield snapshotWaitMs
+    return snapshots.figures.lastFailed
+      ? { error: 'the snapshot failed; see the log of the shard' }
+      : { snapshot: 'completed' }
   }
 
   #configure(limits: unknown, memory: unknown): AdminAnswer<'configure'> | AdminRefusal {
@@ -191,7 +213,7 @@ export class Admin {
   }
 
   #logFigures(): ShardInfo['log'] {
-    const { log, backlogBytesMax } = this.#parts
+    const { log, snapshots, backlogBytesMax } = this.#parts
     return {
       persistence: log.persistence,
       startPosition: log.backlog.start,
@@ -201,6 +223,7 @@ export class Admin {
       backlogBytes: log.backlog.sizeBytes,
       backlogBytesMax,
       failure: log.failure?.message ?? null,
+      snapshot: snapshots.figures,
     }
   }
 

@@ -105,6 +105,12 @@ export class LocalState implements LocalShard {
     else this.#log.appendOf(bytes, start, end, (reader.parts[0] as RecordPart).origin, last)
   }
 
+  /** A part of a slot of the snapshot that the log on disk follows; all come before the first record. */
+  load(slot: number, label: VersionVector, bytes: Uint8Array, start: number, end: number): void {
+    this.db.loadSlotPart(slot, label, bytes, start, end)
+    this.#brought(slot, label)
+  }
+
   /** Applies the parts that are new; returns the greatest stamp. */
   #applyParts(record: RecordReader, bytes: Uint8Array): Stamp {
     let greatest = 0
@@ -121,7 +127,11 @@ export class LocalState implements LocalShard {
   #merge(slot: number, label: VersionVector, bytes: Uint8Array, start: number, end: number): void {
     const before = Float64Array.from(this.db.vectors.of(slot))
     this.db.mergeSlot(slot, label, bytes, start, end)
-    // What the state brought never was a record here: whoever lacks it can't be served from the log.
+    this.#brought(slot, label, before)
+  }
+
+  /** What a state brought is no record here: whoever lacks it can't be served from the log. */
+  #brought(slot: number, label: VersionVector, before: VersionVector = noStamps): void {
     for (let origin = 0; origin < originsMax; origin++) {
       const stamp = label[origin] as number
       if (stamp > (before[origin] as number)) this.#log.backlog.raiseFloor(slot, origin, stamp)

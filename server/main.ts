@@ -15,7 +15,7 @@ import { nodeRandom } from '#runtime/node/nodeRandom.ts'
 import { NodeTimers } from '#runtime/node/nodeTimers.ts'
 import { type ProcessArguments, processArguments } from '#runtime/node/processArguments.ts'
 import { DiskError, type Logger } from '#runtime/ports.ts'
-import { LogRefusal } from '#server/log/recovery.ts'
+import { LogRefusal } from '#server/log/windowedFile.ts'
 import { Shard, type ShardProcessFacts } from '#server/shard.ts'
 
 /** The log can't be used as it is: starting again changes nothing, a person must look at it. */
@@ -93,7 +93,7 @@ class ShardProcess {
         const nowMs = performance.now()
         if (nowMs - startMs < openingSliceMs) continue
         const isLate = nowMs - reportedMs >= openingReportMs
-        if (isLate) this.#logger.info({ bytesRead: step.value }, 'reading the log')
+        if (isLate) this.#logger.info({ bytesRead: step.value }, 'reading snapshot and log')
         setImmediate(() => this.#continueOpening(config, shard, opening, isLate ? nowMs : reportedMs))
         return
       }

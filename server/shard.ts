@@ -13,12 +13,14 @@ import type { ShardInfo } from '#protocol/frames/admin.ts'
 import { type Frame, FrameKind } from '#protocol/frames/frame.ts'
 import { type ChannelOpening, type Hello, jsonFrame } from '#protocol/frames/hello.ts'
 import type { MemorySettings } from '#protocol/frames/memory.ts'
+import { slotCount } from '#protocol/slots/crc16.ts'
 import { originOfCluster, StampClock, stampAt } from '#protocol/sync/stamp.ts'
 import { invariant } from '#runtime/invariant.ts'
 import type { Clock, Connection, Disk, Logger, Random, Timers } from '#runtime/ports.ts'
 import { ClockLease, leaseRefusal } from '#server/log/lease.ts'
 import { Log, type Persistence, segmentBytesMaxDefault } from '#server/log/log.ts'
 import { LossMark } from '#server/log/lossMark.ts'
+import { Snapshots, type SnapshotVariations } from '#server/log/snapshots.ts'
 import { Keyspace, type KeyspaceOptions } from '#server/store/keyspace.ts'
 import type { SyncChannel } from '#server/sync/localShard.ts'
 import {
@@ -67,6 +69,8 @@ export interface ShardOptions {
     holdQueueBytesMax: number
     watchedKeysMax: number
     transactionCommandsMax: number
+    snapshotLogBytesMin: number
+    snapshotLogPercent: number
   }
   timings: SyncTimings
 }
@@ -93,6 +97,7 @@ export interface ShardPorts {
 
 export interface ShardVariations {
   segmentBytesMax?: number
+  snapshots?: SnapshotVariations
   /** For the simulation: wrong parts, which it must notice. */
   newKeyspace?: (options: KeyspaceOptions) => Keyspace
   replication?: ReplicationVariations
@@ -115,6 +120,7 @@ export class Shard implements LinkHost {
   readonly #stampClock: StampClock
   readonly #log: Log
   readonly #lease: ClockLease
+  readonly #snapshots: Snapshots
   readonly #lossMark: LossMark
   readonly #gates: WriteGates
   readonly #watches: Watches
@@ -164,6 +170,7 @@ export class Shard implements LinkHost {
     this.#stampClock = new StampClock(origin)
     this.#log = this.#newLog()
     this.#lease = new ClockLease(disk, logger, ports.bootId ?? '')
+    this.#snapshots = this.#newSnapshots()
     this.#lossMark = new LossMark(disk, logger)
     this.#lateness = new Lateness(logger)
     this.#gates = new WriteGates(options.index)
@@ -237,14 +244,15 @@ export class Shard implements LinkHost {
     for (const _ of this.opening());
   }
 
-  /** The same in steps; yields the bytes of the log read so far. */
+  /** The same in steps; yields the bytes read so far, of the snapshot and then of the log. */
   *opening(): Generator<number, void, void> {
     const { clock, logger } = this.#ports
     const { index, initialised, database } = this.#options
     const former = this.#lease.open()
     this.#db.nowMs = Math.floor(clock.wallMs())
-    const recovered = yield* this.#log.recover((bytes, start, end, bytesLeft) =>
-      this.#state.replay(bytes, start, end, bytesLeft),
+    const recovered = yield* this.#log.recover(
+      (bytes, start, end, bytesLeft) => this.#state.replay(bytes, start, end, bytesLeft),
+      (slot, label, bytes, start, end) => this.#state.load(slot, label, bytes, start, end),
     )
     const isKept = recovered.found && database.persistence !== 'none'
     const isWhole = recovered.found && recovered.tear === null && (recovered.closed || former.sameBoot)
@@ -255,9 +263,12 @@ export class Shard implements LinkHost {
     const lost = (initialised && !isKept) || this.#lossMark.isSet
     // Before the log begins: an empty log without the mark would look like that of a new shard.
     if (lost && database.persistence !== 'none') this.#lossMark.set()
+    const snapshotPosition = this.#log.chain.snapshot?.position ?? null
     this.#log.start()
     this.#start(lost)
-    const facts = { shard: index, keys: this.#db.size, position: recovered.end, runId: this.runId }
+    this.#snapshots.start()
+    const positions = { snapshotPosition, position: recovered.end }
+    const facts = { shard: index, keys: this.#db.size, ...positions, runId: this.runId }
     logger.info({ ...facts, stale: this.replication.stale }, 'shard is open')
   }
 
@@ -283,6 +294,7 @@ export class Shard implements LinkHost {
     this.#memory.configure(options.database)
     this.#requests.watchedKeysMax = options.limits.watchedKeysMax
     this.#execution.transactionCommandsMax = options.limits.transactionCommandsMax
+    this.#snapshots.limits = options.limits
   }
 
   status(): ShardInfo {
@@ -294,6 +306,7 @@ export class Shard implements LinkHost {
   drain(done: () => void): void {
     this.#stopped = true
     for (const link of this.#links) link.stopReading()
+    this.#snapshots.stop()
     this.#commit()
     this.#log.drain(() => {
       this.#log.stop()
@@ -306,6 +319,7 @@ export class Shard implements LinkHost {
   /** The end of a process in a simulation: nothing is called back any more. */
   stop(): void {
     this.#stopped = true
+    this.#snapshots.stop()
     this.#log.stop()
   }
 
@@ -340,7 +354,7 @@ export class Shard implements LinkHost {
       if (link.isClosed || this.#stopped) return
       const next = answer.next()
       if (next.done !== true) {
-        this.#ports.timers.after(0, step)
+        this.#ports.timers.after(next.value, step)
         return
       }
       link.outbox.addFrame(jsonFrame(FrameKind.adminReply, tag, next.value))
@@ -389,6 +403,20 @@ export class Shard implements LinkHost {
     return log
   }
 
+  #newSnapshots(): Snapshots {
+    const { database, limits } = this.#options
+    const { disk, clock, timers, logger } = this.#ports
+    const db = this.#db
+    const source = {
+      nextSlot: (from: number) => db.vectors.firstOccupied(from, slotCount - 1),
+      label: (slot: number) => db.vectors.of(slot),
+      encodeSlotPart: db.encodeSlotPart.bind(db),
+    }
+    const ports = { disk, clock, timers, logger }
+    const { snapshots } = this.#variations
+    return new Snapshots(this.#log, database.clusterId, source, limits, ports, snapshots)
+  }
+
   #start(stale: boolean): void {
     const { clock, timers, logger } = this.#ports
     const { index, ranges, database, limits, timings } = this.#options
@@ -413,6 +441,7 @@ export class Shard implements LinkHost {
       backlogBytesMax: limits.backlogBytesMax,
       state: this.#state,
       log: this.#log,
+      snapshots: this.#snapshots,
       lease: this.#lease,
       gates: this.#gates,
       execution: this.#execution,
@@ -448,6 +477,7 @@ export class Shard implements LinkHost {
     if (!this.#isExpiring) this.#expire()
     if (this.#gates.refusal === null) this.#memory.evict()
     this.#compact()
+    this.#snapshots.tick()
     if (nowMs >= this.#housekeepingDueMs) {
       this.#housekeepingDueMs = nowMs + housekeepingMs
       this.#keepHouse()
@@ -470,7 +500,10 @@ export class Shard implements LinkHost {
     this.#expiry.sample()
     this.#lateness.nextPeriod()
     if (replication.stale) return
-    this.#db.dropResidues(replication.acknowledgements, (slot) => !replication.inTransfer(slot))
+    this.#db.dropResidues(
+      replication.acknowledgements,
+      (slot) => !replication.inTransfer(slot) && !this.#snapshots.isCutting(slot),
+    )
   }
 
   #expire(): void {

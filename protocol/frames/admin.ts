@@ -20,6 +20,8 @@ export type AdminQuestion =
       limits?: Readonly<Partial<ShardLimitValues>>
       memory?: Readonly<Partial<MemorySettings>>
     }
+  /** Takes a snapshot. `schedule`: another one if one is running; `wait`: the answer comes when it has ended. */
+  | { what: 'snapshot'; schedule?: boolean; wait?: boolean }
 
 export interface ShardLimitValues {
   watchedKeysMax: number
@@ -87,6 +89,36 @@ export interface ClockFigures {
   leaseLeftMs: number
 }
 
+/** What has become of a request for a snapshot. */
+export interface SnapshotAnswer {
+  /** `unchanged`: the last one holds everything; `completed` only for those who wait. */
+  snapshot: 'started' | 'running' | 'scheduled' | 'unchanged' | 'completed'
+}
+
+export interface SnapshotFigures {
+  running: boolean
+  /** Another one is to begin when this one has ended. */
+  scheduled: boolean
+  /** Of the running one, so far; else 0. */
+  writtenBytes: number
+  runningMs: number
+  /** Since the shard's start. */
+  completed: number
+  failed: number
+  /** How the last one ended. */
+  lastFailed: boolean
+  /** -1: none has ended since the shard's start. */
+  lastTookMs: number
+  /** When the last one was complete, milliseconds since 1970; before the first the shard's start. */
+  lastSavedMs: number
+  /** Of the last one; 0: there is none. */
+  sizeBytes: number
+  /** Log behind it. */
+  logBytes: number
+  /** Records in that log. */
+  changes: number
+}
+
 export interface LogFigures {
   persistence: string
   startPosition: number
@@ -97,6 +129,7 @@ export interface LogFigures {
   backlogBytesMax: number
   /** Why it can't be written now; null: it can. */
   failure: string | null
+  snapshot: SnapshotFigures
 }
 
 export interface MemoryFigures {
@@ -168,5 +201,6 @@ export type AdminAnswer<Question extends AdminQuestion['what']> = {
   digest: ShardDigest
   vectors: ShardVectors
   resetStats: Readonly<Record<string, never>>
+  snapshot: SnapshotAnswer
   configure: Readonly<Record<string, never>>
 }[Question]

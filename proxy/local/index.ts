@@ -9,6 +9,7 @@ import { crdtCommands } from './crdt.ts'
 import { infoCommands } from './info.ts'
 import { memoryCommands } from './memory.ts'
 import { serverCommands } from './server.ts'
+import { snapshotCommands } from './snapshot.ts'
 
 const byName: Readonly<Record<string, LocalCommand>> = {
   ...clientCommands,
@@ -18,6 +19,7 @@ const byName: Readonly<Record<string, LocalCommand>> = {
   ...infoCommands,
   ...memoryCommands,
   ...serverCommands,
+  ...snapshotCommands,
 }
 
 export const localCommands: ReadonlyMap<CommandSpec, LocalCommand> = new Map(

@@ -89,16 +89,46 @@ function memoryFields({ host, proxies, shards }: InfoFacts): InfoField[] {
   ]
 }
 
+/** Whole seconds; what is negative stands for "never". */
+const inSeconds = (milliseconds: number): number => (milliseconds < 0 ? -1 : Math.round(milliseconds / 1000))
+
+/** When the shard whose last snapshot is the oldest took it, seconds since 1970. */
+export const lastSaveSeconds = (shards: readonly ShardInfo[]): number =>
+  shards.length === 0 ? 0 : Math.floor(Math.min(...shards.map(({ log }) => log.snapshot.lastSavedMs)) / 1000)
+
 function persistenceFields({ host, shards, missingShards }: InfoFacts): InfoField[] {
   const isFailing = shards.some(({ log }) => log.failure !== null)
+  const snapshots = shards.map(({ log }) => log.snapshot)
+  const isRunning = snapshots.some(({ running }) => running)
+  // One kind of snapshot is here what BGSAVE and BGREWRITEAOF make.
+  const snapshotStatus = snapshots.some(({ lastFailed }) => lastFailed) ? 'err' : 'ok'
+  const lastSeconds = inSeconds(Math.max(-1, ...snapshots.map(({ lastTookMs }) => lastTookMs)))
+  const runningSeconds = isRunning ? inSeconds(Math.max(...snapshots.map(({ runningMs }) => runningMs))) : -1
+  const count = snapshots.reduce(
+    (least, { completed }) => Math.min(least, completed),
+    snapshots[0]?.completed ?? 0,
+  )
+  const sizeBytes = sum(shards, ({ log }) => log.snapshot.sizeBytes)
   return [
     ['loading', missingShards.length > 0 || !host.links.allUp ? 1 : 0],
     ['async_loading', 0],
-    ['rdb_bgsave_in_progress', 0],
+    ['rdb_changes_since_last_save', sum(shards, ({ log }) => log.snapshot.changes)],
+    ['rdb_bgsave_in_progress', isRunning ? 1 : 0],
+    ['rdb_last_save_time', lastSaveSeconds(shards)],
+    ['rdb_last_bgsave_status', snapshotStatus],
+    ['rdb_last_bgsave_time_sec', lastSeconds],
+    ['rdb_current_bgsave_time_sec', runningSeconds],
+    ['rdb_saves', count],
     ['aof_enabled', host.config.database.persistence === 'none' ? 0 : 1],
-    ['aof_rewrite_in_progress', 0],
+    ['aof_rewrite_in_progress', isRunning ? 1 : 0],
+    ['aof_rewrite_scheduled', snapshots.some(({ scheduled }) => scheduled) ? 1 : 0],
+    ['aof_last_rewrite_time_sec', lastSeconds],
+    ['aof_current_rewrite_time_sec', runningSeconds],
+    ['aof_last_bgrewrite_status', snapshotStatus],
+    ['aof_rewrites', count],
     ['aof_last_write_status', isFailing ? 'err' : 'ok'],
-    ['aof_current_size', sum(shards, ({ log }) => log.endPosition - log.startPosition)],
+    ['aof_current_size', sizeBytes + sum(shards, ({ log }) => log.snapshot.logBytes)],
+    ['aof_base_size', sizeBytes],
     ['aof_unsynced_bytes', sum(shards, ({ log }) => log.endPosition - log.syncedPosition)],
   ]
 }

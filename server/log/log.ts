@@ -12,6 +12,8 @@
  *
  * Syncs are grouped: one is under way, the next covers everything that was written meanwhile.
  *
+ * What lies before a snapshot is not part of the log any more; see `snapshots.ts`.
+ *
  * When an append fails (disk full) the records stay in memory, `failure` says why, and the append is repeated until it
  * works; the owner refuses writes meanwhile. When a sync fails the process must end: see `segments.ts`.
  */
@@ -21,8 +23,12 @@ import type { VersionVector } from '#protocol/sync/versionVector.ts'
 import { invariant } from '#runtime/invariant.ts'
 import { type Clock, type Disk, DiskError, type Logger, type Timers } from '#runtime/ports.ts'
 import { Backlog } from './backlog.ts'
+import { chooseChain, type LogChain } from './chain.ts'
+import { discardLog, removeDiscarded } from './discarding.ts'
 import { type RecoveredLog, recoverLog, type TakeRecord } from './recovery.ts'
 import { Segments } from './segments.ts'
+import type { TakePart } from './snapshotFormat.ts'
+import { loadSnapshot } from './snapshotReading.ts'
 
 export type Persistence = 'none' | 'everysec' | 'always'
 
@@ -57,7 +63,10 @@ export class Log {
   onSynced: () => void = () => {}
   /** `failure` has been set or cleared. */
   onFailureChange: () => void = () => {}
+  /** Records appended since the start, those that were replayed included. */
+  recordCount = 0
   #recovered: RecoveredLog = { found: false, closed: false, end: 0, segments: [], tear: null }
+  #chain: LogChain = { snapshot: null, start: 0, segments: [], witness: null, leftOver: [] }
   #shipping = false
   #written = 0
   #synced = 0
@@ -69,6 +78,8 @@ export class Log {
   #syncEndedMs = Number.NEGATIVE_INFINITY
   #cancelTimer: (() => void) | null = null
   #timerDueMs = 0
+  /** To be called when the next sync that begins has ended. */
+  #waiting: (() => void)[] = []
   #drained: (() => void) | null = null
   #marked = false
   #stopped = false
@@ -106,13 +117,34 @@ export class Log {
     return this.#synced
   }
 
+  /** What was recovered began with it. */
+  get chain(): LogChain {
+    return this.#chain
+  }
+
   /**
-   * Shows every record of the log on disk, oldest first; yields the bytes read. The caller applies each and puts it back
-   * into the backlog, or lets the backlog skip it when `keeps` says so. Throws `LogRefusal` or `DiskError`.
+   * Shows every slot of the newest snapshot and every record of the log behind it, oldest first; yields the bytes read. The
+   * caller applies each record and puts it back into the backlog, or lets the backlog skip it when `keeps` says so. Throws
+   * `LogRefusal` or `DiskError`.
    */
-  *recover(take: TakeRecord): Generator<number, RecoveredLog, void> {
+  *recover(take: TakeRecord, takePart: TakePart): Generator<number, RecoveredLog, void> {
     const { disk, logger } = this.#ports
-    const recovered = yield* recoverLog(disk, this.#options.clusterId, take)
+    const { clusterId } = this.#options
+    removeDiscarded(disk)
+    const chain = yield* chooseChain(disk, clusterId, logger)
+    this.#chain = chain
+    const { snapshot, start } = chain
+    if (snapshot !== null) {
+      yield* loadSnapshot(disk, clusterId, snapshot, takePart)
+      logger.info({ file: snapshot.name, sizeBytes: snapshot.sizeBytes }, 'snapshot was read')
+    }
+    this.backlog.skip(start)
+    const recovered = yield* recoverLog(disk, clusterId, chain, (bytes, from, to, bytesLeft) => {
+      const count = this.recordCount
+      take(bytes, from, to, bytesLeft)
+      // Whether the backlog keeps it or skips it.
+      this.recordCount = count + 1
+    })
     const { end, tear } = recovered
     if (tear !== null)
       logger.warn({ ...tear, position: end }, 'log ended in an unsynced tail, which was cut off')
@@ -128,7 +160,7 @@ export class Log {
     const { end, segments } = this.#recovered
     if (this.persistence === 'none') {
       // It would be out of date at the next start, and nobody could tell.
-      for (const { name } of segments) disk.remove(name)
+      discardLog(disk)
       if (end > 0)
         logger.warn({ position: end }, 'persistence is none: the log was read a last time and removed')
       this.#synced = end
@@ -147,11 +179,13 @@ export class Log {
 
   /** A record whose stamps are of several origins, or that has none. */
   append(bytes: Uint8Array, start: number, end: number, stamps: VersionVector): void {
+    this.recordCount++
     this.backlog.append(bytes, start, end, stamps)
   }
 
   /** A record whose stamps are all of one origin, the greatest being `stamp`. */
   appendOf(bytes: Uint8Array, start: number, end: number, origin: Origin, stamp: Stamp): void {
+    this.recordCount++
     this.backlog.appendOf(bytes, start, end, origin, stamp)
   }
 
@@ -159,6 +193,27 @@ export class Log {
   flush(): boolean {
     if (this.failure !== null) return false
     return this.#write()
+  }
+
+  /** `done` is called when everything written so far is durable, at once whatever the policy; not when the log stops first. */
+  sync(done: () => void): void {
+    this.#waiting.push(done)
+    this.#scheduleSync()
+  }
+
+  /**
+   * Begins a new file, and returns the position where: the log can be cut off before it. The file is there (and durable after
+   * the next `sync`) even if nothing follows. Null: the disk refuses it. Something must have been synced before.
+   */
+  startSegment(): number | null {
+    const position = this.#written
+    invariant(this.#synced > 0, 'a log that is cut off was durable before', { position })
+    if (this.failure !== null) return null
+    // What says that all is synced up to its own position is the mark of a clean stop.
+    const synced = Math.min(this.#synced, position - 1)
+    if (this.#segments.startsAt(position) || this.#tryAppend([], 0, position, { synced, newFile: true }))
+      return position
+    return null
   }
 
   /** `done` is called once everything appended so far is durable (or can't be made so: then the log says why). */
@@ -193,9 +248,14 @@ export class Log {
     return true
   }
 
-  #tryAppend(parts: readonly Uint8Array[], lengthBytes: number, position: number): boolean {
+  #tryAppend(
+    parts: readonly Uint8Array[],
+    lengthBytes: number,
+    position: number,
+    { synced = this.#synced, newFile = false } = {},
+  ): boolean {
     try {
-      this.#segments.append(parts, lengthBytes, position, this.#synced)
+      this.#segments.append(parts, lengthBytes, position, synced, newFile)
       return true
     } catch (error) {
       if (!(error instanceof DiskError)) throw error
@@ -219,7 +279,8 @@ export class Log {
 
   /** Starts the next sync, now or when it is due. */
   #scheduleSync(): void {
-    if (this.#syncing || this.#synced === this.#written || this.#stopped) return
+    if (this.#syncing || this.#stopped) return
+    if (this.#synced === this.#written && this.#waiting.length === 0) return
     const nowMs = this.#ports.clock.monotonicMs()
     const dueMs = this.#nextSyncMs()
     if (dueMs <= nowMs) {
@@ -238,7 +299,8 @@ export class Log {
   }
 
   #nextSyncMs(): number {
-    if (this.persistence === 'always' || this.#drained !== null) return Number.NEGATIVE_INFINITY
+    const hurry = this.#drained !== null || this.#waiting.length > 0
+    if (this.persistence === 'always' || hurry) return Number.NEGATIVE_INFINITY
     if (!this.#shipping) return this.#syncStartedMs + everySecondMs
     const lastTookMs = this.#syncEndedMs - this.#syncStartedMs
     // Before the first sync both are minus infinity and the difference is no number.
@@ -247,6 +309,8 @@ export class Log {
 
   #startSync(): void {
     const target = this.#written
+    const waiting = this.#waiting
+    this.#waiting = []
     this.#cancelTimer?.()
     this.#cancelTimer = null
     this.#syncing = true
@@ -262,6 +326,7 @@ export class Log {
       }
       this.#synced = target
       this.onSynced()
+      for (const done of waiting) done()
       this.#scheduleSync()
       this.#finishDrain()
     })

@@ -8,33 +8,17 @@
  *   that clients and peers rely on are gone; going on would give their stamps' chain to other operations, and the clusters
  *   would never agree again. The start is refused, naming file and offset. Nothing is changed.
  * - **A foreign log**: another format version, another cluster's, a renamed or missing file. Refused.
+ *
+ * Which snapshot to begin with, and so which files are read, is `chain.ts`.
  */
 
 import { recordLength } from '#protocol/sync/record.ts'
 import { ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
 import type { Disk } from '#runtime/ports.ts'
-import {
-  blockHeaderBytes,
-  blockIsIntact,
-  isSegmentName,
-  possibleBlock,
-  segmentHeaderBytes,
-  segmentHeaderProblem,
-  segmentPosition,
-} from './blockFormat.ts'
-
-/** The log can't be used; the message says why and what to do. */
-export class LogRefusal extends Error {
-  readonly file: string
-  readonly offsetBytes: number
-
-  constructor(file: string, offsetBytes: number, problem: string, advice: string) {
-    super(`log file ${file}, offset ${offsetBytes}: ${problem}; ${advice}`)
-    this.name = 'LogRefusal'
-    this.file = file
-    this.offsetBytes = offsetBytes
-  }
-}
+import { blockHeaderBytes, blockIsIntact, possibleBlock, segmentKind } from './blockFormat.ts'
+import type { LogChain } from './chain.ts'
+import { fileHeaderBytes, fileHeaderProblem, positionOf } from './fileHeader.ts'
+import { LogRefusal, restoreAdvice, versionAdvice, WindowedFile } from './windowedFile.ts'
 
 /** Where an unsynced tail was cut off. */
 export interface Tear {
@@ -64,52 +48,19 @@ export interface RecoveredLog {
 /** Called for each record; `bytesLeft` is at least what follows it. */
 export type TakeRecord = (bytes: Uint8Array, start: number, end: number, bytesLeft: number) => void
 
-const restoreAdvice =
-  'restore the file from a copy, or move the whole directory away to take the data back from the other clusters'
-const versionAdvice = 'start the program and configuration that wrote it, or move the whole directory away'
-
-/** A file read through a window, so that memory doesn't grow with it. */
-class WindowedFile {
-  static readonly windowBytes = 4 * 1024 * 1024
-  readonly name: string
-  readonly sizeBytes: number
-  readonly #disk: Disk
-  bytes: Uint8Array = new Uint8Array(0)
-  #offset = 0
-
-  constructor(disk: Disk, name: string) {
-    this.#disk = disk
-    this.name = name
-    this.sizeBytes = disk.sizeBytes(name)
-  }
-
-  /** Index in `bytes` of the file's `offset`, from which `lengthBytes` are there; they must lie in the file. */
-  at(offset: number, lengthBytes: number): number {
-    const inside = offset >= this.#offset && offset + lengthBytes <= this.#offset + this.bytes.length
-    if (!inside) {
-      const wanted = Math.min(Math.max(lengthBytes, WindowedFile.windowBytes), this.sizeBytes - offset)
-      this.bytes = this.#disk.read(this.name, offset, wanted)
-      this.#offset = offset
-      if (this.bytes.length < lengthBytes) {
-        throw new LogRefusal(this.name, offset, 'the file became shorter while it was read', restoreAdvice)
-      }
-    }
-    return offset - this.#offset
-  }
-}
-
-/** Yields the bytes read so far, after each block. */
+/** Reads the segments of `chain`; yields the bytes read so far, the snapshot's included, after each block. */
 export function* recoverLog(
   disk: Disk,
   clusterId: number,
+  chain: LogChain,
   take: TakeRecord,
 ): Generator<number, RecoveredLog, void> {
-  const names = disk.list().filter(isSegmentName)
+  const { segments: names, start } = chain
   const segments: SegmentFile[] = []
   let bytesLeft = 0
   for (const name of names) bytesLeft += disk.sizeBytes(name)
-  let bytesRead = 0
-  let position = 0
+  let bytesRead = chain.snapshot?.sizeBytes ?? 0
+  let position = start
   let closed = false
   for (let i = 0; i < names.length; i++) {
     const file = new WindowedFile(disk, names[i] as string)
@@ -118,7 +69,7 @@ export function* recoverLog(
       const step = offset === 0 ? readHeader(file, clusterId, position) : readBlock(file, offset, position)
       if (step === null) break
       if (typeof step === 'string') {
-        refuseDamage(disk, names, i, offset, position, step)
+        refuseDamage(disk, chain, i, offset, position, step)
         const tear = cutTail(disk, names, i, offset, step, segments)
         return { found: true, closed: false, end: position, segments, tear }
       }
@@ -133,6 +84,8 @@ export function* recoverLog(
     }
     segments.push({ name: file.name, sizeBytes: file.sizeBytes })
   }
+  const last = segments.at(-1)
+  if (last !== undefined) refuseShortLog(chain, last.name, last.sizeBytes, position, 'the log ends')
   return { found: names.length > 0, closed, end: position, segments, tear: null }
 }
 
@@ -143,17 +96,14 @@ interface Step {
 }
 
 function readHeader(file: WindowedFile, clusterId: number, position: number): Step | string {
-  const start = segmentPosition(file.name)
+  const start = positionOf(file.name)
   if (start > position) return `it continues at position ${start}, but the log before it ends at ${position}`
   if (start < position) {
     const text = `it starts at position ${start}, before the end ${position} of the file before it`
     throw new LogRefusal(file.name, 0, text, restoreAdvice)
   }
-  const length = Math.min(segmentHeaderBytes, file.sizeBytes)
-  const at = file.at(0, length)
-  const header = file.bytes.subarray(at, at + length)
-  const problem = segmentHeaderProblem(header, clusterId, start)
-  if (problem === null) return { fileBytes: segmentHeaderBytes, recordBytes: 0, synced: 0 }
+  const problem = fileHeaderProblem(segmentKind, file.head(fileHeaderBytes), clusterId, start)
+  if (problem === null) return { fileBytes: fileHeaderBytes, recordBytes: 0, synced: 0 }
   if (problem.kind === 'foreign') throw new LogRefusal(file.name, 0, problem.text, versionAdvice)
   return problem.text
 }
@@ -194,22 +144,39 @@ function takeRecords(file: WindowedFile, offset: number, step: Step, bytesLeft: 
   }
 }
 
-/** Throws when a block behind the bad one says that the log was durable beyond `position`. */
+/** Throws when the log is known to have been durable beyond `position`, by a block behind the bad one or by a snapshot. */
 function refuseDamage(
   disk: Disk,
-  names: readonly string[],
+  chain: LogChain,
   index: number,
   offset: number,
   position: number,
   problem: string,
 ): void {
+  const { segments: names, snapshot } = chain
+  const name = names[index] as string
+  refuseShortLog(chain, name, offset, position, problem)
+  if (snapshot !== null && index === 0 && offset === 0) {
+    throw new LogRefusal(name, 0, `${problem}, and snapshot ${snapshot.name} needs the file`, restoreAdvice)
+  }
   for (let i = index; i < names.length; i++) {
     const file = new WindowedFile(disk, names[i] as string)
     if (!claimsDurable(file, i === index ? offset + 1 : 0, position)) continue
-    const name = names[index] as string
     const text = `${problem}, and ${file.name} holds intact data behind it: durable operations are damaged`
     throw new LogRefusal(name, offset, text, restoreAdvice)
   }
+}
+
+function refuseShortLog(
+  { witness }: LogChain,
+  name: string,
+  offset: number,
+  position: number,
+  problem: string,
+): void {
+  if (witness === null || position >= witness.logEnd) return
+  const text = `${problem}, and ${witness.name} says that the log was durable up to position ${witness.logEnd}, not ${position}: durable operations are damaged`
+  throw new LogRefusal(name, offset, text, restoreAdvice)
 }
 
 /** Looks at every offset, as nothing says where the next block starts when a length is damaged. */

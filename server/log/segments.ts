@@ -7,13 +7,8 @@
  * the next time, so nothing written since the last good sync can be trusted to be on the disk, ever.
  */
 import { type Disk, DiskError } from '#runtime/ports.ts'
-import {
-  blockHeader,
-  blockHeaderBytes,
-  segmentHeader,
-  segmentHeaderBytes,
-  segmentName,
-} from './blockFormat.ts'
+import { blockHeader, blockHeaderBytes, segmentKind, segmentName } from './blockFormat.ts'
+import { fileHeader, fileHeaderBytes } from './fileHeader.ts'
 import type { SegmentFile } from './recovery.ts'
 
 export class Segments {
@@ -40,20 +35,33 @@ export class Segments {
     this.#dirty = segments.map(({ name }) => name)
   }
 
-  /** Writes one block; throws a `DiskError` and can be called again with the same. */
-  append(parts: readonly Uint8Array[], lengthBytes: number, position: number, synced: number): void {
+  /** Whether the file that is appended to begins at `position`. */
+  startsAt(position: number): boolean {
+    const file = this.#current
+    return file !== null && file.sizeBytes > 0 && file.name === segmentName(position)
+  }
+
+  /** Writes one block, `newFile`: at the beginning of a file; throws a `DiskError` and can be called again with the same. */
+  append(
+    parts: readonly Uint8Array[],
+    lengthBytes: number,
+    position: number,
+    synced: number,
+    newFile = false,
+  ): void {
     this.#repair()
     let file = this.#current
     const written = [blockHeader(parts, lengthBytes, position, synced), ...parts]
     let writtenBytes = blockHeaderBytes + lengthBytes
     // A file with no records yet can't be followed by one of the same name.
-    if (file === null || (file.sizeBytes >= this.#segmentBytesMax && segmentName(position) !== file.name)) {
+    const isFull = file === null || newFile || file.sizeBytes >= this.#segmentBytesMax
+    if (file === null || (isFull && !this.startsAt(position))) {
       file = { name: segmentName(position), sizeBytes: 0 }
       this.#current = file
     }
     if (file.sizeBytes === 0) {
-      written.unshift(segmentHeader(this.#clusterId, position))
-      writtenBytes += segmentHeaderBytes
+      written.unshift(fileHeader(segmentKind, this.#clusterId, position))
+      writtenBytes += fileHeaderBytes
     }
     this.#torn = true
     this.#disk.append(file.name, written)

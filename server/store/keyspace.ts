@@ -8,7 +8,7 @@ import type { ReplyWriter } from '#protocol/resp/replyWriter.ts'
 import { includesSlot, type SlotRange } from '#protocol/slots/slotMap.ts'
 import type { RecordPart } from '#protocol/sync/record.ts'
 import { type Origin, originsMax } from '#protocol/sync/stamp.ts'
-import { emptyVector, raiseTo, type SlotVectors, type VersionVector } from '#protocol/sync/versionVector.ts'
+import { emptyVector, type SlotVectors, type VersionVector } from '#protocol/sync/versionVector.ts'
 import { ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { invariant } from '#runtime/invariant.ts'
@@ -23,7 +23,7 @@ import { hashEncoding, setEncoding, stringEncoding } from './encoding.ts'
 import { Expiries } from './expiries.ts'
 import { type Acknowledged, type AcknowledgedSlots, mayForgetBaseline, mayForgetGhost } from './residues.ts'
 import { slotDigest } from './slotDigest.ts'
-import { decodeSlot, encodeSlot, encodeSlotPart, loadKeys, mergeTables } from './slotState.ts'
+import { decodeSlot, encodePart, encodeSlot, loadPart, mergeTables } from './slotState.ts'
 import { SlotTables } from './slotTables.ts'
 import type { HashView, SetView, VisibleType } from './views.ts'
 
@@ -338,21 +338,21 @@ export class Keyspace {
   }
 
   /**
-   * About `bytesWanted` of the slot's state, from `position` of a scan (0 at the start) on; returns where to go on, 0 at the end. Parts
-   * that were cut while the slot changed are labelled with the slot's vector at the start of the cut.
+   * A part of the slot, for a snapshot: the keys from `position` (0 at the start) on, until about `bytesWanted` are written; a
+   * bucket of the index, or one huge key, may make it more. Returns where the next part begins, 0: the slot is done. The slot
+   * may change between parts: they are labelled with the vector that it had before the first.
    */
   encodeSlotPart(slot: number, position: number, bytesWanted: number, writer: ByteWriter): number {
-    return encodeSlotPart(this.tables, slot, position, bytesWanted, writer)
+    return encodePart(this.tables, slot, position, bytesWanted, writer)
   }
 
   /**
-   * Puts back a part of a slot that this shard has cut itself, before anything else is in the slot. What it holds beyond the
-   * label comes again, as records. Throws `FormatError`, and may have put some keys then.
+   * Takes back the part [start, end), at the start of the shard and in the order in which the parts were cut. After all of them
+   * the operations beyond `label` are applied again, before anybody sees the slot. `FormatError` may come after half of it.
    */
   loadSlotPart(slot: number, label: VersionVector, bytes: Uint8Array, start: number, end: number): void {
     if (!includesSlot(this.ranges, slot)) throw new FormatError(`slot ${slot} is not of this shard`)
-    raiseTo(this.vectors.of(slot), label)
-    loadKeys(this.tables, slot, new ByteReader(bytes, start, end))
+    loadPart(this.tables, slot, label, new ByteReader(bytes, start, end))
   }
 
   /** Equal iff what shows and what is hidden are; see `slotDigest.ts`. */

@@ -26,13 +26,14 @@ const never = Number.POSITIVE_INFINITY
 
 export function encodeSlot(tables: SlotTables, slot: number, writer: ByteWriter): void {
   writer.varint(tables.index.sizeOf(slot))
-  tables.index.forEach(slot, (ref) => encodeKey(tables, ref, writer))
+  tables.index.forEach(slot, (ref) => writeKey(writer, tables, ref))
 }
 
 /**
- * About `bytesWanted` of the slot's state from `position` of a scan (0 at the start) on; returns where to go on, 0 at the end.
+ * The keys from `position` (0 at the start) on, until about `bytesWanted` have been written; returns where to go on, 0 at the
+ * end. A key that is there during the whole scan is met at least once. At least one bucket of the index is taken.
  */
-export function encodeSlotPart(
+export function encodePart(
   tables: SlotTables,
   slot: number,
   position: number,
@@ -41,12 +42,13 @@ export function encodeSlotPart(
 ): number {
   const end = writer.length + bytesWanted
   let at = position
-  do at = tables.index.scan(slot, at, 1, (ref) => encodeKey(tables, ref, writer))
+  do at = tables.index.scan(slot, at, 1, (ref) => writeKey(writer, tables, ref))
   while (at !== 0 && writer.length < end)
   return at
 }
 
-function encodeKey(tables: SlotTables, ref: Ref, writer: ByteWriter): void {
+/** A key as it lies in a slot state. */
+export function writeKey(writer: ByteWriter, tables: SlotTables, ref: Ref): void {
   tables.readName(ref)
   writeRange(writer, tables)
   if (!tables.isText(ref)) {
@@ -123,36 +125,39 @@ function readKind(reader: ByteReader): number {
 }
 
 /**
- * Puts the keys of a part of a slot state where there is none of them yet: what comes from this shard's own disk, before
- * anything else. Throws `FormatError`, and may have put some then.
+ * Puts the keys of a part where nothing but earlier parts of the slot is, and raises its vector to `label`. A key that is
+ * there already was cut earlier, and is replaced. Throws `FormatError`, and may have put some keys then.
  */
-export function loadKeys(tables: SlotTables, slot: number, reader: ByteReader): void {
-  while (!reader.atEnd) {
-    const { bytes } = reader
-    const start = reader.skipText()
-    const end = reader.at
-    const kind = readKind(reader)
-    if (kind === ContentKind.state) {
-      const state = KeyState.decode(reader)
-      aimAtNew(tables, slot, bytes, start, end)
-      tables.settle(state, false, never, 0)
-      continue
-    }
-    const stamp = readStamp(reader)
-    const textStart = reader.skipText()
-    const textEnd = reader.at
-    const expireAtMs = kind === ContentKind.text ? never : reader.varint()
-    aimAtNew(tables, slot, bytes, start, end)
-    tables.putBytes(stamp, bytes, textStart, textEnd, expireAtMs)
-    tables.size++
-    if (expireAtMs !== never) tables.noteTimed(originOf(stamp), expireAtMs)
-  }
+export function loadPart(tables: SlotTables, slot: number, label: VersionVector, reader: ByteReader): void {
+  raiseTo(tables.vectors.of(slot), label)
+  while (!reader.atEnd) loadKey(tables, slot, reader)
 }
 
-function aimAtNew(tables: SlotTables, slot: number, bytes: Uint8Array, start: number, end: number): void {
+function loadKey(tables: SlotTables, slot: number, reader: ByteReader): void {
+  const { bytes } = reader
+  const start = reader.skipText()
+  const end = reader.at
+  const kind = readKind(reader)
+  if (kind === ContentKind.state) {
+    const state = KeyState.decode(reader)
+    aimAtVacant(tables, slot, bytes, start, end)
+    tables.settle(state, false, never, 0)
+    return
+  }
+  const stamp = readStamp(reader)
+  const textStart = reader.skipText()
+  const textEnd = reader.at
+  const expireAtMs = kind === ContentKind.text ? never : reader.varint()
+  aimAtVacant(tables, slot, bytes, start, end)
+  tables.putBytes(stamp, bytes, textStart, textEnd, expireAtMs)
+  tables.size++
+  if (expireAtMs !== never) tables.noteTimed(originOf(stamp), expireAtMs)
+}
+
+function aimAtVacant(tables: SlotTables, slot: number, bytes: Uint8Array, start: number, end: number): void {
   tables.aimAt(bytes, start, end)
   if (tables.name.slot !== slot) throw new FormatError(`a key of another slot than ${slot}`)
-  if (tables.find() !== 0) throw new FormatError('a key twice')
+  tables.drop()
 }
 
 export function mergeTables(

@@ -582,6 +582,16 @@ export class SlotTables {
     this.#freeStates.push(number)
   }
 
+  /** Forgets the key, if it is there, and all that is counted of it. */
+  drop(): void {
+    const ref = this.find()
+    if (ref === 0) return
+    if (this.isLive(ref)) this.size--
+    if (this.dueMs(ref) !== never) this.expiring--
+    this.residues.remove(this.name.slot, this.name.text)
+    this.remove()
+  }
+
   /** The key is gone, with all it held. */
   remove(): void {
     const ref = this.find()

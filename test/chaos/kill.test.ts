@@ -1,4 +1,5 @@
 /** `kill -9` of every kind of process under load: no acknowledged write is lost, and the clusters end up equal. */
+import { readdirSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Lab } from '#test/e2e/lab.ts'
 import { Load } from './load.ts'
@@ -9,10 +10,13 @@ describe.each(['always', 'everysec'] as const)('persistence %s', (persistence) =
   let lab: Lab
 
   beforeAll(async () => {
-    lab = await Lab.up({ persistence })
+    // Snapshots are taken all the time.
+    lab = await Lab.up({ persistence, settings: ['limits.snapshot_log_bytes_min=65536'] })
   })
 
   afterAll(async () => {
+    const files = readdirSync(lab.directory, { recursive: true, encoding: 'utf8' })
+    expect(files.filter((path) => path.endsWith('.snapshot')).length).toBeGreaterThan(0)
     expect(await lab.down()).toBe(0)
   })
 

@@ -51,9 +51,9 @@ export interface SlotCut {
 
 export class Replica {
   readonly origin: Origin
-  readonly keyspace: Keyspace
+  keyspace: Keyspace
   readonly clock: StampClock
-  readonly write: Transaction
+  write: Transaction
   /** Everything applied, in order; what another may be sent. */
   readonly log: Shipment[] = []
   readonly members: readonly Origin[]
@@ -189,7 +189,12 @@ export class Replica {
       members: this.members,
       stamp: (member: number, origin: number) => (this.#known[member] as VersionVector)[origin] as number,
     }
-    return this.keyspace.dropResidues({ changes: this.#sweeps++, inSlot: () => acknowledged })
+    const slots = { changes: this.#sweeps++, inSlot: () => acknowledged }
+    return this.keyspace.dropResidues(slots, (slot) => this.mayForget(slot))
+  }
+
+  protected mayForget(_slot: number): boolean {
+    return true
   }
 }
 

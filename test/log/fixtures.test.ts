@@ -1,9 +1,10 @@
-/** Logs of every format version that was ever released must be read for ever; see `writeFixture.ts`. */
+/** Logs and snapshots of every format version that was ever released must be read for ever; see `writeFixture.ts`. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { isSegmentName, logVersion } from '#server/log/blockFormat.ts'
+import { isSegmentName, segmentKind } from '#server/log/blockFormat.ts'
 import { leaseFile } from '#server/log/lease.ts'
+import { isSnapshotName, snapshotKind } from '#server/log/snapshotFormat.ts'
 import { FaultyDisk } from '#test/faultyDisk.ts'
 import { TestShard } from '#test/shard/testShard.ts'
 import { members } from '#test/shard/twoClusters.ts'
@@ -13,21 +14,28 @@ interface Expected {
   replies: [string[], string][]
 }
 
-const root = join(import.meta.dirname, '..', 'fixtures', 'log')
-const versions = readdirSync(root)
+const root = join(import.meta.dirname, '..', 'fixtures')
+const versionsOf = (kind: string) => readdirSync(join(root, kind)).sort()
+const upTo = (version: number) => Array.from({ length: version }, (_, i) => `v${i + 1}`)
 
-test('there is a log of each version', () => {
-  expect(versions.sort()).toEqual(Array.from({ length: logVersion }, (_, i) => `v${i + 1}`))
+test('there is a log and a snapshot of each version', () => {
+  expect(versionsOf('log')).toEqual(upTo(segmentKind.version))
+  expect(versionsOf('snapshot')).toEqual(upTo(snapshotKind.version))
 })
 
-test.each(versions)('a log of format %s is read', (version) => {
-  const directory = join(root, version)
+test.each([
+  ...versionsOf('log').map((version) => ['log', version] as const),
+  ...versionsOf('snapshot').map((version) => ['snapshot', version] as const),
+])('a %s of format %s is read', (kind, version) => {
+  const directory = join(root, kind, version)
   const expected = JSON.parse(readFileSync(join(directory, 'expected.json'), 'utf8')) as Expected
   const disk = new FaultyDisk()
   for (const name of readdirSync(directory)) {
-    if (isSegmentName(name) || name === leaseFile) disk.replace(name, readFileSync(join(directory, name)))
+    if (isSegmentName(name) || isSnapshotName(name) || name === leaseFile)
+      disk.replace(name, readFileSync(join(directory, name)))
   }
-  expect(disk.list().filter(isSegmentName).length).toBeGreaterThan(2)
+  expect(disk.list().filter(isSnapshotName)).toHaveLength(kind === 'snapshot' ? 1 : 0)
+  expect(disk.list().filter(isSegmentName).length).toBeGreaterThan(kind === 'snapshot' ? 0 : 2)
   const shard = new TestShard({ disk, initialised: true, database: { members } })
   expect(shard.shard.log.end).toBe(expected.position)
   expect(expected.replies.map(([words]) => [words, shard.run(...words)])).toEqual(expected.replies)

@@ -3,7 +3,8 @@
 import { RecordReader } from '#protocol/sync/record.ts'
 import { originOf } from '#protocol/sync/stamp.ts'
 import { Log, type LogOptions, segmentBytesMaxDefault } from '#server/log/log.ts'
-import type { RecoveredLog } from '#server/log/recovery.ts'
+import type { RecoveredLog, TakeRecord } from '#server/log/recovery.ts'
+import type { TakePart } from '#server/log/snapshotFormat.ts'
 import type { FaultyDisk } from '#test/faultyDisk.ts'
 import { MemoryWorld } from '#test/memoryWorld.ts'
 import { ListeningLogger } from './records.ts'
@@ -24,7 +25,11 @@ const testOptions: LogOptions = {
   segmentBytesMax: segmentBytesMaxDefault,
 }
 
-export function openLog(disk: FaultyDisk, options: Partial<LogOptions> = {}): OpenedLog {
+export function openLog(
+  disk: FaultyDisk,
+  options: Partial<LogOptions> = {},
+  takePart: TakePart = () => {},
+): OpenedLog {
   const world = new MemoryWorld()
   const logger = new ListeningLogger()
   const fatal: Error[] = []
@@ -34,13 +39,14 @@ export function openLog(disk: FaultyDisk, options: Partial<LogOptions> = {}): Op
   )
   const replayed: Uint8Array[] = []
   const reader = new RecordReader()
-  const recovery = log.recover((bytes, start, end, bytesLeft) => {
+  const takeRecord: TakeRecord = (bytes, start, end, bytesLeft) => {
     replayed.push(bytes.slice(start, end))
     reader.read(bytes, start, end)
     const last = reader.parts[reader.partCount - 1]?.last ?? 8
     if (log.keeps(bytesLeft)) log.appendOf(bytes, start, end, originOf(last), last)
     else log.backlog.skip(end - start)
-  })
+  }
+  const recovery = log.recover(takeRecord, takePart)
   let step = recovery.next()
   while (step.done !== true) step = recovery.next()
   log.start()

@@ -4,8 +4,10 @@ import { stampAt } from '#protocol/sync/stamp.ts'
 import { FormatError } from '#runtime/bytes/byteReader.ts'
 import { crc32 } from '#runtime/bytes/bytes.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
-import { blockHeaderBytes, segmentHeaderBytes } from '#server/log/blockFormat.ts'
-import { LogRefusal, recoverLog } from '#server/log/recovery.ts'
+import { blockHeaderBytes } from '#server/log/blockFormat.ts'
+import { fileHeaderBytes } from '#server/log/fileHeader.ts'
+import { recoverLog } from '#server/log/recovery.ts'
+import { LogRefusal } from '#server/log/windowedFile.ts'
 import { FaultyDisk } from '#test/faultyDisk.ts'
 import { SeededRandom, seedFromEnv } from '#test/seed.ts'
 import { append, openLog } from './opened.ts'
@@ -26,7 +28,7 @@ function writtenDisk(segmentBytesMax = 1 << 20, slow = false): FaultyDisk {
   return disk
 }
 
-const emptyLogBytes = segmentHeaderBytes + blockHeaderBytes
+const emptyLogBytes = fileHeaderBytes + blockHeaderBytes
 
 const onlyFile = (disk: FaultyDisk) => {
   expect(disk.files.size).toBe(1)
@@ -112,7 +114,9 @@ describe('damage', () => {
 
   test('a record that its reader can not understand names the place', () => {
     const disk = writtenDisk()
-    const reading = recoverLog(disk, 1, () => {
+    const segments = ['0000000000000000.log']
+    const chain = { snapshot: null, start: 0, segments, witness: null, leftOver: [] }
+    const reading = recoverLog(disk, 1, chain, () => {
       throw new FormatError('effect of kind 99')
     })
     expect(() => {

@@ -1,14 +1,15 @@
 /**
- * Writes `test/fixtures/log/vN` for the format that this program writes: `node test/log/writeFixture.ts`. To be run once a
- * version, when it is new; a fixture that was released is never written again, and every later program must read it.
+ * Writes `test/fixtures/log/vN` and `test/fixtures/snapshot/vN` for the formats that this program writes, if they are not there:
+ * `node test/log/writeFixture.ts`. A fixture that was released is never written again, and every later program must read it.
  */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { logVersion } from '#server/log/blockFormat.ts'
+import { segmentKind } from '#server/log/blockFormat.ts'
+import { snapshotKind } from '#server/log/snapshotFormat.ts'
 import { MemoryWorld } from '#test/memoryWorld.ts'
 import { carry, member, open } from '#test/shard/twoClusters.ts'
 
-const directory = join(import.meta.dirname, '..', 'fixtures', 'log', `v${logVersion}`)
+const root = join(import.meta.dirname, '..', 'fixtures')
 const world = new MemoryWorld()
 const own = member(1, world, { variations: { segmentBytesMax: 1500 } })
 const other = member(2, world, { limits: { backlogBytesMax: 4096 } })
@@ -56,8 +57,6 @@ carry(own, other, 500)
 for (const text of ['SET late value', 'HSET hash late 1', 'DEL state:3']) write(other, text)
 carry(own, other, 500)
 write(own, 'SET state:4 changed')
-own.shard.drain(() => {})
-world.settle()
 
 const asked = [
   ['DBSIZE'],
@@ -75,11 +74,25 @@ const asked = [
   ['SMEMBERS', '{t}2'],
   ['EXISTS', '{t}1'],
 ]
-const again = own.restart()
-const expected = {
-  position: again.shard.log.end,
-  replies: asked.map((words) => [words, again.run(...words)]),
+
+function writeDirectory(kind: string, version: number): void {
+  const directory = join(root, kind, `v${version}`)
+  if (existsSync(directory)) return
+  const disk = own.disk.afterKill()
+  const again = member(1, world, { disk: disk.afterKill(), initialised: true })
+  const expected = {
+    position: again.shard.log.end,
+    replies: asked.map((words) => [words, again.run(...words)]),
+  }
+  mkdirSync(directory, { recursive: true })
+  for (const [name, { bytes }] of disk.files) writeFileSync(join(directory, name), bytes)
+  writeFileSync(join(directory, 'expected.json'), `${JSON.stringify(expected, null, 1)}\n`)
 }
-mkdirSync(directory, { recursive: true })
-for (const [name, { bytes }] of own.disk.files) writeFileSync(join(directory, name), bytes)
-writeFileSync(join(directory, 'expected.json'), `${JSON.stringify(expected, null, 1)}\n`)
+
+writeDirectory('log', segmentKind.version)
+own.proxy.ask({ what: 'snapshot' })
+carry(own, other, 500)
+if (own.shard.status().log.snapshot.completed !== 1) throw new Error('no snapshot was taken')
+write(own, 'SET text after-the-snapshot')
+carry(own, other, 500)
+writeDirectory('snapshot', snapshotKind.version)

@@ -42,6 +42,20 @@ const shardInfo = (index: number): ShardInfo => ({
     backlogBytes: 50,
     backlogBytesMax: 1000,
     failure: null,
+    snapshot: {
+      running: index === 1,
+      scheduled: false,
+      writtenBytes: 100,
+      runningMs: 2000,
+      completed: 3 + index,
+      failed: 0,
+      lastFailed: false,
+      lastTookMs: 1500,
+      lastSavedMs: 1_700_000_000_000 + index * 10_000,
+      sizeBytes: 1000,
+      logBytes: 60,
+      changes: 7,
+    },
   },
   clock: {
     state: index === 1 ? 'degraded' : 'ok',
@@ -116,7 +130,17 @@ describe('INFO', () => {
       crdt_intake_paused: '1',
       loading: '0',
       aof_enabled: '1',
-      aof_current_size: '200',
+      rdb_changes_since_last_save: '14',
+      rdb_bgsave_in_progress: '1',
+      rdb_last_save_time: '1700000000',
+      rdb_last_bgsave_status: 'ok',
+      rdb_last_bgsave_time_sec: '2',
+      rdb_current_bgsave_time_sec: '2',
+      rdb_saves: '3',
+      aof_rewrite_in_progress: '1',
+      aof_rewrite_scheduled: '0',
+      aof_current_size: '2120',
+      aof_base_size: '2000',
       expired_keys: '2',
       role: 'master',
       connected_slaves: '0',
@@ -159,6 +183,13 @@ describe('INFO', () => {
       loading: '1',
       crdt_shards_missing: '1',
       db0: 'keys=10,expires=0,avg_ttl=0',
+    })
+    world.shards[0]?.kill()
+    world.world.settle()
+    expect(fieldsOf(client.call('INFO', 'persistence'))).toMatchObject({
+      rdb_last_save_time: '0',
+      rdb_last_bgsave_time_sec: '-1',
+      rdb_saves: '0',
     })
   })
 })

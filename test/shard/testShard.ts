@@ -28,6 +28,8 @@ export const testShardOptions: ShardOptions = {
     holdQueueBytesMax: 1 << 20,
     watchedKeysMax: 1000,
     transactionCommandsMax: 1000,
+    snapshotLogBytesMin: 1 << 30,
+    snapshotLogPercent: 100,
   },
   timings: { heartbeatMs: 250, linkDownMs: 2000, holdMs: 200, futureHoldMs: 60_000 },
 }

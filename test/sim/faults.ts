@@ -10,6 +10,7 @@ import { raiseTo } from '#protocol/sync/versionVector.ts'
 import { Strnum } from '#server/crdt/strnum.ts'
 import { leaseFile } from '#server/log/lease.ts'
 import { Log } from '#server/log/log.ts'
+import { SnapshotWriter } from '#server/log/snapshotWriter.ts'
 import { Keyspace } from '#server/store/keyspace.ts'
 import { Intake } from '#server/sync/intake.ts'
 import type { LocalShard } from '#server/sync/localShard.ts'
@@ -77,6 +78,26 @@ class HastyIntake extends Intake {
   }
 }
 
+/** Its end is written before the log is durable up to what it holds. */
+class HastySnapshot extends SnapshotWriter {
+  protected override whenLogged(_: number, then: () => void): void {
+    then()
+  }
+}
+
+/** Counts as durable at once, so that what it replaces is removed. */
+class UnsyncedSnapshot extends SnapshotWriter {
+  protected override syncFile(then: (() => void) | null): void {
+    then?.()
+  }
+}
+
+/** Snapshots all the time, and many power cuts. */
+const snapshotRun: Partial<RunOptions> = {
+  harms: ['power', 'killShard', 'cut'],
+  world: { snapshotLogBytesMin: 300, persistence: 'everysec' },
+}
+
 const newTrusting = {
   newKeyspace: (...of: ConstructorParameters<typeof Keyspace>) => new TrustingKeyspace(...of),
 }
@@ -116,6 +137,22 @@ function trustThePageCache(): () => void {
 }
 
 export const faults: readonly Fault[] = [
+  {
+    name: 'snapshotBeforeLog',
+    what: 'a snapshot counts before the log is durable up to what it holds',
+    options: {
+      ...snapshotRun,
+      variations: { snapshots: { newWriter: (...of) => new HastySnapshot(...of) } },
+    },
+  },
+  {
+    name: 'snapshotNotDurable',
+    what: 'the log before a snapshot is removed before the snapshot is durable',
+    options: {
+      ...snapshotRun,
+      variations: { snapshots: { newWriter: (...of) => new UnsyncedSnapshot(...of) } },
+    },
+  },
   { name: 'loserNow', what: 'a write that loses is dropped on arrival', plant: dropLosers },
   {
     name: 'fifoOnly',

@@ -7,6 +7,7 @@ import type { Persistence } from '#config/process.ts'
 import { evictionPolicies, type MemorySettings } from '#protocol/frames/memory.ts'
 import type { ShardVariations } from '#server/shard.ts'
 import { SeededRandom } from '#test/seed.ts'
+import { PartwiseKeyspace } from '#test/store/partwiseKeyspace.ts'
 import { unlimitedMemory } from '#test/unlimitedMemory.ts'
 import { Ledger } from './ledger.ts'
 import { allHarms, type Harm, Nemesis } from './nemesis.ts'
@@ -88,7 +89,12 @@ function drawWorld(random: SeededRandom): Omit<DrawnWorld, 'memory'> {
     backlogBytesMax: random.pick([1 << 10, 4 << 10, 1 << 20]),
     linkInflightBytesMax: random.pick([200, 2 << 10, 1 << 20]),
     holdQueueBytesMax: random.pick([1 << 10, 1 << 20]),
-    variations: { replication: { slotStatePartBytes: random.pick([64, 1 << 10]) } },
+    snapshotLogBytesMin: random.pick([1 << 30, 300, 2 << 10]),
+    variations: {
+      newKeyspace: (options) => new PartwiseKeyspace(options),
+      snapshots: { sizes: { sliceMs: 1, sliceBytes: random.pick([1, 200, 1 << 18]) } },
+      replication: { slotStatePartBytes: random.pick([64, 1 << 10]) },
+    },
   }
 }
 
@@ -108,11 +114,16 @@ export class Simulation {
     this.#random = random
     this.#options = options
     const drawn = { ...drawWorld(random), memory: drawMemory(new SeededRandom(seed * 31 + 17)) }
-    const { replication, ...variations } = options.variations
+    const { replication, snapshots, ...variations } = options.variations
     this.world = new World(random, {
       ...drawn,
       ...options.world,
-      variations: { ...variations, replication: { ...drawn.variations.replication, ...replication } },
+      variations: {
+        ...drawn.variations,
+        ...variations,
+        replication: { ...drawn.variations.replication, ...replication },
+        snapshots: { ...drawn.variations.snapshots, ...snapshots },
+      },
       beforeStart: options.beforeStart,
     })
     this.world.verbose = options.verbose

@@ -26,6 +26,7 @@ export interface WorldOptions {
   linkInflightBytesMax: number
   holdQueueBytesMax: number
   memory: MemorySettings
+  snapshotLogBytesMin: number
   /** Disks may be lost, but never those of all clusters at a time. */
   losingDisks: boolean
   /** The production parts, or wrong ones of a fault. */
@@ -165,7 +166,8 @@ export class SimCluster {
   }
 
   #optionsOf(of: SimShard): ShardOptions {
-    const { backlogBytesMax, linkInflightBytesMax, holdQueueBytesMax } = this.world.options
+    const { backlogBytesMax, linkInflightBytesMax, holdQueueBytesMax, snapshotLogBytesMin } =
+      this.world.options
     return {
       ...of.address,
       initialised: of.initialised,
@@ -176,6 +178,8 @@ export class SimCluster {
         holdQueueBytesMax,
         watchedKeysMax: 1000,
         transactionCommandsMax: 1000,
+        snapshotLogBytesMin,
+        snapshotLogPercent: 100,
       },
       timings,
     }

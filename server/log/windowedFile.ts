@@ -1,0 +1,58 @@
+/** Reading the files of log and snapshots, which are larger than the memory that reading them may take. */
+import type { Disk } from '#runtime/ports.ts'
+
+/** The log can't be used; the message says why and what to do. */
+export class LogRefusal extends Error {
+  readonly file: string
+  readonly offsetBytes: number
+
+  constructor(file: string, offsetBytes: number, problem: string, advice: string) {
+    const title = file.endsWith('.snapshot') ? 'snapshot' : 'log'
+    super(`${title} file ${file}, offset ${offsetBytes}: ${problem}; ${advice}`)
+    this.name = 'LogRefusal'
+    this.file = file
+    this.offsetBytes = offsetBytes
+  }
+}
+
+export const restoreAdvice =
+  'restore the file from a copy, or move the whole directory away to take the data back from the other clusters'
+export const versionAdvice =
+  'start the program and configuration that wrote it, or move the whole directory away'
+
+/** A file read through a window. */
+export class WindowedFile {
+  static readonly windowBytes = 4 * 1024 * 1024
+  readonly name: string
+  readonly sizeBytes: number
+  readonly #disk: Disk
+  bytes: Uint8Array = new Uint8Array(0)
+  #offset = 0
+
+  constructor(disk: Disk, name: string) {
+    this.#disk = disk
+    this.name = name
+    this.sizeBytes = disk.sizeBytes(name)
+  }
+
+  /** Index in `bytes` of the file's `offset`, from which `lengthBytes` are there; they must lie in the file. */
+  at(offset: number, lengthBytes: number): number {
+    const inside = offset >= this.#offset && offset + lengthBytes <= this.#offset + this.bytes.length
+    if (!inside) {
+      const wanted = Math.min(Math.max(lengthBytes, WindowedFile.windowBytes), this.sizeBytes - offset)
+      this.bytes = this.#disk.read(this.name, offset, wanted)
+      this.#offset = offset
+      if (this.bytes.length < lengthBytes) {
+        throw new LogRefusal(this.name, offset, 'the file became shorter while it was read', restoreAdvice)
+      }
+    }
+    return offset - this.#offset
+  }
+
+  /** The first bytes, as many as there are of `lengthBytes`. */
+  head(lengthBytes: number): Uint8Array {
+    const length = Math.min(lengthBytes, this.sizeBytes)
+    const at = this.at(0, length)
+    return this.bytes.subarray(at, at + length)
+  }
+}
