@@ -7,8 +7,8 @@ import { allocate, copyBytes } from '#runtime/bytes/bytes.ts'
 import type { Connection } from '#runtime/ports.ts'
 import type { Flushable, Turn } from './turn.ts'
 
-/** A busy turn does not wait for its end: so many frames or bytes go at once. */
-const flushFrames = 48
+/** A busy turn does not wait for its end: so many commands or bytes go at once. */
+const flushCommands = 48
 const flushBytes = 16 * 1024
 const blockBytes = 128 * 1024
 /** Copying a payload of this size costs more than a write of its own. */
@@ -26,7 +26,7 @@ export class FrameOutput implements Flushable {
   #block: Uint8Array = empty
   #start = 0
   #length = 0
-  #frames = 0
+  #commands = 0
   #inTurn = false
 
   constructor(turn: Turn) {
@@ -38,7 +38,10 @@ export class FrameOutput implements Flushable {
     return this.#length - this.#start + (this.connection?.bufferedBytes ?? 0)
   }
 
-  /** A frame whose payload is `prefix` as u32 (unless it is `noPrefix`) and [start, end) of `bytes`; `isFixed`: which nobody changes any more. */
+  /**
+   * A frame of `count` commands whose payload is `prefix` as u32 (unless it is `noPrefix`) and [start, end) of `bytes`;
+   * `isFixed`: which nobody changes any more.
+   */
   add(
     kind: number,
     tag: number,
@@ -49,6 +52,7 @@ export class FrameOutput implements Flushable {
     start: number,
     end: number,
     isFixed: boolean,
+    count = 1,
   ): void {
     const prefixBytes = prefix === noPrefix ? 0 : 4
     const size = end - start
@@ -67,7 +71,7 @@ export class FrameOutput implements Flushable {
     }
     copyBytes(this.#block, at, bytes, start, end)
     this.#length = at + size
-    this.#added()
+    this.#added(count)
   }
 
   /** A whole frame. */
@@ -75,7 +79,7 @@ export class FrameOutput implements Flushable {
     const at = this.#reserve(frame.length)
     copyBytes(this.#block, at, frame, 0, frame.length)
     this.#length = at + frame.length
-    this.#added()
+    this.#added(1)
   }
 
   flush(): void {
@@ -86,11 +90,12 @@ export class FrameOutput implements Flushable {
   /** Forgets what was gathered. */
   clear(): void {
     this.#start = this.#length
-    this.#frames = 0
+    this.#commands = 0
   }
 
-  #added(): void {
-    if (++this.#frames >= flushFrames || this.#length - this.#start >= flushBytes) this.#writeOut()
+  #added(count: number): void {
+    this.#commands += count
+    if (this.#commands >= flushCommands || this.#length - this.#start >= flushBytes) this.#writeOut()
     else if (!this.#inTurn) {
       this.#inTurn = true
       this.#turn.add(this)
@@ -98,7 +103,7 @@ export class FrameOutput implements Flushable {
   }
 
   #writeOut(): void {
-    this.#frames = 0
+    this.#commands = 0
     if (this.#length === this.#start) return
     this.connection?.write(this.#block.subarray(this.#start, this.#length))
     this.#start = this.#length

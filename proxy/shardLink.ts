@@ -1,6 +1,6 @@
 /**
- * The connection to one shard. All clients share it: each request gets a tag, the shard's reply carries the tag back, and
- * the tag leads to whoever waits. Bytes are gathered over a turn and written at once; a busy turn writes earlier, so
+ * The connection to one shard. All clients share it: what one of them asks in a row gets a tag, the shard's replies carry
+ * the tag back, and the tag leads to whoever waits. Bytes are gathered over a turn and written at once; a busy turn writes earlier, so
  * that shard and proxy work at the same time.
  *
  * When the connection breaks, nobody knows which of the pending requests were executed, and each is told so: sending
@@ -25,8 +25,11 @@ import type { Turn } from './turn.ts'
 
 /** Who waits for replies. */
 export interface ReplyTarget {
-  /** `place` is what it gave with the request. The bytes are valid during the call only. */
-  onReply(place: number, bytes: Uint8Array, start: number, end: number): void
+  /**
+   * `count` replies (not given: one) to requests that it sent in a row. `place` is what it gave with the first of a frame,
+   * plus one for each that is answered already. The bytes are valid during the call only.
+   */
+  onReply(place: number, bytes: Uint8Array, start: number, end: number, count?: number): void
 }
 
 /** The other end of a sync channel to the shard. */
@@ -84,6 +87,8 @@ export class ShardLink {
   // A tag is an index into these.
   #targets: (ReplyTarget | null)[] = []
   #places: number[] = []
+  /** How many replies are still to come. */
+  #missing: number[] = []
   #freeTags: number[] = []
   #pending = 0
 
@@ -121,6 +126,11 @@ export class ShardLink {
     return this.#channels.size
   }
 
+  /** How many more requests it takes. */
+  get room(): number {
+    return this.#isCongested ? 0 : Math.max(0, this.pendingMax - this.#pending)
+  }
+
   /** Whoever has a request for a full link waits with `waitForRoom`. */
   get isFull(): boolean {
     return this.#pending >= this.pendingMax || this.#isCongested
@@ -155,7 +165,7 @@ export class ShardLink {
     this.#connection.close()
   }
 
-  /** A raw command. `isFixed`: nobody will ever change the bytes, so they need not be copied. */
+  /** Raw commands, `count` of them. `isFixed`: nobody will ever change the bytes, so they need not be copied. */
   request(
     target: ReplyTarget,
     place: number,
@@ -165,13 +175,14 @@ export class ShardLink {
     start: number,
     end: number,
     isFixed: boolean,
+    count = 1,
   ): void {
     if (this.#state !== 'up') {
-      this.#refuse(target, place)
+      for (let i = 0; i < count; i++) this.#refuse(target, place + i)
       return
     }
-    const tag = this.#takeTag(target, place)
-    this.#output.add(FrameKind.request, tag, slot, flags, noPrefix, bytes, start, end, isFixed)
+    const tag = this.#takeTag(target, place, count)
+    this.#output.add(FrameKind.request, tag, slot, flags, noPrefix, bytes, start, end, isFixed, count)
   }
 
   /** Raw commands, to be run as one; `session` names the watches that it depends on, 0: none. */
@@ -253,12 +264,13 @@ export class ShardLink {
     this.#output.add(kind, this.#takeTag(target, place), slot, flags, session, bytes, start, end, false)
   }
 
-  #takeTag(target: ReplyTarget, place: number): number {
-    this.#pending++
+  #takeTag(target: ReplyTarget, place: number, count = 1): number {
+    this.#pending += count
     const free = this.#freeTags.pop()
     const tag = free ?? this.#targets.length
     this.#targets[tag] = target
     this.#places[tag] = place
+    this.#missing[tag] = count
     return tag
   }
 
@@ -277,17 +289,29 @@ export class ShardLink {
   }
 
   #take(frame: Frame): void {
-    if (this.#state === 'up' && (frame.kind === FrameKind.reply || frame.kind === FrameKind.adminReply)) {
-      const target = this.#targets[frame.tag]
-      if (target === undefined || target === null) {
-        this.#reject(`reply to tag ${frame.tag}`)
-        return
-      }
-      this.#targets[frame.tag] = null
-      this.#freeTags.push(frame.tag)
-      this.#pending--
-      target.onReply(this.#places[frame.tag] as number, frame.bytes, frame.payloadStart, frame.payloadEnd)
-    } else this.#takeOther(frame)
+    if (this.#state !== 'up') this.#takeOther(frame)
+    else if (frame.kind === FrameKind.reply) this.#takeReplies(frame, frame.slot)
+    else if (frame.kind === FrameKind.adminReply) this.#takeReplies(frame, 1)
+    else this.#takeOther(frame)
+  }
+
+  #takeReplies({ tag, bytes, payloadStart, payloadEnd }: Frame, count: number): void {
+    const target = this.#targets[tag]
+    const missing = (this.#missing[tag] as number) - count
+    if (target === undefined || target === null || count === 0 || missing < 0) {
+      this.#reject(`${count} replies to tag ${tag}`)
+      return
+    }
+    const place = this.#places[tag] as number
+    if (missing === 0) {
+      this.#targets[tag] = null
+      this.#freeTags.push(tag)
+    } else {
+      this.#places[tag] = place + count
+      this.#missing[tag] = missing
+    }
+    this.#pending -= count
+    target.onReply(place, bytes, payloadStart, payloadEnd, count)
   }
 
   #takeOther(frame: Frame): void {
@@ -382,12 +406,16 @@ export class ShardLink {
     )
     const targets = this.#targets
     const places = this.#places
+    const missing = this.#missing
     this.#targets = []
     this.#places = []
+    this.#missing = []
     this.#freeTags = []
     this.#pending = 0
     for (const [tag, target] of targets.entries()) {
-      target?.onReply(places[tag] as number, bytes, 0, bytes.length)
+      if (target === null) continue
+      const place = places[tag] as number
+      for (let i = 0; i < (missing[tag] as number); i++) target.onReply(place + i, bytes, 0, bytes.length)
     }
   }
 

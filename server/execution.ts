@@ -6,9 +6,11 @@
  * its handler allocates.
  */
 import { type CommandSpec, commands, lookup } from '#protocol/commands/index.ts'
+import { NameTable } from '#protocol/commands/nameTable.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import { ReplyWriter } from '#protocol/resp/replyWriter.ts'
 import { defaultRequestLimits, RequestScanner } from '#protocol/resp/requestScanner.ts'
+import { slotOf } from '#protocol/slots/crc16.ts'
 import type { StampClock } from '#protocol/sync/stamp.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { invariant } from '#runtime/invariant.ts'
@@ -79,11 +81,14 @@ export interface ExecutionParts {
 export class Execution {
   transactionCommandsMax: number
   commandsProcessed = 0
+  foundEnd = 0
   readonly #parts: ExecutionParts
   readonly #scanner = new RequestScanner(defaultRequestLimits)
   readonly #transaction: Transaction
   readonly #context: CommandContext
   readonly #runnables = new Map<CommandSpec, Runnable>()
+  /** Those that are no subcommands, by name. */
+  readonly #named: NameTable<Runnable>
   #record = new ByteWriter(1024)
   /** Wall clock of the running step. */
   #nowMs = 0
@@ -105,6 +110,12 @@ export class Execution {
       random: parts.random,
     }
     for (const spec of commands.values()) this.#register(spec)
+    this.#named = new NameTable(
+      [...commands].flatMap(([name, spec]) => {
+        const runnable = spec.isContainer ? undefined : this.#runnables.get(spec)
+        return runnable === undefined ? [] : [[name, runnable] as const]
+      }),
+    )
   }
 
   get runnables(): Iterable<Runnable> {
@@ -130,11 +141,19 @@ export class Execution {
     if (this.#timed !== null) this.#time(null)
   }
 
-  /** The command of the request [start, end), or null. */
+  /** The command of the request at `start`, or null; `foundEnd` is the offset behind it, or `end` when there is none. */
   find(bytes: Uint8Array, start: number, end: number): Runnable | null {
     const scanner = this.#scanner
-    if (scanner.scan(bytes, start, end) !== end || scanner.argumentCount === 0) return null
-    return this.#found()
+    const next = scanner.scan(bytes, start, end)
+    this.foundEnd = next > 0 ? next : end
+    return next > 0 && scanner.argumentCount > 0 ? this.#found() : null
+  }
+
+  /** Of the only key of the command that was found last. */
+  foundSlot({ onlyKey }: CommandSpec): number {
+    const scanner = this.#scanner
+    if (onlyKey === 0 || onlyKey >= scanner.argumentCount) return 0
+    return slotOf(scanner.bytes, scanner.start(onlyKey), scanner.endOf(onlyKey))
   }
 
   /** Why the command may not be run now; null: it may. */
@@ -226,8 +245,10 @@ export class Execution {
   /** The keys of a WATCH; an error text when it is none. */
   watchedKeys(bytes: Uint8Array, start: number, end: number): string[] | string {
     const scanner = this.#scanner
-    if (scanner.scan(bytes, start, end) !== end || scanner.argumentCount < 2)
+    if (scanner.scan(bytes, start, end) !== end || scanner.argumentCount < 2) {
+      scanner.reset()
       return errors.wrongArity('watch')
+    }
     const keys: string[] = []
     for (let i = 1; i < scanner.argumentCount; i++) keys.push(this.#context.args.text(i))
     return keys
@@ -242,6 +263,8 @@ export class Execution {
   /** The command that the scanner has found, when it is known and has the right number of arguments. */
   #found(): Runnable | null {
     const scanner = this.#scanner
+    const named = this.#named.find(scanner.bytes, scanner.start(0), scanner.endOf(0))
+    if (named !== undefined) return named.spec.accepts(scanner.argumentCount) ? named : null
     let spec = lookup(scanner.bytes, scanner.start(0), scanner.endOf(0))
     if (spec?.isContainer && scanner.argumentCount > 1) {
       spec = spec.subcommand(scanner.bytes, scanner.start(1), scanner.endOf(1))
@@ -253,6 +276,8 @@ export class Execution {
   /** Proxies have checked all this: they and the shard must be of different releases. */
   #unknown(): string {
     const scanner = this.#scanner
+    // A request may have ended before its end: the next one is another.
+    scanner.reset()
     return `ERR shard doesn't know the command '${scanner.argumentCount > 0 ? scanner.text(0).slice(0, 64) : ''}' in this form; are all processes of one release?`
   }
 

@@ -1,19 +1,21 @@
 /**
- * What is on its way out to one link. Replies are written in place, header and all, into one buffer a turn. At the turn's end
- * the buffer is sealed with the position that the log must have reached before it may leave: nobody is told of anything
+ * What is on its way out to one link. Replies are written in place, headers and all, into a block of memory. At the end of the
+ * turn what it wrote is sealed with the position that the log must have reached before it may leave: nobody is told of anything
  * that could still be lost by the rule of the database, neither by the reply to a write nor by a read that saw it.
  *
  * Messages of sync channels and answers to other questions don't wait: feeds hold back what is not durable themselves.
  */
-import { FrameKind, frameHeaderBytes, readU32, writeFrameHeader } from '#protocol/frames/frame.ts'
+import { FrameKind, frameHeaderBytes, readU32, writeFrameHeader, writeU32 } from '#protocol/frames/frame.ts'
 import { ReplyWriter } from '#protocol/resp/replyWriter.ts'
 import { allocate } from '#runtime/bytes/bytes.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import type { Connection } from '#runtime/ports.ts'
 
-const bufferBytes = 64 * 1024
-/** A larger batch is given away with its buffer instead of being copied. */
-const copiedBytesMax = 16 * 1024
+const blockBytes = 64 * 1024
+/** A block with less left is given up when a turn ends. */
+const roomBytesMin = 16 * 1024
+/** With more replies than this the turn's end is not waited for. */
+const fullBytes = 32 * 1024
 
 interface Batch {
   bytes: Uint8Array
@@ -23,9 +25,10 @@ interface Batch {
 
 export class Outbox {
   readonly #connection: Connection
-  /** Handlers write their replies here, between `beginReply` and `endReply`. */
-  readonly replies = new ReplyWriter(bufferBytes)
-  /** Offsets of the replies whose effects are not in the log yet. */
+  /** Handlers write their replies here, between `beginReply` and `endReply`. Those of this turn begin at `#start`. */
+  readonly replies = new ReplyWriter(blockBytes)
+  #start = 0
+  /** Start and end of each reply whose effects are not in the log yet. */
   readonly #unlogged: number[] = []
   readonly #waiting: Batch[] = []
   #waitingBytes = 0
@@ -37,14 +40,23 @@ export class Outbox {
 
   /** All that has not left this process. */
   get sizeBytes(): number {
-    return this.replies.length + this.#waitingBytes + this.#messages.length + this.#connection.bufferedBytes
+    return this.#repliesBytes + this.#waitingBytes + this.#messages.length + this.#connection.bufferedBytes
   }
 
   get isEmpty(): boolean {
-    return this.replies.length === 0 && this.#messages.length === 0
+    return this.#repliesBytes === 0 && this.#messages.length === 0
   }
 
-  /** Leaves room for the header; returns where the frame starts. */
+  /** Enough for a write of its own. */
+  get isFull(): boolean {
+    return this.#repliesBytes > fullBytes
+  }
+
+  get #repliesBytes(): number {
+    return this.replies.length - this.#start
+  }
+
+  /** Leaves room for the header of a frame of replies; returns where the frame starts. */
   beginReply(): number {
     const start = this.replies.length
     this.replies.reserve(frameHeaderBytes)
@@ -52,14 +64,15 @@ export class Outbox {
     return start
   }
 
-  endReply(start: number, tag: number, kind: number = FrameKind.reply): void {
+  /** The frame holds `count` replies. */
+  endReply(start: number, tag: number, count = 1): void {
     const { bytes, length } = this.replies
-    writeFrameHeader(bytes, start, kind, tag, 0, 0, length - start - frameHeaderBytes)
+    writeFrameHeader(bytes, start, FrameKind.reply, tag, count, 0, length - start - frameHeaderBytes)
   }
 
-  /** The reply that starts at `start` speaks of effects that the log doesn't have yet. */
+  /** The reply that starts at `start` and was written last speaks of effects that the log doesn't have yet. */
   markUnlogged(start: number): void {
-    this.#unlogged.push(start)
+    this.#unlogged.push(start, this.replies.length)
   }
 
   /** A whole frame that doesn't wait for the log. */
@@ -78,38 +91,32 @@ export class Outbox {
   /** The log can't be written: replies that say otherwise become errors. */
   refuseUnlogged(text: string): void {
     if (this.#unlogged.length === 0) return
-    const told = new ReplyWriter(this.replies.length)
+    const told = new ReplyWriter(this.#repliesBytes)
     const { bytes, length } = this.replies
     let next = 0
-    for (let at = 0; at < length; ) {
-      const end = at + 4 + readU32(bytes, at)
-      if (this.#unlogged[next] === at) {
-        next++
-        const start = told.length
-        told.raw(bytes, at, at + frameHeaderBytes)
+    for (let frame = this.#start; frame < length; ) {
+      const end = frame + 4 + readU32(bytes, frame)
+      const start = told.length
+      let at = frame
+      for (; (this.#unlogged[next] ?? length) < end; next += 2) {
+        told.raw(bytes, at, this.#unlogged[next])
         told.error(text)
-        const tag = readU32(bytes, at + 4)
-        writeFrameHeader(
-          told.bytes,
-          start,
-          FrameKind.reply,
-          tag,
-          0,
-          0,
-          told.length - start - frameHeaderBytes,
-        )
-      } else told.raw(bytes, at, end)
-      at = end
+        at = this.#unlogged[next + 1] as number
+      }
+      told.raw(bytes, at, end)
+      writeU32(told.bytes, start, told.length - start - 4)
+      frame = end
     }
     this.replies.bytes = told.bytes
     this.replies.length = told.length
+    this.#start = 0
     this.#unlogged.length = 0
   }
 
   /** Ends the turn's batch. */
   seal(position: number): void {
     this.#unlogged.length = 0
-    if (this.replies.length === 0) return
+    if (this.#repliesBytes === 0) return
     const bytes = this.#takeReplies()
     this.#waiting.push({ bytes, position })
     this.#waitingBytes += bytes.length
@@ -133,14 +140,15 @@ export class Outbox {
 
   #takeReplies(): Uint8Array {
     const { replies } = this
-    if (replies.length <= copiedBytesMax) {
-      const copy = replies.take()
-      replies.clear()
-      return copy
+    const { bytes, length } = replies
+    const sealed = bytes.subarray(this.#start, length)
+    this.#start = length
+    // What is sealed is never written to again, so a block that had to grow would drag copies of it along.
+    if (bytes.length > blockBytes || length > blockBytes - roomBytesMin) {
+      replies.bytes = allocate(blockBytes)
+      replies.length = 0
+      this.#start = 0
     }
-    const bytes = replies.view()
-    replies.bytes = allocate(bufferBytes)
-    replies.length = 0
-    return bytes
+    return sealed
   }
 }

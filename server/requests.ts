@@ -24,6 +24,7 @@ export class Requests {
   readonly #flushing: Flushing
   readonly #watches: Watches
   readonly #keyCount: () => number
+  readonly #commit: (link: Link) => void
   /** Who waits for the running flush. */
   #flushReplies: FlushReply[] = []
 
@@ -32,19 +33,21 @@ export class Requests {
     flushing: Flushing,
     watches: Watches,
     keyCount: () => number,
+    commit: (link: Link) => void,
     watchedKeysMax: number,
   ) {
     this.#execution = execution
     this.#flushing = flushing
     this.#watches = watches
     this.#keyCount = keyCount
+    this.#commit = commit
     this.watchedKeysMax = watchedKeysMax
   }
 
   execute(link: Link, frame: Frame): void {
     switch (frame.kind) {
       case FrameKind.request:
-        this.#request(link, frame)
+        this.#requests(link, frame)
         break
       case FrameKind.transaction:
         this.#transaction(link, frame)
@@ -71,10 +74,11 @@ export class Requests {
       if (link.isClosed) continue
       const { outbox } = link
       const start = outbox.beginReply()
+      const reply = outbox.replies.length
       if (refusal === null) outbox.replies.ok()
       else outbox.replies.error(refusal)
+      outbox.markUnlogged(reply)
       outbox.endReply(start, tag)
-      outbox.markUnlogged(start)
       answered(link)
     }
     return false
@@ -84,20 +88,37 @@ export class Requests {
     return this.#flushReplies.length > 0
   }
 
-  #request(link: Link, { bytes, payloadStart, payloadEnd, flags, tag, slot }: Frame): void {
+  #requests(link: Link, { bytes, payloadStart, payloadEnd, flags, tag, slot }: Frame): void {
     const { outbox } = link
+    const { replies } = outbox
     const execution = this.#execution
-    const runnable = execution.find(bytes, payloadStart, payloadEnd)
+    const touching = (flags & FrameFlag.noTouch) === 0
+    let runnable = execution.find(bytes, payloadStart, payloadEnd)
     if (runnable?.flushes === true && this.#keyCount() > sliceAboveKeys) {
       this.#beginFlush(link, tag, runnable)
       return
     }
     if (this.#flushing.active) this.#flushing.precede(runnable?.spec, slot)
-    const start = outbox.beginReply()
-    const { replies } = outbox
-    replies.resp3 = (flags & FrameFlag.resp3) !== 0
-    if (execution.run(runnable, replies, (flags & FrameFlag.noTouch) === 0)) outbox.markUnlogged(start)
-    outbox.endReply(start, tag)
+    let start = outbox.beginReply()
+    for (let count = 1; ; count++) {
+      const reply = replies.length
+      replies.resp3 = (flags & FrameFlag.resp3) !== 0
+      if (execution.run(runnable, replies, touching)) outbox.markUnlogged(reply)
+      const at = execution.foundEnd
+      if (at === payloadEnd) {
+        outbox.endReply(start, tag, count)
+        return
+      }
+      if (outbox.isFull) {
+        outbox.endReply(start, tag, count)
+        this.#commit(link)
+        start = outbox.beginReply()
+        count = 0
+      }
+      runnable = execution.find(bytes, at, payloadEnd)
+      if (this.#flushing.active && runnable !== null)
+        this.#flushing.precede(runnable.spec, execution.foundSlot(runnable.spec))
+    }
   }
 
   #beginFlush(link: Link, tag: number, runnable: Runnable): void {
@@ -119,6 +140,7 @@ export class Requests {
     const id = payloadEnd - payloadStart >= sessionBytes ? readU32(bytes, payloadStart) : noSession
     if (this.#flushing.active) this.#flushing.precede(undefined, slot)
     const start = outbox.beginReply()
+    const reply = outbox.replies.length
     outbox.replies.resp3 = (flags & FrameFlag.resp3) !== 0
     const changed = this.#execution.runTransaction(
       bytes,
@@ -128,7 +150,7 @@ export class Requests {
       outbox.replies,
       (flags & FrameFlag.noTouch) === 0,
     )
-    if (changed) outbox.markUnlogged(start)
+    if (changed) outbox.markUnlogged(reply)
     outbox.endReply(start, tag)
     this.#unwatch(link, id)
   }

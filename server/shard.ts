@@ -107,8 +107,7 @@ export const tickMs = 50
 const housekeepingMs = 1000
 /** Of each tick. */
 const compactSliceMs = 1
-/** So many reply bytes, or bytes for the log, don't wait for the turn's end. */
-const earlyReplyBytes = 32 * 1024
+/** So many bytes for the log don't wait for the turn's end. */
 const earlyLogBytes = 4 * 1024 * 1024
 
 export class Shard implements LinkHost {
@@ -205,6 +204,7 @@ export class Shard implements LinkHost {
       flushing,
       this.#watches,
       () => this.#db.size,
+      (link) => this.#commitEarly(link),
       limits.watchedKeysMax,
     )
     this.#expiry = new Expiry(this.#execution, this.#db, clock)
@@ -339,12 +339,7 @@ export class Shard implements LinkHost {
     const wasFlushing = this.#requests.isFlushing
     this.#requests.execute(link, frame)
     if (this.#requests.isFlushing && !wasFlushing) this.#continueFlush()
-    const early =
-      link.outbox.replies.length > earlyReplyBytes || this.#log.end - this.#log.written > earlyLogBytes
-    if (early) {
-      this.#busyLinks.add(link)
-      this.#commit()
-    }
+    if (link.outbox.isFull || this.#log.end - this.#log.written > earlyLogBytes) this.#commitEarly(link)
   }
 
   ask(link: Link, tag: number, question: unknown): void {
@@ -559,6 +554,11 @@ export class Shard implements LinkHost {
     if (this.#turnEnds || this.#stopped) return
     this.#turnEnds = true
     this.#ports.timers.atTurnEnd(this.#endTurn)
+  }
+
+  #commitEarly(link: Link): void {
+    this.#busyLinks.add(link)
+    this.#commit()
   }
 
   #commit(): void {

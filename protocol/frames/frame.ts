@@ -1,8 +1,8 @@
 /**
  * Frames carry requests between proxy and shard and channels between clusters:
  * `length u32 | tag u32 | slot u16 | kind u8 | flags u8 | payload`, little-endian; `length` counts everything behind itself.
- * The tag names a request (a reply carries it back), a session or a channel, by kind. Its length lets a proxy pass a
- * reply on without parsing it. The first frame each way is HELLO, whose payload starts with `frameVersion`.
+ * The tag names requests (their replies carry it back), a session or a channel, by kind. Its length lets a proxy pass
+ * replies on without parsing them. The first frame each way is HELLO, whose payload starts with `frameVersion`.
  */
 import { allocate } from '#runtime/bytes/bytes.ts'
 
@@ -14,11 +14,14 @@ export const frameBytesMax = 1 << 30
 export const FrameKind = {
   /** Both ways, first: version u8, then JSON (see `hello.ts`). */
   hello: 1,
-  /** Proxy to shard: one raw RESP command. Answered by one `reply` with the same tag. */
+  /**
+   * Proxy to shard: raw RESP commands that one client sent in a row, or a single one; `slot` is that of the first. Answered
+   * by `reply` frames with the same tag, which hold one reply to each.
+   */
   request: 2,
   /** Proxy to shard: session u32, then raw RESP commands to run as one transaction. */
   transaction: 3,
-  /** Shard to proxy: raw RESP. */
+  /** Shard to proxy: the next replies to what `tag` names, raw RESP one behind the other; `slot` says how many. */
   reply: 4,
   /** Proxy to shard: session u32, then a raw WATCH command. Answered by `reply`. */
   watch: 5,

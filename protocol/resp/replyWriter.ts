@@ -2,7 +2,7 @@
  * Writes replies in RESP2 or RESP3. A handler says what it means (a map, a double); what a RESP2 client gets instead is
  * decided here, as Redis decides it.
  */
-import { allocate, latin1, writeLatin1 } from '#runtime/bytes/bytes.ts'
+import { allocate, copyBytes, latin1, writeLatin1 } from '#runtime/bytes/bytes.ts'
 import { doubleText } from './double.ts'
 
 /** A writer that had to grow over it gives the memory back when it is cleared. */
@@ -94,8 +94,8 @@ export class ReplyWriter {
   bulkBytes(source: Uint8Array, start = 0, end = source.length): void {
     this.#header(0x24, end - start)
     this.reserve(end - start + 2)
-    this.#copy(source, start, end)
-    this.#end(this.length)
+    copyBytes(this.bytes, this.length, source, start, end)
+    this.#end(this.length + end - start)
   }
 
   null(): void {
@@ -157,21 +157,13 @@ export class ReplyWriter {
   /** Bytes that are RESP already. */
   raw(source: Uint8Array, start = 0, end = source.length): void {
     this.reserve(end - start)
-    this.#copy(source, start, end)
+    copyBytes(this.bytes, this.length, source, start, end)
+    this.length += end - start
   }
 
   /** For messages in logs and tests. */
   toString(): string {
     return latin1(this.bytes, 0, this.length)
-  }
-
-  #copy(source: Uint8Array, start: number, end: number): void {
-    const { bytes, length } = this
-    // Creating a view costs more than copying a few bytes.
-    if (end - start <= 32)
-      for (let i = start, at = length; i < end; i++, at++) bytes[at] = source[i] as number
-    else bytes.set(start === 0 && end === source.length ? source : source.subarray(start, end), length)
-    this.length = length + end - start
   }
 
   #end(at: number): void {

@@ -3,7 +3,8 @@
  *
  * Each request takes a place: the next number. A reply for the place that is due goes straight into the outgoing bytes,
  * which is what nearly always happens. One that comes too early waits in `#early`, its offsets in a ring with an entry
- * per place, until those before it are answered. `#marks` counts the ring's entries that are set: while it is zero the
+ * per place, until those before it are answered. Replies that come together, to requests in a row, are kept together:
+ * the entry of the first has the offsets of all. `#marks` counts the ring's entries that are set: while it is zero the
  * ring is not looked at. (Twemproxy keeps a list of message objects for the same purpose; here nothing is allocated.)
  *
  * A client that does not read: at `outputPauseBytes` nothing is read from it, at `outputBytesMax` it is disconnected.
@@ -28,6 +29,7 @@ export interface OutputOwner {
 const waiting = -1
 const muted = -2
 const mutedAnswered = -3
+const withPrevious = -4
 
 const placeMask = 0x3fffffff
 const compactBytes = 256 * 1024
@@ -97,15 +99,15 @@ export class ClientOutput implements ReplyTarget, Flushable {
     return this.#connection.bufferedBytes + this.#earlyLive > this.limits.outputPauseBytes
   }
 
-  onReply(place: number, bytes: Uint8Array, start: number, end: number): void {
+  onReply(firstPlace: number, bytes: Uint8Array, start: number, end: number, count = 1): void {
     if (this.#closed) return
+    const place = firstPlace & placeMask
     if (place !== this.#due || this.#marks > 0) {
-      this.#settle(place, bytes, start, end)
+      this.#settle(place, bytes, start, end, count)
       return
     }
     this.#append(bytes, start, end)
-    this.#due = (place + 1) & placeMask
-    this.pending--
+    this.#answered(count)
   }
 
   flush(): void {
@@ -134,6 +136,11 @@ export class ClientOutput implements ReplyTarget, Flushable {
     this.pending = 0
     this.#earlyLive = 0
     this.#length = 0
+  }
+
+  #answered(count: number): void {
+    this.#due = (this.#due + count) & placeMask
+    this.pending -= count
   }
 
   #append(bytes: Uint8Array, start: number, end: number): void {
@@ -177,8 +184,8 @@ export class ClientOutput implements ReplyTarget, Flushable {
       this.#owner.onOverflow()
   }
 
-  /** A reply that is early, that nobody wants, or that others wait for. */
-  #settle(place: number, bytes: Uint8Array, start: number, end: number): void {
+  /** Replies that are early, that nobody wants, or that others wait for. */
+  #settle(place: number, bytes: Uint8Array, start: number, end: number, count: number): void {
     this.#growRing()
     const entry = (place & this.#ringMask) * 2
     if (this.#ring[entry] === muted) this.#ring[entry] = mutedAnswered
@@ -186,20 +193,21 @@ export class ClientOutput implements ReplyTarget, Flushable {
       invariant(this.#ring[entry] === waiting, 'a request is answered once', { place, due: this.#due })
       if (place === this.#due) {
         this.#append(bytes, start, end)
-        this.#due = (place + 1) & placeMask
-        this.pending--
-      } else this.#keep(entry, bytes, start, end)
+        this.#answered(count)
+      } else this.#keep(place, bytes, start, end, count)
     }
     this.#deliver()
   }
 
-  #keep(entry: number, bytes: Uint8Array, start: number, end: number): void {
+  #keep(place: number, bytes: Uint8Array, start: number, end: number, count: number): void {
+    const entry = (place & this.#ringMask) * 2
     this.#early ??= new ByteWriter(1024)
     if (this.#early.length > compactBytes && this.#earlyLive * 2 < this.#early.length) this.#compact()
     this.#ring[entry] = this.#early.length
     this.#early.raw(bytes, start, end)
     this.#ring[entry + 1] = this.#early.length
-    this.#marks++
+    for (let i = 1; i < count; i++) this.#ring[((place + i) & this.#ringMask) * 2] = withPrevious
+    this.#marks += count
     this.#earlyLive += end - start
     this.#checkUnread()
   }
@@ -217,8 +225,7 @@ export class ClientOutput implements ReplyTarget, Flushable {
       }
       this.#ring[entry] = waiting
       this.#marks--
-      this.#due = (this.#due + 1) & placeMask
-      this.pending--
+      this.#answered(1)
       this.#addToTurn()
     }
     if (this.#earlyLive > 0 || this.#early === null) return

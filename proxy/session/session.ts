@@ -2,8 +2,8 @@
  * One client: cuts what it sends into commands, sends each on or answers it, and stops reading from it whenever something
  * is full. It stands at one gate at a time; what opens the gate wakes it, and it looks at everything anew.
  *
- * The fast path is a command with one key of a client that is in no special state: its bytes go straight into the
- * shard's outgoing block, and nothing is allocated. Everything else takes `#dispatch`, which checks in the order of
+ * The fast path is a command with one key of a client that is in no special state: its bytes, together with those of
+ * its neighbours for the same shard, go straight into the shard's outgoing block, and nothing is allocated. Everything else takes `#dispatch`, which checks in the order of
  * Redis's `processCommand`, because that decides which error a client sees.
  */
 import { type CommandSpec, lookup } from '#protocol/commands/index.ts'
@@ -22,6 +22,7 @@ import { commandOf } from './commandOf.ts'
 import type { SessionHost } from './host.ts'
 import { ClientInput } from './input.ts'
 import { ClientOutput, type OutputOwner } from './output.ts'
+import { RequestRun } from './requestRun.ts'
 import { SessionTransactions } from './transactions.ts'
 
 /** What a client waits at. */
@@ -68,6 +69,7 @@ export class Session implements ConnectionHandler, Client, OutputOwner, RoomWait
   readonly #scanner: RequestScanner
   readonly #input = new ClientInput()
   readonly #place: ReplyPlace
+  readonly #run: RequestRun
   #gate: number = Gate.open
   #isPaused = false
   #isClosed = false
@@ -93,6 +95,7 @@ export class Session implements ConnectionHandler, Client, OutputOwner, RoomWait
     this.openedMs = host.clock.monotonicMs()
     this.lastRequestMs = this.openedMs
     this.output = new ClientOutput(connection, host.turn, host.memory, host.limits, this)
+    this.#run = new RequestRun(this.output)
     this.#place = { output: this.output, expect: () => this.expect() }
     this.transactions = new SessionTransactions(host, this)
     this.#scanner = new RequestScanner(host.requestLimits.other)
@@ -303,14 +306,19 @@ export class Session implements ConnectionHandler, Client, OutputOwner, RoomWait
 
   /** Handles whole requests in [from, end) until one has to wait; returns the offset behind the last one handled. */
   #consume(bytes: Uint8Array, from: number, end: number): number {
-    const host = this.#host
-    const scanner = this.#scanner
-    const output = this.output
     this.#neededBytes = 0
-    if (output.isCongested) {
+    if (this.output.isCongested) {
       this.#hold(Gate.output)
       return from
     }
+    const at = this.#handle(bytes, from, end)
+    this.#run.send()
+    return at
+  }
+
+  #handle(bytes: Uint8Array, from: number, end: number): number {
+    const host = this.#host
+    const scanner = this.#scanner
     let at = from
     while (at < end) {
       const next = scanner.scan(bytes, at, end)
@@ -320,39 +328,52 @@ export class Session implements ConnectionHandler, Client, OutputOwner, RoomWait
         return at
       }
       const count = scanner.argumentCount
-      if (count > 0) {
-        const spec = lookup(scanner.bytes, scanner.start(0), scanner.endOf(0))
-        if (
-          spec !== undefined &&
-          spec.onlyKey > 0 &&
-          spec.request === 'slot' &&
-          this.#isPlain &&
-          spec.accepts(count) &&
-          spec.onlyKey < count &&
-          host.pause.mode === 'none' &&
-          !spec.isContainer &&
-          !scanner.inline
-        ) {
-          const slot = slotOf(bytes, scanner.start(spec.onlyKey), scanner.endOf(spec.onlyKey))
-          const link = host.links.of(slot)
-          if (link.isFull) {
-            link.waitForRoom(this)
-            this.#hold(Gate.shard)
-            return at
-          }
-          if (output.pending >= host.limits.pipelineMax) {
-            this.#hold(Gate.pipeline)
-            return at
-          }
-          host.counters.commands++
-          this.lastCommand = spec
-          link.request(output, output.expect(), slot, this.#flags, bytes, at, next, true)
-        } else if (!this.#dispatch(spec, bytes, at, next)) return at
+      const spec = count === 0 ? undefined : lookup(scanner.bytes, scanner.start(0), scanner.endOf(0))
+      if (
+        spec !== undefined &&
+        spec.onlyKey > 0 &&
+        spec.request === 'slot' &&
+        this.#isPlain &&
+        spec.accepts(count) &&
+        spec.onlyKey < count &&
+        host.pause.mode === 'none' &&
+        !spec.isContainer &&
+        !scanner.inline
+      ) {
+        if (!this.#forward(spec, bytes, at, next)) return at
+      } else {
+        this.#run.send()
+        if (count > 0 && !this.#dispatch(spec, bytes, at, next)) return at
       }
       at = next
       if (this.#gate !== Gate.open) return this.#gate === Gate.closing ? end : at
     }
     return at
+  }
+
+  /** The fast path. False: it has to wait and will be given again. */
+  #forward(spec: CommandSpec, bytes: Uint8Array, start: number, end: number): boolean {
+    const host = this.#host
+    const scanner = this.#scanner
+    const output = this.output
+    const run = this.#run
+    if (output.pending >= host.limits.pipelineMax) return this.#hold(Gate.pipeline)
+    const slot = slotOf(bytes, scanner.start(spec.onlyKey), scanner.endOf(spec.onlyKey))
+    const link = host.links.of(slot)
+    const continues = run.continues(link)
+    if (!continues) {
+      run.send()
+      if (link.isFull) {
+        link.waitForRoom(this)
+        return this.#hold(Gate.shard)
+      }
+    }
+    host.counters.commands++
+    this.lastCommand = spec
+    const place = output.expect()
+    if (!continues) run.begin(link, slot, this.#flags, place, bytes, start)
+    run.add(end)
+    return true
   }
 
   #failProtocol(end: number): number {

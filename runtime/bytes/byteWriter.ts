@@ -1,11 +1,8 @@
 /** Growing buffer for the binary formats: little-endian, varints of up to 53 bits. */
-import { allocate, writeLatin1 } from './bytes.ts'
+import { allocate, copyBytes, writeLatin1 } from './bytes.ts'
 
 const doubles = new Float64Array(1)
 const doubleBytes = new Uint8Array(doubles.buffer)
-
-/** Up to here a loop is faster than a view and a native copy. */
-const shortCopyBytes = 128
 
 export class ByteWriter {
   /** The written bytes are [0, length); replaced when it grows. */
@@ -87,11 +84,7 @@ export class ByteWriter {
 
   raw(source: Uint8Array, start = 0, end = source.length): void {
     this.reserve(end - start)
-    if (end - start <= shortCopyBytes) {
-      for (let at = start; at < end; at++) this.bytes[this.length++] = source[at] as number
-      return
-    }
-    this.bytes.set(start === 0 && end === source.length ? source : source.subarray(start, end), this.length)
+    copyBytes(this.bytes, this.length, source, start, end)
     this.length += end - start
   }
 

@@ -12,6 +12,8 @@ const { copy, latin1Slice, latin1Write } = Buffer.prototype as unknown as {
 }
 
 const shortTextBytes = 12
+/** Up to here a loop is faster than a native copy, which in turn is faster than a view and `set`. */
+const shortCopyBytes = 24
 
 /** The bytes [start, end) as a string of characters 0..255. */
 export function latin1(bytes: Uint8Array, start = 0, end = bytes.length): string {
@@ -52,7 +54,7 @@ export function copyBytes(
   start: number,
   end: number,
 ): void {
-  if (end - start > shortTextBytes) copy.call(source, target, at, start, end)
+  if (end - start > shortCopyBytes) copy.call(source, target, at, start, end)
   else for (let from = start, to = at; from < end; from++, to++) target[to] = source[from] as number
 }
 

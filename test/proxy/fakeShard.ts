@@ -21,16 +21,41 @@ import type { SlotRange } from '#protocol/slots/slotMap.ts'
 import { allocate, latin1, writeLatin1 } from '#runtime/bytes/bytes.ts'
 import type { Connection } from '#runtime/ports.ts'
 
+/** One of those in a frame of requests, or the one of another frame. */
 export interface ShardRequest {
   kind: number
-  tag: number
+  /** In its frame. */
+  place: number
   slot: number
   resp3: boolean
   noTouch: boolean
   /** Of watch and transaction. */
   session: number
   commands: string[][]
-  connection: Connection
+  frame: RequestFrame
+}
+
+/** A frame that was received. Its commands may be answered in any order; the replies leave in theirs. */
+class RequestFrame {
+  readonly tag: number
+  readonly connection: Connection
+  readonly #replies: (string | undefined)[]
+  #sent = 0
+
+  constructor(tag: number, connection: Connection, count: number) {
+    this.tag = tag
+    this.connection = connection
+    this.#replies = new Array<string | undefined>(count)
+  }
+
+  /** The reply frame that may leave now; undefined: others have to come first. */
+  answer(place: number, text: string): Uint8Array | undefined {
+    this.#replies[place] = text
+    const from = this.#sent
+    while (this.#replies[this.#sent] !== undefined) this.#sent++
+    const due = this.#replies.slice(from, this.#sent)
+    return due.length === 0 ? undefined : frame(FrameKind.reply, this.tag, due.join(''), due.length)
+  }
 }
 
 export class FakeShard {
@@ -47,6 +72,8 @@ export class FakeShard {
   pieceBytesMax = Number.MAX_SAFE_INTEGER
   readonly held: ShardRequest[] = []
   readonly seen: ShardRequest[] = []
+  /** How many requests each frame held. */
+  readonly frameSizes: number[] = []
   readonly unwatched: number[] = []
   readonly channels = new Map<number, { connection: Connection; received: string[]; closed: string | null }>()
   connections: Connection[] = []
@@ -146,26 +173,33 @@ export class FakeShard {
   #takeRequest(received: Frame, connection: Connection): void {
     const { kind, tag, slot, flags, bytes, payloadEnd } = received
     const hasSession = kind !== FrameKind.request
-    const request: ShardRequest = {
-      kind,
-      tag,
-      slot,
-      resp3: (flags & FrameFlag.resp3) !== 0,
-      noTouch: (flags & FrameFlag.noTouch) !== 0,
-      session: hasSession ? readU32(bytes, received.payloadStart) : 0,
-      commands: commandsIn(bytes, received.payloadStart + (hasSession ? 4 : 0), payloadEnd),
-      connection,
+    const commands = commandsIn(bytes, received.payloadStart + (hasSession ? 4 : 0), payloadEnd)
+    const parts = kind === FrameKind.request ? commands.map((command) => [command]) : [commands]
+    const whole = new RequestFrame(tag, connection, parts.length)
+    this.frameSizes.push(parts.length)
+    for (const [place, part] of parts.entries()) {
+      const request: ShardRequest = {
+        kind,
+        place,
+        slot,
+        resp3: (flags & FrameFlag.resp3) !== 0,
+        noTouch: (flags & FrameFlag.noTouch) !== 0,
+        session: hasSession ? readU32(bytes, received.payloadStart) : 0,
+        commands: part,
+        frame: whole,
+      }
+      this.seen.push(request)
+      if (this.isHolding) this.held.push(request)
+      else this.#reply(request)
     }
-    this.seen.push(request)
-    if (this.isHolding) this.held.push(request)
-    else this.#reply(request)
   }
 
   #reply(request: ShardRequest): void {
-    const text = this.answer(request) ?? this.#usual(request)
-    const reply = frame(FrameKind.reply, request.tag, text)
+    const { frame: whole, place } = request
+    const reply = whole.answer(place, this.answer(request) ?? this.#usual(request))
+    if (reply === undefined) return
     for (let at = 0; at < reply.length; at += this.pieceBytesMax) {
-      request.connection.write(reply.subarray(at, Math.min(reply.length, at + this.pieceBytesMax)))
+      whole.connection.write(reply.subarray(at, Math.min(reply.length, at + this.pieceBytesMax)))
     }
   }
 
@@ -241,9 +275,9 @@ export class FakeShard {
 const bulk = (text: string | undefined): string =>
   text === undefined ? '$-1\r\n' : `$${text.length}\r\n${text}\r\n`
 
-export function frame(kind: number, tag: number, payload: string): Uint8Array {
+export function frame(kind: number, tag: number, payload: string, slot = 0): Uint8Array {
   const bytes = allocate(frameHeaderBytes + payload.length)
-  writeLatin1(bytes, writeFrameHeader(bytes, 0, kind, tag, 0, 0, payload.length), payload)
+  writeLatin1(bytes, writeFrameHeader(bytes, 0, kind, tag, slot, 0, payload.length), payload)
   return bytes
 }
 

@@ -27,6 +27,44 @@ describe('a pipeline', () => {
     expect(client.read()).toBe('+OK\r\n+OK\r\n+PONG\r\n$1\r\n2\r\n')
   })
 
+  it('sends requests for one shard on together, as far as they lie side by side', () => {
+    const world = new ProxyWorld({ shardCount: 2 })
+    const client = world.client()
+    const [first, second] = world.shards
+    if (!first || !second) throw new Error('two shards')
+    const a = encode(['GET', 'a'])
+    const b = encode(['GET', 'b'])
+    const nothing = '*0\r\n'
+    client.write(`${a}${a}${b}${b}${b}${a}PING\r\n${a}${a}${nothing}${a}${a.slice(0, 9)}`)
+    expect(client.read()).toBe(`${'$-1\r\n'.repeat(6)}+PONG\r\n${'$-1\r\n'.repeat(3)}`)
+    expect([first.frameSizes, second.frameSizes]).toEqual([[3], [2, 1, 2, 1]])
+    expect(client.raw(a.slice(9))).toBe('$-1\r\n')
+  })
+
+  it('is cut so that the shard can start before its end', () => {
+    const world = new ProxyWorld()
+    const client = world.client()
+    expect(client.raw(encode(['GET', 'a']).repeat(150))).toBe('$-1\r\n'.repeat(150))
+    expect(world.shard.frameSizes).toEqual([64, 64, 22])
+    expect(client.raw(encode(['SET', 'a', 'x'.repeat(6000)]).repeat(5))).toBe('+OK\r\n'.repeat(5))
+    expect(world.shard.frameSizes.slice(3)).toEqual([3, 2])
+  })
+
+  it('is answered in part when its shard dies', () => {
+    const world = new ProxyWorld()
+    const client = world.client()
+    world.shard.isHolding = true
+    client.write(encode(['INCR', 'a']).repeat(4))
+    expect(client.read()).toBe('')
+    world.shard.release((held) => held.slice(0, 3))
+    world.world.settle()
+    world.shard.kill()
+    const unknown = '-UNAVAILABLE shard 0 went away; whether the command was executed is unknown\r\n'
+    expect(client.read()).toBe(`:1\r\n:2\r\n:3\r\n${unknown}`)
+    const refused = '-UNAVAILABLE shard 0 is restarting; the command was not executed, try again\r\n'
+    expect(client.raw(encode(['INCR', 'a']).repeat(2))).toBe(refused.repeat(2))
+  })
+
   it('keeps its order under random interleavings, splits and reply orders', () => {
     const seed = seedFromEnv()
     fc.assert(

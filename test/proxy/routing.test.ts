@@ -1,8 +1,10 @@
 /** Requests of several keys, slots and shards. */
 import { describe, expect, it } from 'vitest'
 import { commands } from '#protocol/commands/index.ts'
+import { FrameKind } from '#protocol/frames/frame.ts'
 import { slotOfKey } from '#protocol/slots/crc16.ts'
 import { localCommands } from '#proxy/local/index.ts'
+import { frame } from './fakeShard.ts'
 import { encode, ProxyWorld } from './proxyWorld.ts'
 
 const keys = Array.from({ length: 50 }, (_, i) => `key:${i}`)
@@ -156,6 +158,25 @@ describe('a shard that goes away', () => {
     expect(world.logger.lines.some(({ facts }) => facts['reason'] === 'not the shard it should be')).toBe(
       true,
     )
+  })
+
+  it('is left when it answers what nobody asked, or more than that, or nothing', () => {
+    for (const [tag, count] of [
+      [7, 1],
+      [0, 3],
+      [0, 0],
+    ] as const) {
+      const world = new ProxyWorld()
+      const client = world.client()
+      world.shard.isHolding = true
+      client.write(encode(['GET', 'a']).repeat(2))
+      expect(client.read()).toBe('')
+      world.shard.connections[0]?.write(frame(FrameKind.reply, tag, '+OK\r\n'.repeat(count), count))
+      expect(client.read()).toContain('-UNAVAILABLE shard 0 went away')
+      expect(
+        world.logger.lines.some(({ facts }) => facts['reason'] === `${count} replies to tag ${tag}`),
+      ).toBe(true)
+    }
   })
 })
 

@@ -162,6 +162,20 @@ describe('a disk that takes nothing', () => {
     ])
   })
 
+  test('of several replies of a frame only those of writes become errors', () => {
+    const disk = new FaultyDisk()
+    const test = new TestShard({ disk })
+    test.run('SET', 'k', '1')
+    disk.failAt = disk.calls
+    const run = test.proxy.sendRun(['GET', 'k'], ['INCR', 'k'], ['GET', 'k'], ['INCR', 'k'])
+    const last = test.proxy.send('GET', 'k')
+    test.world.settle()
+    const misconf = '-MISCONF [^\r]*this write is not durable yet and may be lost\r\n'
+    const expected = new RegExp(`^\\$1\r\n1\r\n${misconf}\\$1\r\n2\r\n${misconf}$`)
+    expect(test.proxy.reply(run)).toMatch(expected)
+    expect(test.proxy.reply(last)).toBe('$1\r\n3\r\n')
+  })
+
   test('a sync that fails ends the process', () => {
     const disk = new FaultyDisk()
     const test = new TestShard({ disk, database: { persistence: 'always' } })

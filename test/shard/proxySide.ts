@@ -46,8 +46,8 @@ export function sessionText(session: number): string {
 
 export class ProxySide implements ConnectionHandler {
   readonly connection: MemoryConnection
-  /** Replies in the order of their arrival. */
-  readonly arrived: { tag: number; text: string }[] = []
+  /** Frames of replies in the order of their arrival. */
+  readonly arrived: { tag: number; text: string; count: number }[] = []
   readonly adminAnswers = new Map<number, unknown>()
   readonly channelMessages: { tag: number; bytes: Uint8Array }[] = []
   readonly channelsOpened: number[] = []
@@ -77,6 +77,12 @@ export class ProxySide implements ConnectionHandler {
   /** Returns the tag. */
   send(...words: string[]): number {
     return this.frame(FrameKind.request, requestText(words), 0, slotOfKey(words[1] ?? ''))
+  }
+
+  /** Several in one frame. */
+  sendRun(...requests: (readonly string[])[]): number {
+    const slot = slotOfKey(requests[0]?.[1] ?? '')
+    return this.frame(FrameKind.request, requests.map(requestText).join(''), 0, slot)
   }
 
   send3(...words: string[]): number {
@@ -124,7 +130,11 @@ export class ProxySide implements ConnectionHandler {
         break
       }
       case FrameKind.reply:
-        this.arrived.push({ tag: frame.tag, text: latin1(frame.bytes, frame.payloadStart, frame.payloadEnd) })
+        this.arrived.push({
+          tag: frame.tag,
+          text: latin1(frame.bytes, frame.payloadStart, frame.payloadEnd),
+          count: frame.slot,
+        })
         break
       case FrameKind.adminReply:
         this.adminAnswers.set(frame.tag, readJson(frame))

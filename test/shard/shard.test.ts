@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { ShardInfo } from '#protocol/frames/admin.ts'
 import { FrameFlag, FrameKind } from '#protocol/frames/frame.ts'
 import { linkOutputPauseBytes } from '#server/link.ts'
-import { frameBytes, requestText } from './proxySide.ts'
+import { frameBytes, requestText, sessionText } from './proxySide.ts'
 import { TestShard } from './testShard.ts'
 
 describe('requests', () => {
@@ -58,6 +58,47 @@ describe('requests', () => {
     for (let i = 0; i < 200; i++) proxy.send('GET', 'k')
     world.settle()
     expect(proxy.arrived).toHaveLength(201)
+  })
+
+  test('of one frame are answered in one, with their number', () => {
+    const { proxy, world } = new TestShard()
+    proxy.sendRun(['SET', 'k', 'v'], ['GET', 'k'], ['HGET', 'k', 'f'], ['GET', 'absent'])
+    world.settle()
+    const wrongType = '-WRONGTYPE Operation against a key holding the wrong kind of value\r\n'
+    expect(proxy.arrived).toEqual([{ tag: 1, text: `+OK\r\n$1\r\nv\r\n${wrongType}$-1\r\n`, count: 4 }])
+  })
+
+  test('of one frame that does not end with a whole one get an error for the rest', () => {
+    const { proxy, world, run } = bound()
+    proxy.frame(FrameKind.request, `${requestText(['SET', 'k', 'v'])}*2\r\n$3\r\nGET`)
+    world.settle()
+    expect(proxy.arrived).toEqual([
+      { tag: 1, text: expect.stringMatching(/^\+OK\r\n-ERR shard doesn't know the command/), count: 2 },
+    ])
+    expect(run('GET', 'k')).toBe('$1\r\nv\r\n')
+  })
+
+  test('that are cut off do no harm to the next', () => {
+    const { proxy, world, run } = bound()
+    run('SET', 'k', 'v')
+    const half = '*3\r\n$6\r\nAPPEND\r\n$1\r\nk'
+    for (const kind of [FrameKind.request, FrameKind.transaction, FrameKind.watch]) {
+      const tag = proxy.frame(kind, kind === FrameKind.request ? half : sessionText(1) + half)
+      world.settle()
+      expect(proxy.reply(tag)).toMatch(/^-ERR/)
+      expect(run('GET', 'k')).toBe('$1\r\nv\r\n')
+    }
+  })
+
+  test('of one frame with large replies are answered in parts', () => {
+    const { proxy, world, run } = bound()
+    run('SET', 'k', 'x'.repeat(10_000))
+    const tag = proxy.sendRun(...Array.from({ length: 50 }, () => ['GET', 'k']))
+    world.settle()
+    const parts = proxy.arrived.filter((part) => part.tag === tag)
+    expect(parts.length).toBeGreaterThan(10)
+    expect(parts.reduce((sum, { count }) => sum + count, 0)).toBe(50)
+    expect(parts.map(({ text }) => text).join('')).toBe(`$10000\r\n${'x'.repeat(10_000)}\r\n`.repeat(50))
   })
 })
 
@@ -326,6 +367,19 @@ describe('a large flush', () => {
     test.world.advance(1)
     expect(test.proxy.reply(flush)).toBe('+OK\r\n')
     expect(test.run('GET', 'k10099')).toBe('$3\r\nnew\r\n')
+  })
+
+  test('seems to be done at once to every request of a frame', () => {
+    const test = new TestShard()
+    for (let i = 0; i < 10_100; i++) test.proxy.send('SET', `k${i}`, 'v')
+    test.world.settle()
+    slow(test)
+    test.proxy.send('FLUSHALL')
+    test.world.settle()
+    expect(test.shard.db.size).toBeGreaterThan(5000)
+    const tag = test.proxy.sendRun(...Array.from({ length: 100 }, (_, i) => ['GET', `k${10_000 + i}`]))
+    test.world.settle()
+    expect(test.proxy.reply(tag)).toBe('$-1\r\n'.repeat(100))
   })
 
   test('with a wrong option flushes nothing', () => {
