@@ -17,6 +17,7 @@ import { slotCount } from '#protocol/slots/crc16.ts'
 import { originOfCluster, StampClock, stampAt } from '#protocol/sync/stamp.ts'
 import { invariant } from '#runtime/invariant.ts'
 import type { Clock, Connection, Disk, Logger, Random, Timers } from '#runtime/ports.ts'
+import { seedElementHashes } from '#server/crdt/elementTable.ts'
 import { ClockLease, leaseRefusal } from '#server/log/lease.ts'
 import { Log, type Persistence, segmentBytesMaxDefault } from '#server/log/log.ts'
 import { LossMark } from '#server/log/lossMark.ts'
@@ -165,6 +166,7 @@ export class Shard implements LinkHost {
       ranges: ranges.map(({ first, last }) => ({ first, last })),
       hashSeed: random.below(2 ** 32),
     }
+    seedElementHashes(random.below(2 ** 32))
     this.#db = variations.newKeyspace?.(keyspace) ?? new Keyspace(keyspace)
     this.#stampClock = new StampClock(origin)
     this.#log = this.#newLog()

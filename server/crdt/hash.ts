@@ -5,17 +5,16 @@
  */
 
 import type { Stamp } from '#protocol/sync/stamp.ts'
-import type { VersionVector } from '#protocol/sync/versionVector.ts'
+import { covers, type VersionVector } from '#protocol/sync/versionVector.ts'
 import { type ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import type { Random } from '#runtime/ports.ts'
 import type { Amount } from './amount.ts'
 import type { CounterEntry, CounterReset } from './counter.ts'
 import { noResets } from './counter.ts'
-import { Dictionary } from './dictionary.ts'
+import { type ElementRef, ElementTable, noElement } from './elementTable.ts'
 import { Sibling } from './register.ts'
-import { Stamped } from './stamped.ts'
-import { readStamped, readStrnum, writeStamped, writeStrnum } from './stateCodec.ts'
+import { readField, writeFullField, writeTextField } from './stateCodec.ts'
 import { noStrnum, Strnum } from './strnum.ts'
 
 /** The counters of one field as the effect that removes them saw them. */
@@ -27,26 +26,17 @@ export interface FieldReset {
 /** Draws of a random field before the first live one is taken. */
 const drawsMax = 64
 
-type Field = Stamped<Strnum>
-
-/** Heap of an empty hash, of a field without its characters, and of a field's full state. */
+/** Heap of an empty hash. */
 const hashBytes = 400
-const fieldBytes = 130
-const strnumBytes = 300
-
-const bytesOf = (content: string | Strnum): number =>
-  typeof content === 'string' ? content.length : strnumBytes
 
 export class HashState {
   /** Fields with a live value. */
   size = 0
   /** Fields that hold baselines of reset counters. */
   residueFields: Set<string> | undefined = undefined
-  /** Characters of names and values, and an estimate of what full states take. */
-  #contentBytes = 0
   /** Fields that have counter entries, live or not. */
   #counterFields: Set<string> | undefined = undefined
-  readonly #fields: Dictionary<Field> = new Dictionary()
+  readonly #fields: ElementTable<Strnum> = new ElementTable()
 
   get live(): boolean {
     return this.size > 0
@@ -59,37 +49,36 @@ export class HashState {
 
   /** On the heap, as measured. */
   get usedBytes(): number {
-    return hashBytes + this.#fields.size * fieldBytes + this.#contentBytes
+    return hashBytes + this.#fields.usedBytes
   }
 
   // ---- what shows
 
   get(name: string): string | undefined {
-    const field = this.#fields.get(name)
-    if (field === undefined) return undefined
-    return typeof field.content === 'string' ? field.content : field.content.shown()
+    const ref = this.#fields.find(name)
+    return ref === noElement ? undefined : this.#shown(ref)
   }
 
   has(name: string): boolean {
-    const field = this.#fields.get(name)
-    return field !== undefined && isLive(field)
+    const ref = this.#fields.find(name)
+    return ref !== noElement && this.#isLive(ref)
   }
 
   *entries(): IterableIterator<[string, string]> {
-    for (const [name, field] of this.#fields.entries()) {
-      const text = typeof field.content === 'string' ? field.content : field.content.shown()
-      if (text !== undefined) yield [name, text]
+    for (const ref of this.#fields.refs()) {
+      const text = this.#shown(ref)
+      if (text !== undefined) yield [this.#fields.name(ref), text]
     }
   }
 
   *fields(): IterableIterator<string> {
-    for (const [name, field] of this.#fields.entries()) if (isLive(field)) yield name
+    for (const ref of this.#fields.refs()) if (this.#isLive(ref)) yield this.#fields.name(ref)
   }
 
   randomField(random: Random): string {
     for (let draw = 0; draw < drawsMax; draw++) {
-      const name = this.#fields.randomKey(random)
-      if (name !== undefined && this.has(name)) return name
+      const ref = this.#fields.random(random)
+      if (ref !== noElement && this.#isLive(ref)) return this.#fields.name(ref)
     }
     // Nearly all are residues.
     for (const name of this.fields()) return name
@@ -97,27 +86,46 @@ export class HashState {
   }
 
   scan(position: number, count: number, visit: (field: string, value: string) => void): number {
-    return this.#fields.scan(position, count, (field, name) => {
-      const text = typeof field.content === 'string' ? field.content : field.content.shown()
-      if (text !== undefined) visit(name, text)
+    return this.#fields.scan(position, count, (ref) => {
+      const text = this.#shown(ref)
+      if (text !== undefined) visit(this.#fields.name(ref), text)
     })
+  }
+
+  #shown(ref: ElementRef): string | undefined {
+    return this.#fields.isFull(ref) ? this.#fields.full(ref).shown() : this.#fields.text(ref)
+  }
+
+  #isLive(ref: ElementRef): boolean {
+    return !this.#fields.isFull(ref) || this.#fields.full(ref).live
+  }
+
+  /** The field's state; a text is spelled out, into a state of its own. */
+  #stateOf(ref: ElementRef): Strnum {
+    if (this.#fields.isFull(ref)) return this.#fields.full(ref)
+    const state = new Strnum()
+    state.siblings = [new Sibling(this.#fields.stamp(ref), this.#fields.text(ref), true)]
+    return state
+  }
+
+  /** Of one that is no full state. */
+  #covered(ref: ElementRef, context: VersionVector): boolean {
+    return covers(context, this.#fields.stamp(ref))
   }
 
   // ---- prepare
 
   greatest(): Stamp {
     let greatest = 0
-    this.#fields.forEach((field) => {
-      const stamp = typeof field.content === 'string' ? field.stamp : field.content.greatest()
+    this.#fields.forEach((ref) => {
+      const stamp = this.#fields.isFull(ref) ? this.#fields.full(ref).greatest() : this.#fields.stamp(ref)
       if (stamp > greatest) greatest = stamp
     })
     return greatest
   }
 
   fieldResets(name: string): readonly CounterReset[] {
-    if (this.#counterFields === undefined) return noResets
-    const content = this.#fields.get(name)?.content
-    return content === undefined || typeof content === 'string' ? noResets : content.resets()
+    return this.#counterFields === undefined ? noResets : this.fieldState(name).resets()
   }
 
   /** Of all fields, for an effect that removes the hash. */
@@ -132,8 +140,8 @@ export class HashState {
 
   /** The counter entries of a field, to prepare an increment. */
   fieldState(name: string): Strnum {
-    const content = this.#fields.get(name)?.content
-    return content === undefined || typeof content === 'string' ? noStrnum : content
+    const ref = this.#fields.find(name)
+    return ref === noElement || !this.#fields.isFull(ref) ? noStrnum : this.#fields.full(ref)
   }
 
   // ---- apply
@@ -145,47 +153,42 @@ export class HashState {
     text: string,
     resets: readonly CounterReset[],
   ): void {
-    const field = this.#fields.get(name)
-    if (field === undefined) {
+    const ref = this.#fields.find(name)
+    if (ref === noElement) {
       this.load(name, text, stamp)
       return
     }
-    if (typeof field.content === 'string' && field.coveredBy(context)) {
-      this.#contentBytes += text.length - field.content.length
-      field.content = text
-      field.stamp = stamp
+    if (!this.#fields.isFull(ref) && this.#covered(ref, context)) {
+      this.#fields.put(name, stamp, text)
       return
     }
-    const wasLive = isLive(field)
-    const state = fullState(field)
+    const wasLive = this.#isLive(ref)
+    const state = this.#stateOf(ref)
     state.write(context, new Sibling(stamp, text, true), resets)
-    this.#settle(name, field, state, wasLive)
+    this.#settle(name, state, wasLive)
   }
 
   incrementField(stamp: Stamp, name: string, from: Stamp, sum: Amount): void {
-    let field = this.#fields.get(name)
-    if (field === undefined) {
-      field = new Stamped<Strnum>(new Strnum(), 0)
-      this.#insert(name, field)
-    }
-    const wasLive = isLive(field)
-    const state = fullState(field)
+    const ref = this.#fields.find(name)
+    const wasLive = ref !== noElement && this.#isLive(ref)
+    const state = ref === noElement ? new Strnum() : this.#stateOf(ref)
     state.increment(stamp, from, sum)
-    this.#settle(name, field, state, wasLive)
+    this.#settle(name, state, wasLive)
   }
 
   removeField(context: VersionVector, stamp: Stamp, name: string, resets: readonly CounterReset[]): void {
-    const field = this.#fields.get(name)
-    if (field === undefined) return
-    if (typeof field.content === 'string') {
-      if (!field.coveredBy(context)) return
-      this.#drop(name, field)
+    const ref = this.#fields.find(name)
+    if (ref === noElement) return
+    if (!this.#fields.isFull(ref)) {
+      if (!this.#covered(ref, context)) return
+      this.#fields.delete(name)
       this.size--
       return
     }
-    const wasLive = field.content.live
-    field.content.remove(context, resets, stamp)
-    this.#settle(name, field, field.content, wasLive)
+    const state = this.#fields.full(ref)
+    const wasLive = state.live
+    state.remove(context, resets, stamp)
+    this.#settle(name, state, wasLive)
   }
 
   /**
@@ -195,109 +198,89 @@ export class HashState {
   removeAll(context: VersionVector, stamp: Stamp, resets: readonly FieldReset[], coversAll: boolean): void {
     if (coversAll && this.#counterFields === undefined) {
       this.#fields.clear()
-      this.#contentBytes = 0
       this.size = 0
       return
     }
-    this.#fields.forEach((_, name) => {
-      this.removeField(context, stamp, name, noResets)
+    this.#fields.forEach((ref) => {
+      this.removeField(context, stamp, this.#fields.name(ref), noResets)
     })
     for (const reset of resets) this.removeField(context, stamp, reset.field, reset.resets)
   }
 
-  #settle(name: string, field: Field, state: Strnum, wasLive: boolean): void {
+  #settle(name: string, state: Strnum, wasLive: boolean): void {
     this.size += (state.live ? 1 : 0) - (wasLive ? 1 : 0)
     this.#note(name, state)
-    if (state.nothing) this.#drop(name, field)
-    else this.#setContent(field, state)
+    this.#keep(name, state)
   }
 
-  #insert(name: string, field: Field): void {
-    this.#fields.set(name, field)
-    this.#contentBytes += name.length + bytesOf(field.content)
-  }
-
-  #drop(name: string, field: Field): void {
-    this.#fields.delete(name)
-    this.#contentBytes -= name.length + bytesOf(field.content)
-  }
-
-  #setContent(field: Field, state: Strnum): void {
-    this.#contentBytes -= bytesOf(field.content)
-    const only = state.siblings[0]
-    if (state.siblings.length === 1 && state.entries.length === 0 && only !== undefined) {
-      field.content = only.text
-      field.stamp = only.stamp
-    } else field.content = state
-    this.#contentBytes += bytesOf(field.content)
+  /** The state in its smallest form, or not at all. */
+  #keep(name: string, state: Strnum): void {
+    const [only] = state.siblings
+    if (state.nothing) this.#fields.delete(name)
+    else if (state.siblings.length === 1 && state.entries.length === 0 && only !== undefined)
+      this.#fields.put(name, only.stamp, only.text)
+    else this.#fields.putFull(name, state)
   }
 
   /** Shows the fields, each being one write in no conflict. False: one is not; some may have been shown then. */
   eachSimple(visit: (name: string, text: string, stamp: Stamp) => void): boolean {
-    for (const [name, field] of this.#fields.entries()) {
-      if (typeof field.content !== 'string') return false
-      visit(name, field.content, field.stamp)
+    for (const ref of this.#fields.refs()) {
+      if (this.#fields.isFull(ref)) return false
+      visit(this.#fields.name(ref), this.#fields.text(ref), this.#fields.stamp(ref))
     }
     return true
   }
 
   /** Puts a field that isn't there yet, as one write. */
   load(name: string, text: string, stamp: Stamp): void {
-    this.#insert(name, new Stamped<Strnum>(text, stamp))
+    this.#fields.put(name, stamp, text)
     this.size++
   }
 
   // ---- merge, residues
 
   merge(own: VersionVector, other: HashState, label: VersionVector): void {
-    this.#fields.forEach((field, name) => {
-      this.#mergeField(own, name, field, other.#fields.get(name), label)
+    this.#fields.forEach((ref) => {
+      this.#mergeField(own, ref, other, label)
     })
-    for (const [name, theirs] of other.#fields.entries()) {
-      if (!this.#fields.has(name)) this.#adopt(own, name, theirs, label)
-    }
+    other.#fields.forEach((ref) => {
+      const name = other.#fields.name(ref)
+      if (this.#fields.find(name) === noElement) this.#adopt(own, name, other.#stateOf(ref), label)
+    })
   }
 
-  #mergeField(
-    own: VersionVector,
-    name: string,
-    field: Field,
-    theirs: Field | undefined,
-    label: VersionVector,
-  ): void {
-    if (typeof field.content === 'string') {
-      if (theirs === undefined) {
-        if (!field.coveredBy(label)) return
-        this.#drop(name, field)
+  #mergeField(own: VersionVector, ref: ElementRef, other: HashState, label: VersionVector): void {
+    const name = this.#fields.name(ref)
+    const theirs = other.#fields.find(name)
+    if (!this.#fields.isFull(ref)) {
+      if (theirs === noElement) {
+        if (!this.#covered(ref, label)) return
+        this.#fields.delete(name)
         this.size--
         return
       }
-      if (typeof theirs.content === 'string' && theirs.stamp === field.stamp) return
+      if (!other.#fields.isFull(theirs) && other.#fields.stamp(theirs) === this.#fields.stamp(ref)) return
     }
-    const wasLive = isLive(field)
-    const state = fullState(field)
-    state.merge(own, theirs === undefined ? noStrnum : fullState(theirs), label)
-    this.#settle(name, field, state, wasLive)
+    const wasLive = this.#isLive(ref)
+    const state = this.#stateOf(ref)
+    state.merge(own, theirs === noElement ? noStrnum : other.#stateOf(theirs), label)
+    this.#settle(name, state, wasLive)
   }
 
-  #adopt(own: VersionVector, name: string, theirs: Field, label: VersionVector): void {
+  #adopt(own: VersionVector, name: string, theirs: Strnum, label: VersionVector): void {
     const state = new Strnum()
-    state.merge(own, fullState(theirs), label)
-    if (state.nothing) return
-    const field = new Stamped<Strnum>(state, 0)
-    this.#insert(name, field)
-    this.#settle(name, field, state, false)
+    state.merge(own, theirs, label)
+    if (!state.nothing) this.#settle(name, state, false)
   }
 
   /** Forgets the reset entries that `mayForget` names. Returns whether some are left. */
   forget(mayForget: (entry: CounterEntry) => boolean): boolean {
     for (const name of this.residueFields ?? []) {
-      const field = this.#fields.get(name)
-      if (field === undefined || typeof field.content === 'string') continue
-      const state = field.content
+      const ref = this.#fields.find(name)
+      if (ref === noElement || !this.#fields.isFull(ref)) continue
+      const state = this.#fields.full(ref)
       state.forget(mayForget)
-      if (state.nothing) this.#drop(name, field)
-      else this.#setContent(field, state)
+      this.#keep(name, state)
       this.#note(name, state)
     }
     return this.residueFields !== undefined
@@ -313,9 +296,10 @@ export class HashState {
 
   encode(writer: ByteWriter): void {
     writer.varint(this.#fields.size)
-    this.#fields.forEach((field, name) => {
-      writer.text(name)
-      writeStamped(writer, field, writeStrnum)
+    this.#fields.forEach((ref) => {
+      writer.text(this.#fields.name(ref))
+      if (this.#fields.isFull(ref)) writeFullField(writer, this.#fields.full(ref))
+      else writeTextField(writer, this.#fields.stamp(ref), this.#fields.text(ref))
     })
   }
 
@@ -323,18 +307,20 @@ export class HashState {
     const hash = new HashState()
     for (let count = reader.varint(); count > 0; count--) {
       const name = reader.text()
-      const field = readStamped(reader, readStrnum)
-      if (hash.#fields.has(name)) throw new FormatError('a field twice')
-      hash.#insert(name, field)
-      hash.#settle(name, field, fullState(field), false)
+      if (hash.#fields.find(name) !== noElement) throw new FormatError('a field twice')
+      readField(
+        reader,
+        (stamp, text) => hash.load(name, text, stamp),
+        (state) => hash.#settle(name, state, false),
+      )
     }
     return hash
   }
 
   /** One digest a field, in no order. Without residues. */
   digest(take: (name: string, state: Strnum) => void): void {
-    this.#fields.forEach((field, name) => {
-      if (isLive(field)) take(name, fullState(field))
+    this.#fields.forEach((ref) => {
+      if (this.#isLive(ref)) take(this.#fields.name(ref), this.#stateOf(ref))
     })
   }
 }
@@ -344,14 +330,4 @@ function withName(names: Set<string> | undefined, name: string, present: boolean
   if (present) return (names ?? new Set()).add(name)
   if (names === undefined || !names.delete(name) || names.size > 0) return names
   return undefined
-}
-
-const isLive = (field: Field): boolean => typeof field.content === 'string' || field.content.live
-
-/** The field's state; a text is spelled out. */
-function fullState(field: Field): Strnum {
-  if (typeof field.content !== 'string') return field.content
-  const state = new Strnum()
-  state.siblings = [new Sibling(field.stamp, field.content, true)]
-  return state
 }

@@ -10,23 +10,21 @@ import { covers, type VersionVector } from '#protocol/sync/versionVector.ts'
 import { type ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import type { Random } from '#runtime/ports.ts'
-import { Dictionary } from './dictionary.ts'
+import { type ElementRef, ElementTable, noElement } from './elementTable.ts'
 
 /** Several: ascending. */
 type Dots = Stamp | readonly Stamp[]
 
-/** Heap of an empty set, and of a member without its characters. */
+/** Heap of an empty set. */
 const setBytes = 300
-const memberBytes = 80
 
 export class SetState {
-  readonly #members: Dictionary<Dots> = new Dictionary()
-  /** Characters of the members. */
-  #textBytes = 0
+  /** Members with several dots have these beside. */
+  readonly #members: ElementTable<readonly Stamp[]> = new ElementTable()
 
   /** On the heap, as measured. */
   get usedBytes(): number {
-    return setBytes + this.#members.size * memberBytes + this.#textBytes
+    return setBytes + this.#members.usedBytes
   }
 
   get size(): number {
@@ -34,98 +32,108 @@ export class SetState {
   }
 
   has(member: string): boolean {
-    return this.#members.has(member)
+    return this.#members.find(member) !== noElement
   }
 
-  members(): IterableIterator<string> {
-    return this.#members.keys()
+  *members(): IterableIterator<string> {
+    for (const ref of this.#members.refs()) yield this.#members.name(ref)
   }
 
   randomMember(random: Random): string {
-    return this.#members.randomKey(random) ?? ''
+    const ref = this.#members.random(random)
+    return ref === noElement ? '' : this.#members.name(ref)
   }
 
   scan(position: number, count: number, visit: (member: string) => void): number {
-    return this.#members.scan(position, count, (_, member) => visit(member))
+    return this.#members.scan(position, count, (ref) => visit(this.#members.name(ref)))
   }
 
   greatest(): Stamp {
     let greatest = 0
-    this.#members.forEach((dots) => {
-      const last = greatestDot(dots)
+    this.#members.forEach((ref) => {
+      const last = greatestDot(this.#dots(ref))
       if (last > greatest) greatest = last
     })
     return greatest
   }
 
   add(context: VersionVector, stamp: Stamp, member: string): void {
-    const dots = this.#members.get(member)
-    if (dots === undefined) this.#textBytes += member.length
-    const left = dots === undefined ? undefined : uncovered(dots, context)
-    this.#members.set(member, left === undefined ? stamp : withDot(left, stamp))
+    const ref = this.#members.find(member)
+    const left = ref === noElement ? undefined : uncovered(this.#dots(ref), context)
+    this.#put(member, left === undefined ? stamp : withDot(left, stamp))
   }
 
   remove(context: VersionVector, member: string): void {
-    const dots = this.#members.get(member)
-    if (dots === undefined) return
+    const ref = this.#members.find(member)
+    if (ref === noElement) return
+    const dots = this.#dots(ref)
     const left = uncovered(dots, context)
-    if (left === undefined) this.#delete(member)
-    else if (left !== dots) this.#members.set(member, left)
+    if (left === undefined) this.#members.delete(member)
+    else if (left !== dots) this.#put(member, left)
   }
 
   /** `coversAll`: the context covers all that is here; the set goes in one step, however large. */
   removeAll(context: VersionVector, coversAll: boolean): void {
     if (coversAll) {
       this.#members.clear()
-      this.#textBytes = 0
       return
     }
-    this.#members.forEach((_, member) => {
-      this.remove(context, member)
+    this.#members.forEach((ref) => {
+      this.remove(context, this.#members.name(ref))
     })
   }
 
   /** Shows the members, each with its only dot. False: one has several; some may have been shown then. */
   eachSimple(visit: (member: string, dot: Stamp) => void): boolean {
-    for (const [member, dots] of this.#members.entries()) {
-      if (typeof dots !== 'number') return false
-      visit(member, dots)
+    for (const ref of this.#members.refs()) {
+      if (this.#members.isFull(ref)) return false
+      visit(this.#members.name(ref), this.#members.stamp(ref))
     }
     return true
   }
 
   /** Puts a member that isn't there yet. */
   load(member: string, dot: Stamp): void {
-    this.#members.set(member, dot)
-    this.#textBytes += member.length
+    this.#members.put(member, dot, undefined)
   }
 
   merge(own: VersionVector, other: SetState, label: VersionVector): void {
-    this.#members.forEach((dots, member) => {
-      const theirs = other.#members.get(member)
+    this.#members.forEach((ref) => {
+      const member = this.#members.name(ref)
+      const dots = this.#dots(ref)
+      const theirs = other.#dotsOf(member)
       if (dots === theirs) return
       const merged = mergeDots(dots, own, theirs, label)
-      if (merged === undefined) this.#delete(member)
-      else this.#members.set(member, merged)
+      if (merged === undefined) this.#members.delete(member)
+      else this.#put(member, merged)
     })
-    for (const [member, theirs] of other.#members.entries()) {
-      if (this.#members.has(member)) continue
-      const merged = mergeDots(undefined, own, theirs, label)
-      if (merged === undefined) continue
-      this.#members.set(member, merged)
-      this.#textBytes += member.length
-    }
+    other.#members.forEach((ref) => {
+      const member = other.#members.name(ref)
+      if (this.has(member)) return
+      const merged = mergeDots(undefined, own, other.#dots(ref), label)
+      if (merged !== undefined) this.#put(member, merged)
+    })
   }
 
-  #delete(member: string): void {
-    if (this.#members.delete(member)) this.#textBytes -= member.length
+  #dots(ref: ElementRef): Dots {
+    return this.#members.isFull(ref) ? this.#members.full(ref) : this.#members.stamp(ref)
+  }
+
+  #dotsOf(member: string): Dots | undefined {
+    const ref = this.#members.find(member)
+    return ref === noElement ? undefined : this.#dots(ref)
+  }
+
+  #put(member: string, dots: Dots): void {
+    if (typeof dots === 'number') this.#members.put(member, dots, undefined)
+    else this.#members.putFull(member, dots)
   }
 
   encode(writer: ByteWriter): void {
     writer.varint(this.#members.size)
-    this.#members.forEach((dots, member) => {
-      writer.text(member)
-      const list = dotList(dots)
+    this.#members.forEach((ref) => {
+      writer.text(this.#members.name(ref))
+      const list = dotList(this.#dots(ref))
       writer.u8(list.length)
       for (const dot of list) writer.f64(dot)
     })
@@ -139,17 +147,16 @@ export class SetState {
       for (let left = reader.u8(); left > 0; left--) dots.push(readStamp(reader))
       const sorted = dots.every((dot, at) => at === 0 || dot > (dots[at - 1] as Stamp))
       if (dots.length === 0 || dots.length > originsMax || !sorted) throw new FormatError('dots of a member')
-      if (set.#members.has(member)) throw new FormatError('a member twice')
-      set.#textBytes += member.length
-      set.#members.set(member, dots.length === 1 ? (dots[0] as Stamp) : dots)
+      if (set.has(member)) throw new FormatError('a member twice')
+      set.#put(member, dots.length === 1 ? (dots[0] as Stamp) : dots)
     }
     return set
   }
 
   /** One digest a member, in no order. */
   digest(take: (member: string, dots: readonly Stamp[]) => void): void {
-    this.#members.forEach((dots, member) => {
-      take(member, dotList(dots))
+    this.#members.forEach((ref) => {
+      take(this.#members.name(ref), dotList(this.#dots(ref)))
     })
   }
 }

@@ -10,34 +10,34 @@ import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { readAmount, writeAmount } from './amount.ts'
 import { CounterEntry, type CounterReset, noResets } from './counter.ts'
 import { Sibling } from './register.ts'
-import { Stamped } from './stamped.ts'
 import { Strnum } from './strnum.ts'
 
 const ContentKind = { text: 0, full: 1 } as const
 
-export function writeStamped<Full>(
-  writer: ByteWriter,
-  value: Stamped<Full>,
-  writeFull: (writer: ByteWriter, full: Full) => void,
-): void {
-  if (typeof value.content === 'string') {
-    writer.u8(ContentKind.text)
-    writer.f64(value.stamp)
-    writer.text(value.content)
-  } else {
-    writer.u8(ContentKind.full)
-    writeFull(writer, value.content)
-  }
+/** A field of a hash that is one write. */
+export function writeTextField(writer: ByteWriter, stamp: Stamp, text: string): void {
+  writer.u8(ContentKind.text)
+  writer.f64(stamp)
+  writer.text(text)
 }
 
-export function readStamped<Full>(reader: ByteReader, readFull: (reader: ByteReader) => Full): Stamped<Full> {
+export function writeFullField(writer: ByteWriter, state: Strnum): void {
+  writer.u8(ContentKind.full)
+  writeStrnum(writer, state)
+}
+
+/** Calls one of the two. */
+export function readField(
+  reader: ByteReader,
+  takeText: (stamp: Stamp, text: string) => void,
+  takeFull: (state: Strnum) => void,
+): void {
   const kind = reader.u8()
   if (kind === ContentKind.text) {
     const stamp = readStamp(reader)
-    return new Stamped<Full>(reader.text(), stamp)
-  }
-  if (kind !== ContentKind.full) throw new FormatError(`content kind ${kind}`)
-  return new Stamped<Full>(readFull(reader), 0)
+    takeText(stamp, reader.text())
+  } else if (kind === ContentKind.full) takeFull(readStrnum(reader))
+  else throw new FormatError(`content kind ${kind}`)
 }
 
 /** count u8, siblings (stamp, ttlApart u8, text), count u8, entries (last, from, sum, baseline). */

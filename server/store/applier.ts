@@ -149,12 +149,12 @@ export class Applier implements EffectSink {
 
   addMembers(stamp: Stamp, name: string, fresh: boolean, members: readonly string[]): void {
     const context = this.#cover(stamp)
-    const [member] = members
-    const isOne = members.length === 1 && member !== undefined
-    if (isOne && this.#writePacked(Kind.set, noMembers, stamp, name, fresh, member, undefined)) return
+    let packed = 0
+    while (packed < members.length && this.#addPacked(stamp, name, fresh, members[packed] as string)) packed++
+    if (packed === members.length) return
     const state = this.#open(name)
     if (fresh) state.clearTtl(context)
-    state.addMembers(context, stamp, members)
+    state.addMembers(context, stamp, packed === 0 ? members : members.slice(packed))
     this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
   }
 
@@ -205,6 +205,10 @@ export class Applier implements EffectSink {
       const name = tables.nameOf(ref)
       this.remove(stamp, name, allTypes, true, counters.get(name) ?? noRemovedCounters)
     })
+  }
+
+  #addPacked(stamp: Stamp, name: string, fresh: boolean, member: string): boolean {
+    return this.#writePacked(Kind.set, noMembers, stamp, name, fresh, member, undefined)
   }
 
   /** A field or member of a small hash or set. False: it has to be done the long way. */

@@ -14,6 +14,7 @@
  */
 import type { Stamp } from '#protocol/sync/stamp.ts'
 import { originsMax } from '#protocol/sync/stamp.ts'
+import { readU56, writeU56 } from '#runtime/bytes/packedNumbers.ts'
 
 export const Kind = { text: 1, counter: 2, state: 3, bucket: 4, directory: 5, hash: 6, set: 7 } as const
 const kindMask = 0x0f
@@ -27,7 +28,6 @@ export const baseApartBit = 0x40
 const stampAt = 1
 const accessAt = 8
 export const nameLengthAt = 11
-export const u56Bytes = 7
 
 export const kindOf = (bytes: Uint8Array, at: number): number => (bytes[at] as number) & kindMask
 
@@ -50,71 +50,7 @@ export const setStamp = (bytes: Uint8Array, at: number, stamp: Stamp): void =>
 export const originAt = (bytes: Uint8Array, at: number): number =>
   (bytes[at + stampAt] as number) % originsMax
 
-/** An integer below 2^53. */
-export function readU56(bytes: Uint8Array, at: number): number {
-  const low =
-    ((bytes[at] as number) |
-      ((bytes[at + 1] as number) << 8) |
-      ((bytes[at + 2] as number) << 16) |
-      ((bytes[at + 3] as number) << 24)) >>>
-    0
-  const high =
-    (bytes[at + 4] as number) | ((bytes[at + 5] as number) << 8) | ((bytes[at + 6] as number) << 16)
-  return high * 0x100000000 + low
-}
-
-export function writeU56(bytes: Uint8Array, at: number, value: number): void {
-  const high = Math.floor(value / 0x100000000) | 0
-  const low = (value - high * 0x100000000) | 0
-  bytes[at] = low
-  bytes[at + 1] = low >>> 8
-  bytes[at + 2] = low >>> 16
-  bytes[at + 3] = low >>> 24
-  bytes[at + 4] = high
-  bytes[at + 5] = high >>> 8
-  bytes[at + 6] = high >>> 16
-}
-
 /** Counters' sums that fit: the sign takes a bit. */
 export const sumMax = 2 ** 51
 export const foldSign = (sum: number): number => (sum >= 0 ? sum * 2 : -sum * 2 - 1)
 export const unfoldSign = (value: number): number => (value % 2 === 0 ? value / 2 : -(value + 1) / 2)
-
-/** Lengths below 2^31. */
-export const varintBytes = (value: number): number =>
-  value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x200000 ? 3 : value < 0x10000000 ? 4 : 5
-
-/** Returns the offset behind it. */
-export function writeVarint(bytes: Uint8Array, at: number, value: number): number {
-  let rest = value
-  let to = at
-  for (; rest >= 0x80; rest >>>= 7) bytes[to++] = rest | 0x80
-  bytes[to++] = rest
-  return to
-}
-
-/** The reader below takes no allocation: what it read is `value`, and where it stopped `end`. */
-export const varint = {
-  value: 0,
-  end: 0,
-}
-
-export function readVarint(bytes: Uint8Array, at: number): void {
-  const first = bytes[at] as number
-  if (first < 0x80) {
-    varint.value = first
-    varint.end = at + 1
-    return
-  }
-  let value = first & 0x7f
-  let shift = 7
-  let from = at + 1
-  for (;;) {
-    const byte = bytes[from++] as number
-    value |= (byte & 0x7f) << shift
-    if (byte < 0x80) break
-    shift += 7
-  }
-  varint.value = value
-  varint.end = from
-}

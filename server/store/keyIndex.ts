@@ -16,11 +16,13 @@
  * A scan's position is a hash. A step visits the whole bucket that the position lies in and goes on at the end of its
  * interval. Cutting and joining buckets moves no entry to another hash, so whatever stays during a scan is met.
  */
+
 import { slotCount } from '#protocol/slots/crc16.ts'
+import { readVarint, varint } from '#runtime/bytes/packedNumbers.ts'
 import { invariant } from '#runtime/invariant.ts'
 import type { Random } from '#runtime/ports.ts'
 import type { Arena, Ref } from './arena.ts'
-import { Kind, nameLengthAt, readVarint, varint } from './entry.ts'
+import { Kind, nameLengthAt } from './entry.ts'
 import type { KeyName } from './keyName.ts'
 
 const hashes = 2 ** 32

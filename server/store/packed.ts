@@ -6,14 +6,15 @@
  * They are searched from the first to the last, which up to `packedElementsMax` is about as fast as a look-up, and take a third
  * of the memory of objects. What is larger or not as simple is a state on the heap (`server/crdt`).
  */
+
 import { originOf, type Stamp } from '#protocol/sync/stamp.ts'
 import type { VersionVector } from '#protocol/sync/versionVector.ts'
 import { latin1 } from '#runtime/bytes/bytes.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
+import { readU56, readVarint, u56Bytes, varint, writeU56 } from '#runtime/bytes/packedNumbers.ts'
 import type { Random } from '#runtime/ports.ts'
 import { HashState } from '#server/crdt/hash.ts'
 import { SetState } from '#server/crdt/set.ts'
-import { readU56, readVarint, u56Bytes, varint, writeU56 } from './entry.ts'
 import type { HashView, SetView } from './views.ts'
 
 export const packedElementsMax = 64

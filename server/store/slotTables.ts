@@ -11,6 +11,15 @@ import type { Origin, Stamp } from '#protocol/sync/stamp.ts'
 import { SlotVectors, type VersionVector } from '#protocol/sync/versionVector.ts'
 import { copyBytes, latin1, writeLatin1 } from '#runtime/bytes/bytes.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
+import {
+  readU56,
+  readVarint,
+  u56Bytes,
+  varint,
+  varintBytes,
+  writeU56,
+  writeVarint,
+} from '#runtime/bytes/packedNumbers.ts'
 import type { Random } from '#runtime/ports.ts'
 import { addAmounts, formatAmount, parseAmount, parseInteger } from '#server/crdt/amount.ts'
 import { CounterEntry } from '#server/crdt/counter.ts'
@@ -29,19 +38,12 @@ import {
   kindOf,
   nameLengthAt,
   originAt,
-  readU56,
-  readVarint,
   setAccess,
   setStamp,
   stampOf,
   sumMax,
   timedBit,
-  u56Bytes,
   unfoldSign,
-  varint,
-  varintBytes,
-  writeU56,
-  writeVarint,
 } from './entry.ts'
 import { ExpiryWheel } from './expiryWheel.ts'
 import { KeyIndex } from './keyIndex.ts'

@@ -11,7 +11,7 @@ export interface HashView {
   readonly size: number
   get(field: string): string | undefined
   has(field: string): boolean
-  /** In order of first insertion as long as the hash is small. */
+  /** In order of first insertion as long as the hash is small, without counters and conflicts. */
   entries(): Iterable<[string, string]>
   fields(): Iterable<string>
   /** Uniform up to the noise of hashing. */

@@ -140,7 +140,7 @@ describe('eviction', () => {
     const { shard, run } = bound(limited('noeviction'))
     fill({ run })
     shard.proxy.watch(7, 'k0')
-    ask(shard, { what: 'configure', memory: { evictionPolicy: 'allkeys-lru', memorySizeBytes: 1000 } })
+    ask(shard, { what: 'configure', memory: { evictionPolicy: 'allkeys-lru', memorySizeBytes: 1 } })
     shard.world.advance(500)
     expect(run('EXISTS', 'k0')).toBe(':0\r\n')
     const tag = shard.proxy.transaction(7, ['GET', 'k0'])

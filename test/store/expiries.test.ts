@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { slotCount, slotOfKey } from '#protocol/slots/crc16.ts'
 import { originOfCluster, StampClock } from '#protocol/sync/stamp.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
-import { hashOf } from '#server/crdt/dictionary.ts'
+import { KeyName } from '#server/store/keyName.ts'
 import { Keyspace } from '#server/store/keyspace.ts'
 import { Transaction } from '#server/store/transaction.ts'
 import { SeededRandom, seedFromEnv } from '#test/seed.ts'
@@ -26,6 +26,13 @@ const setFor = (name: string, ttlMs: number): void =>
 function at(ms: number): void {
   nowMs = ms
   db.nowMs = ms
+}
+
+/** As the keyspace here hashes names: without a seed. */
+function hashOf(name: string): number {
+  const keyName = new KeyName(0)
+  keyName.aimAtText(name)
+  return keyName.hash
 }
 
 /** What comes until there is no more; nothing is deleted. */
