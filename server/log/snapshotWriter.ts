@@ -14,7 +14,7 @@
  *
  * A snapshot that fails leaves nothing behind, and the log goes before: when it can't be written, no snapshot is.
  */
-import type { VersionVector } from '#protocol/sync/versionVector.ts'
+import { emptyVector, type VersionVector } from '#protocol/sync/versionVector.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { type Clock, type Disk, DiskError, type Timers } from '#runtime/ports.ts'
 import { fileHeader } from './fileHeader.ts'
@@ -70,10 +70,10 @@ export class SnapshotWriter {
   #name = ''
   #block = new SnapshotBlock()
   /** The slot to be cut next, -1: all are. */
-  #slot: number
+  #slot = -1
   /** Where in the slot its next part begins, 0 when it has not been begun. */
   #slotPosition = 0
-  #label: VersionVector
+  #label: VersionVector = emptyVector()
   #unsyncedBytes = 0
   #syncing = false
   /** What waits for the sync under way. */
@@ -94,8 +94,6 @@ export class SnapshotWriter {
     this.#ports = ports
     this.#sizes = sizes
     this.#onEnd = onEnd
-    this.#slot = source.nextSlot(0)
-    this.#label = source.label(0)
   }
 
   /** Whether a part of the slot has been cut and another is to come: no residue of it may be dropped. */
@@ -142,6 +140,8 @@ export class SnapshotWriter {
     if (disk.list().includes(name)) disk.remove(name)
     this.position = position
     this.#name = name
+    // Not before the position is known: a slot that is written to for the first time until then is in the log before it.
+    this.#slot = this.#source.nextSlot(0)
     this.#append(fileHeader(snapshotKind, this.#clusterId, position))
     this.#slice()
   }

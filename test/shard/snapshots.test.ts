@@ -1,5 +1,6 @@
 /** Snapshots of a shard: when they are taken, what they replace, what a start makes of them. */
 import { describe, expect, test } from 'vitest'
+import { slotOfKey } from '#protocol/slots/crc16.ts'
 import { isSegmentName } from '#server/log/blockFormat.ts'
 import { leaseFile } from '#server/log/lease.ts'
 import { isSnapshotName } from '#server/log/snapshotFormat.ts'
@@ -122,6 +123,22 @@ describe('a snapshot', () => {
     test.run('SET', 'k', 'v')
     test.run('DEL', 'k')
     takeSnapshot(test)
+    expectSame(started(test), test)
+  })
+
+  test('holds a slot that was written to for the first time before the log could be cut off', () => {
+    const test = new TestShard()
+    const [low = '', high = ''] = ['a', 'b'].sort((one, other) => slotOfKey(one) - slotOfKey(other))
+    test.run('SET', high, 'v')
+    test.world.advance(2000)
+    test.disk.slow = true
+    test.run('SET', high, 'w')
+    ask(test, { what: 'snapshot' })
+    test.run('SET', low, 'v')
+    test.disk.slow = false
+    test.disk.finishSyncs()
+    test.world.advance(3000)
+    expect(snapshotFigures(test)).toMatchObject({ running: false, completed: 1 })
     expectSame(started(test), test)
   })
 
