@@ -290,9 +290,11 @@ export class Arena {
     if (!chunk.closed) this.#unlink(page, size)
     this.#pageTouched[page] = 0
     chunk.freePages.push(page & (pagesPerChunk - 1))
-    // The last chunk stays while it is a small one: a database of one key may come and go often.
-    if (chunk.freePages.length < chunk.pageCount || this.chunkBytes <= chunkBytesMin) return
-    this.#freeChunk(page >> (chunkShift - pageShift), chunk)
+    if (chunk.freePages.length < chunk.pageCount) return
+    // The last chunk stays while it is a small one: a database of one key may come and go often. Not one that was being emptied:
+    // it takes nothing any more.
+    if (this.chunkBytes > chunkBytesMin || chunk.closed)
+      this.#freeChunk(page >> (chunkShift - pageShift), chunk)
   }
 
   #link(page: number, size: number): void {

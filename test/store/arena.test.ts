@@ -113,6 +113,23 @@ describe('memory goes back', () => {
     expect(owner.arena.chunkBytes).toBeLessThan(before / 3)
   })
 
+  test('of a small chunk, when all is freed while it is being emptied', () => {
+    const owner = new Owner()
+    // Little of each of many sizes: chunks of the least size, thin ones.
+    const many = Array.from({ length: 4_000 }, () => owner.allocate(16))
+    for (let sizeBytes = 24; sizeBytes <= 3_000; sizeBytes += Math.ceil(sizeBytes / 8))
+      owner.allocate(sizeBytes)
+    for (const ref of many.slice(0, -1)) owner.free(ref)
+    expect(owner.arena.isThin).toBe(true)
+    expect(owner.compact(10)).toBe(true)
+    // Those in the chunk that is being emptied come last.
+    for (const ref of [...owner.blocks.keys()].reverse()) owner.free(ref)
+    expect(owner.arena.usedBytes).toBe(0)
+    expect(owner.compact(100)).toBe(false)
+    owner.allocate(24)
+    owner.check()
+  })
+
   test('blocks come and go while it compacts', () => {
     const random = new SeededRandom(seedFromEnv())
     const owner = new Owner()
