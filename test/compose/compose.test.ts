@@ -139,14 +139,15 @@ describe('the image', () => {
     for (const subcommand of [agent, health]) expect(commandLine).toContain(`.command('${subcommand}')`)
   })
 
-  it('holds every folder that code is imported from, but the tests', () => {
+  it('holds every folder that code is imported from, but tests and benchmarks', () => {
     const { imports } = JSON.parse(read('package.json')) as { imports: Record<string, string> }
     const folders = Object.keys(imports).map((name) => name.slice(1, name.indexOf('/')))
     const kept = read('.dockerignore')
       .split('\n')
       .filter((line) => line.startsWith('!'))
       .map((line) => line.slice(1))
-    expect(kept).toEqual(expect.arrayContaining(folders.filter((name) => name !== 'test')))
+    const neededFolders = folders.filter((name) => name !== 'test' && name !== 'bench')
+    expect(kept).toEqual(expect.arrayContaining(neededFolders))
     for (const path of kept) expect(existsSync(join(root, path))).toBe(true)
   })
 
