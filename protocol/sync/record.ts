@@ -136,7 +136,7 @@ export class RecordReader {
       this.#readContext(part)
       const size = reader.varint()
       part.effectsStart = reader.at
-      reader.raw(size)
+      reader.skip(size)
       part.effectsEnd = reader.at
     }
     if (this.partCount === 0) throw new FormatError('record without a part')

@@ -93,20 +93,23 @@ export class ByteReader {
     return text
   }
 
+  skip(length: number): void {
+    this.#need(length)
+    this.at += length
+  }
+
   /** Passes over a text; returns where its characters begin. They end where the reader is then. */
   skipText(): number {
     const length = this.varint()
-    this.#need(length)
     const start = this.at
-    this.at += length
+    this.skip(length)
     return start
   }
 
   /** A view, not a copy. */
   raw(length: number): Uint8Array {
-    this.#need(length)
-    const view = this.bytes.subarray(this.at, this.at + length)
-    this.at += length
-    return view
+    const start = this.at
+    this.skip(length)
+    return this.bytes.subarray(start, this.at)
   }
 }

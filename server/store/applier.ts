@@ -68,6 +68,11 @@ export class Applier implements EffectSink {
     expireAtMs: number,
   ): boolean {
     this.#tables.aimAt(bytes, nameStart, nameEnd)
+    return this.setAimed(stamp, bytes, textStart, textEnd, expireAtMs)
+  }
+
+  /** The same for a name that the tables are aimed at. */
+  setAimed(stamp: Stamp, bytes: Uint8Array, textStart: number, textEnd: number, expireAtMs: number): boolean {
     if (!this.#mayReplace(stamp)) return false
     this.#tables.putBytes(stamp, bytes, textStart, textEnd, expireAtMs)
     this.#noteReplaced(expireAtMs)

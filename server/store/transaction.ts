@@ -162,7 +162,7 @@ export class Transaction {
     tables.aimAt(bytes, nameStart, nameEnd)
     this.#begin(tables.name.slot)
     const stamp = this.#stamp
-    if (this.#applier.setOnlyBytes(stamp, bytes, nameStart, nameEnd, valueStart, valueEnd, atMs)) {
+    if (this.#applier.setAimed(stamp, bytes, valueStart, valueEnd, atMs)) {
       this.#draft.effects.setOnlyBytes(stamp, bytes, nameStart, nameEnd, valueStart, valueEnd, atMs)
       return
     }
