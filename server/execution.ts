@@ -2,7 +2,7 @@
  * Runs commands: finds the row in the table, judges whether a write may be taken, gives arguments and reply to the handler,
  * and logs what it did. Everything that all commands have in common happens here, once.
  *
- * One object of each kind serves all commands: scanner, arguments, context, transaction, record. A command allocates what
+ * One object of each kind serves all commands: scanner, arguments, context, transaction. A command allocates what
  * its handler allocates.
  */
 import { type CommandSpec, commands, lookup } from '#protocol/commands/index.ts'
@@ -12,7 +12,6 @@ import { ReplyWriter } from '#protocol/resp/replyWriter.ts'
 import { defaultRequestLimits, RequestScanner } from '#protocol/resp/requestScanner.ts'
 import { slotOf } from '#protocol/slots/crc16.ts'
 import type { StampClock } from '#protocol/sync/stamp.ts'
-import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { invariant } from '#runtime/invariant.ts'
 import type { Clock, Random } from '#runtime/ports.ts'
 import { CommandArguments } from '#server/commands/arguments.ts'
@@ -55,9 +54,6 @@ export class Runnable {
   }
 }
 
-/** A record buffer that grew beyond it is given back. */
-const recordBytesKept = 1024 * 1024
-
 interface Survey {
   count: number
   writes: boolean
@@ -89,7 +85,6 @@ export class Execution {
   readonly #runnables = new Map<CommandSpec, Runnable>()
   /** Those that are no subcommands, by name. */
   readonly #named: NameTable<Runnable>
-  #record = new ByteWriter(1024)
   /** Wall clock of the running step. */
   #nowMs = 0
   /** Calls of one command in a row are timed together. */
@@ -316,12 +311,11 @@ export class Execution {
   }
 
   #finish(): boolean {
+    const transaction = this.#transaction
+    if (!transaction.written) return false
     const { log, stampClock, watches } = this.#parts
-    const record = this.#record
-    record.clear()
-    if (!this.#transaction.finish(record)) return false
-    log.appendOf(record.bytes, 0, record.length, stampClock.origin, stampClock.last)
-    if (record.bytes.length > recordBytesKept) this.#record = new ByteWriter(1024)
+    transaction.finish(log.begin(transaction.recordBytesMax))
+    log.commit(stampClock.origin, stampClock.last)
     watches.settle()
     return true
   }

@@ -18,12 +18,15 @@
  * Records have no version of their own: the log segments and sync channels that carry them do.
  */
 import { ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
-import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
+import { copyBytes } from '#runtime/bytes/bytes.ts'
+import { type ByteWriter, putF64, putVarint, varintBytesMax } from '#runtime/bytes/byteWriter.ts'
 import { invariant } from '#runtime/invariant.ts'
 import { type Origin, originOf, originsMax, type Stamp, stampStep } from './stamp.ts'
 import { emptyVector, type VersionVector } from './versionVector.ts'
 
 export const recordHeaderBytes = 5
+/** Of a part, before its effects. */
+export const partHeaderBytesMax = 2 + 8 + 1 + (3 + originsMax - 1) * varintBytesMax
 export const slotsMax = 16384
 
 export const RecordKind = { operations: 1, slotState: 2 } as const
@@ -79,16 +82,26 @@ export function writePart(
   if (!(previous < first && first <= last)) {
     invariant(false, 'stamps of a part rise', { slot, first, last, previous })
   }
-  writer.u16(slot)
-  writer.f64(first)
-  writer.varint((last - first) / stampStep)
-  writer.varint(previous === 0 ? 0 : (first - previous) / stampStep)
+  writer.reserve(partHeaderBytesMax + effectsLength)
+  const { bytes } = writer
+  let at = writer.length
+  bytes[at] = slot
+  bytes[at + 1] = slot >>> 8
+  at = putF64(bytes, at + 2, first)
+  at = putVarint(bytes, at, (last - first) / stampStep)
+  at = putVarint(bytes, at, previous === 0 ? 0 : (first - previous) / stampStep)
   let mask = 0
-  for (let o = 0; o < originsMax; o++) if (o !== origin && (context[o] as number) > 0) mask |= 1 << o
-  writer.u8(mask)
-  for (let o = 0; o < originsMax; o++) if (mask & (1 << o)) writer.varint(first - (context[o] as number))
-  writer.varint(effectsLength)
-  writer.raw(effects, 0, effectsLength)
+  const maskAt = at++
+  for (let o = 0; o < originsMax; o++) {
+    const seen = context[o] as number
+    if (o === origin || seen === 0) continue
+    mask |= 1 << o
+    at = putVarint(bytes, at, first - seen)
+  }
+  bytes[maskAt] = mask
+  at = putVarint(bytes, at, effectsLength)
+  copyBytes(bytes, at, effects, 0, effectsLength)
+  writer.length = at + effectsLength
 }
 
 /** Reads records in place. One reader serves many records; what it shows is valid until its next `read`. */

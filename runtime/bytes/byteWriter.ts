@@ -4,6 +4,27 @@ import { allocate, copyBytes, writeLatin1 } from './bytes.ts'
 const doubles = new Float64Array(1)
 const doubleBytes = new Uint8Array(doubles.buffer)
 
+export const varintBytesMax = 8
+
+/** `ByteWriter.f64` at `at`, where there must be room; returns the offset behind it. */
+export function putF64(bytes: Uint8Array, at: number, value: number): number {
+  doubles[0] = value
+  for (let i = 0; i < 8; i++) bytes[at + i] = doubleBytes[i] as number
+  return at + 8
+}
+
+/** `ByteWriter.varint` at `at`, where there must be room; returns the offset behind it. */
+export function putVarint(bytes: Uint8Array, at: number, value: number): number {
+  let to = at
+  let wide = value
+  for (; wide >= 0x80000000; wide = Math.floor(wide / 0x80)) bytes[to++] = (wide % 0x80) | 0x80
+  // Nearly all fit an integer register.
+  let rest = wide | 0
+  for (; rest >= 0x80; rest >>>= 7) bytes[to++] = rest | 0x80
+  bytes[to++] = rest
+  return to
+}
+
 export class ByteWriter {
   /** The written bytes are [0, length); replaced when it grows. */
   bytes: Uint8Array
@@ -55,24 +76,13 @@ export class ByteWriter {
 
   f64(value: number): void {
     this.reserve(8)
-    doubles[0] = value
-    const { bytes, length } = this
-    for (let i = 0; i < 8; i++) bytes[length + i] = doubleBytes[i] as number
-    this.length = length + 8
+    this.length = putF64(this.bytes, this.length, value)
   }
 
   /** A non-negative integer below 2^53, seven bits a byte, least significant first. */
   varint(value: number): void {
-    this.reserve(8)
-    const { bytes } = this
-    let at = this.length
-    let wide = value
-    for (; wide >= 0x80000000; wide = Math.floor(wide / 0x80)) bytes[at++] = (wide % 0x80) | 0x80
-    // Nearly all fit an integer register.
-    let rest = wide | 0
-    for (; rest >= 0x80; rest >>>= 7) bytes[at++] = rest | 0x80
-    bytes[at++] = rest
-    this.length = at
+    this.reserve(varintBytesMax)
+    this.length = putVarint(this.bytes, this.length, value)
   }
 
   /** Length as varint, then the characters 0..255. */

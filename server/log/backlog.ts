@@ -1,6 +1,6 @@
 /**
  * The end of the log in memory: a window of the records in apply order. The disk is written from it and peers are served
- * from it, so a record is copied once, into its chunk, and never again until a frame takes it.
+ * from it. The record of a command is written into its chunk, any other is copied there, and none again until a frame takes it.
  *
  * Positions count bytes of records since the log began; block headers on disk don't count. Records never straddle chunks.
  * When the window is full whole chunks are dropped from its beginning. Two small indexes answer what a peer's feed asks:
@@ -15,7 +15,8 @@
 import { RecordKind, RecordReader, recordLength, slotsMax } from '#protocol/sync/record.ts'
 import { type Origin, originsMax, type Stamp } from '#protocol/sync/stamp.ts'
 import { emptyVector, raiseTo, type VersionVector } from '#protocol/sync/versionVector.ts'
-import { allocate } from '#runtime/bytes/bytes.ts'
+import { allocate, copyBytes } from '#runtime/bytes/bytes.ts'
+import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { invariant } from '#runtime/invariant.ts'
 
 const chunkBytesMax = 256 * 1024
@@ -31,14 +32,6 @@ interface Chunk {
   greatest: VersionVector
 }
 
-/** Nearly all records of own operations are this short, and are copied faster by a loop than through a view. */
-const shortRecordBytes = 256
-
-function copyShort(bytes: Uint8Array, start: number, end: number, target: Uint8Array, at: number): void {
-  if (end - start > shortRecordBytes) target.set(bytes.subarray(start, end), at)
-  else for (let from = start, to = at; from < end; from++, to++) target[to] = bytes[from] as number
-}
-
 export class Backlog {
   readonly #bytesMax: number
   readonly #chunkBytes: number
@@ -46,6 +39,8 @@ export class Backlog {
   #spare: Uint8Array | null = null
   readonly #floors = new Float64Array(slotsMax * originsMax)
   readonly #reader = new RecordReader()
+  /** Lies over the last chunk while a record is written. */
+  readonly #writer = new ByteWriter(0)
   #start = 0
   #end = 0
 
@@ -87,9 +82,30 @@ export class Backlog {
   /** The same for a record whose only stamps are of one origin. */
   appendOf(bytes: Uint8Array, start: number, end: number, origin: Origin, stamp: Stamp): void {
     const chunk = this.#chunkWithRoom(end - start)
-    copyShort(bytes, start, end, chunk.bytes, chunk.length)
-    chunk.length += end - start
-    this.#end += end - start
+    copyBytes(chunk.bytes, chunk.length, bytes, start, end)
+    this.#extend(chunk, end - start, origin, stamp)
+  }
+
+  /** Where a record of at most so many bytes can be written in place. It is part of the log when `commit` is called. */
+  begin(bytesMax: number): ByteWriter {
+    const chunk = this.#chunkWithRoom(bytesMax)
+    const writer = this.#writer
+    writer.bytes = chunk.bytes
+    writer.length = chunk.length
+    return writer
+  }
+
+  /** What was written since `begin` is a record whose only stamps are of one origin. */
+  commit(origin: Origin, stamp: Stamp): void {
+    const chunk = this.#chunks.at(-1)
+    const { bytes, length } = this.#writer
+    if (chunk?.bytes !== bytes) invariant(false, 'a record fits the room that was asked for')
+    else this.#extend(chunk, length - chunk.length, origin, stamp)
+  }
+
+  #extend(chunk: Chunk, lengthBytes: number, origin: Origin, stamp: Stamp): void {
+    chunk.length += lengthBytes
+    this.#end += lengthBytes
     if (stamp > (chunk.greatest[origin] as number)) chunk.greatest[origin] = stamp
   }
 

@@ -20,6 +20,7 @@
 
 import type { Origin, Stamp } from '#protocol/sync/stamp.ts'
 import type { VersionVector } from '#protocol/sync/versionVector.ts'
+import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { invariant } from '#runtime/invariant.ts'
 import { type Clock, type Disk, DiskError, type Logger, type Timers } from '#runtime/ports.ts'
 import { Backlog } from './backlog.ts'
@@ -187,6 +188,17 @@ export class Log {
   appendOf(bytes: Uint8Array, start: number, end: number, origin: Origin, stamp: Stamp): void {
     this.recordCount++
     this.backlog.appendOf(bytes, start, end, origin, stamp)
+  }
+
+  /** Where a record of at most so many bytes is written in place; it counts when `commit` is called. */
+  begin(bytesMax: number): ByteWriter {
+    return this.backlog.begin(bytesMax)
+  }
+
+  /** The record written since `begin` is appended: its stamps are all of one origin, the greatest being `stamp`. */
+  commit(origin: Origin, stamp: Stamp): void {
+    this.recordCount++
+    this.backlog.commit(origin, stamp)
   }
 
   /** Hands what was appended to the operating system. False: the disk refuses it, see `failure`. */

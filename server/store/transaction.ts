@@ -10,7 +10,14 @@
  * - whatever is removed: the reset of every live counter in it.
  */
 
-import { beginRecord, endRecord, RecordKind, writePart } from '#protocol/sync/record.ts'
+import {
+  beginRecord,
+  endRecord,
+  partHeaderBytesMax,
+  RecordKind,
+  recordHeaderBytes,
+  writePart,
+} from '#protocol/sync/record.ts'
 import type { Stamp, StampClock } from '#protocol/sync/stamp.ts'
 import { emptyVector, type VersionVector } from '#protocol/sync/versionVector.ts'
 import { latin1 } from '#runtime/bytes/bytes.ts'
@@ -102,6 +109,15 @@ export class Transaction {
   /** Of the slot that was written to last. */
   get effectsBytes(): number {
     return this.#draft.effects.length
+  }
+
+  /** What `finish` will write is not longer. */
+  get recordBytesMax(): number {
+    let bytesMax = recordHeaderBytes
+    for (let at = 0; at < this.#draftCount; at++) {
+      bytesMax += partHeaderBytesMax + (this.#drafts[at] as Draft).effects.length
+    }
+    return bytesMax
   }
 
   /** Appends the record, if there is an effect, and raises the slots' vectors. False: nothing to log. */

@@ -39,6 +39,27 @@ test('shows what was appended, from any record to any other', () => {
   expect(Buffer.concat(views)).toEqual(Buffer.concat(records.slice(1, 4)))
 })
 
+test('a record is written in place, whole or not at all, in one chunk', () => {
+  const backlog = new Backlog(4096)
+  const records = [10, 100, 3000, 0, 60].map((effectsLength, i) =>
+    operationsRecord([{ slot: i, first: stamp(1, i), effectsLength }]),
+  )
+  for (const [i, record] of records.entries()) {
+    // Begun and given up.
+    backlog.begin(500).raw(record, 0, 5)
+    const end = backlog.end
+    const writer = backlog.begin(record.length + i)
+    writer.raw(record)
+    expect(backlog.end).toBe(end)
+    backlog.commit(1, stamp(1, i))
+    expect(backlog.end).toBe(end + record.length)
+  }
+  expect(collect(backlog, 0, backlog.end)).toEqual(records)
+  expect(backlog.firstPositionAbove(1, stamp(1, 4))).toBe(backlog.end)
+  backlog.begin(10).raw(new Uint8Array(1000))
+  expect(() => backlog.commit(1, stamp(1, 9))).toThrow('fits the room')
+})
+
 test('stops behind the record at which it is told to', () => {
   const backlog = new Backlog(1 << 20)
   const record = operationsRecord([{ slot: 1, first: stamp(1, 1), effectsLength: 5 }])

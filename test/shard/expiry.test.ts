@@ -47,11 +47,11 @@ function busyShard() {
 /** Counts the records that the log takes. */
 function countRecords(test: TestShard): { records: number } {
   const { log } = test.shard
-  const append = log.appendOf
+  const commit = log.commit
   const count = { records: 0 }
-  log.appendOf = (...record) => {
+  log.commit = (...stamps) => {
     count.records++
-    append.apply(log, record)
+    commit.apply(log, stamps)
   }
   return count
 }
