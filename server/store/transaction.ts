@@ -211,7 +211,7 @@ export class Transaction {
     const tables = this.#tables
     tables.aimAt(bytes, nameStart, nameEnd)
     const ref = tables.find()
-    if (ref === 0 || !tables.isOwnCounter(ref) || tables.hasExpired(ref)) return Number.NaN
+    if (ref === 0 || !tables.isCounterOf(ref, tables.origin) || tables.hasExpired(ref)) return Number.NaN
     const sum = tables.sumWith(ref, amount)
     if (Number.isNaN(sum)) return sum
     this.#begin(tables.name.slot)
