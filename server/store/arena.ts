@@ -112,8 +112,16 @@ export class Arena {
   /** By class: the first page with room. */
   readonly #roomy = new Int32Array(blockSizes.length).fill(noPage)
 
+  /** By class: blocks that are in use. */
+  readonly #blocksUsed = new Uint32Array(blockSizes.length)
+
   /** Number of the chunk that is being emptied, 0 for none; and the page and block that come next. */
   #compacting = 0
+  /** Of all chunks when it was begun. */
+  #compactFromBytes = 0
+  /** When a chunk was emptied last and nothing was gained: what the chunks took then, and the blocks. */
+  #futileChunkBytes = 0
+  #futileUsedBytes = 0
   #compactPage = 0
   #compactBlock = 0
 
@@ -156,6 +164,7 @@ export class Arena {
     const sizeBytes = sizeOfClass[size] as number
     this.usedBytes -= sizeBytes
     chunk.usedBytes -= sizeBytes
+    this.#blocksUsed[size] = (this.#blocksUsed[size] as number) - 1
     const used = (this.#pageUsed[page] as number) - 1
     this.#pageUsed[page] = used
     if (used === 0) this.#freePage(page, size, chunk)
@@ -174,13 +183,25 @@ export class Arena {
     return sizeBytes <= pagedBytesMax && this.#pageClass[ref >> pageShift] === classOf(sizeBytes)
   }
 
-  /** So much is unused that emptying chunks pays: a quarter, beyond the chunk that is being filled. */
+  /** So much could be given back that emptying chunks pays: a quarter, beyond the chunk that is being filled. */
   get isThin(): boolean {
     const { chunkBytes } = this
-    const spareBytes = chunkBytes - (this.usedBytes - this.largeBytes)
+    if (chunkBytes <= worthCompactingBytes) return false
+    return chunkBytes - this.#neededBytes > chunkBytes / 4 + Math.min(chunkBytesMax, chunkBytes / 2)
+  }
+
+  /** Of the pages, if each size had no more than its blocks fill: a few blocks of many sizes take many pages. */
+  get #neededBytes(): number {
+    let pages = 0
+    for (let size = 0; size < blockSizes.length; size++)
+      pages += Math.ceil((this.#blocksUsed[size] as number) / (blocksOfClass[size] as number))
+    return pages * pageBytes
+  }
+
+  /** Emptying a chunk has led nowhere, and things are about as they were. */
+  get #isFutile(): boolean {
     return (
-      chunkBytes > worthCompactingBytes &&
-      spareBytes > chunkBytes / 4 + Math.min(chunkBytesMax, chunkBytes / 2)
+      this.chunkBytes <= this.#futileChunkBytes * 1.125 && this.usedBytes >= this.#futileUsedBytes * 0.875
     )
   }
 
@@ -197,7 +218,7 @@ export class Arena {
   }
 
   #openCompaction(): boolean {
-    if (!this.isThin) return false
+    if (!this.isThin || this.#isFutile) return false
     let thinnest = 0
     let spareBytes = 0
     for (let number = 1; number < this.#chunks.length; number++) {
@@ -209,10 +230,18 @@ export class Arena {
     const chunk = this.#chunks[thinnest] as Chunk
     if (spareBytes < chunk.bytes.length / 4) return false
     this.#compacting = thinnest
+    this.#compactFromBytes = this.chunkBytes
     this.#compactPage = thinnest * pagesPerChunk
     this.#compactBlock = 0
     this.#close(thinnest, chunk)
     return true
+  }
+
+  #endCompaction(): void {
+    this.#compacting = 0
+    const isGain = this.chunkBytes < this.#compactFromBytes
+    this.#futileChunkBytes = isGain ? 0 : this.chunkBytes
+    this.#futileUsedBytes = this.usedBytes
   }
 
   #close(number: number, chunk: Chunk): void {
@@ -265,6 +294,7 @@ export class Arena {
     const sizeBytes = sizeOfClass[size] as number
     this.usedBytes += sizeBytes
     chunk.usedBytes += sizeBytes
+    this.#blocksUsed[size] = (this.#blocksUsed[size] as number) + 1
     const used = (this.#pageUsed[page] as number) + 1
     this.#pageUsed[page] = used
     if (used === blocksOfClass[size]) this.#unlink(page, size)
@@ -351,8 +381,8 @@ export class Arena {
     this.#chunks[number] = noChunk
     this.#freeChunks.push(number)
     if (this.#chunkInUse === number) this.#chunkInUse = 0
-    if (this.#compacting === number) this.#compacting = 0
     this.chunkBytes -= chunk.bytes.length
+    if (this.#compacting === number) this.#endCompaction()
     releaseNow(chunk.bytes)
   }
 

@@ -113,13 +113,46 @@ describe('memory goes back', () => {
     expect(owner.arena.chunkBytes).toBeLessThan(before / 3)
   })
 
+  test('not, and without end, where a few blocks of each size need the pages that they have', () => {
+    const owner = new Owner()
+    for (let sizeBytes = 16; sizeBytes <= pagedBytesMax; sizeBytes += Math.ceil(sizeBytes / 8))
+      owner.allocate(sizeBytes)
+    const { chunkBytes, usedBytes } = owner.arena
+    expect(chunkBytes).toBeGreaterThan(10 * usedBytes)
+    let steps = 0
+    while (owner.compact(64) && steps < 1_000) steps++
+    expect(steps).toBe(0)
+  })
+
+  test('in an end, whatever sizes there are, and whatever was freed', () => {
+    const random = new SeededRandom(seedFromEnv())
+    for (let round = 0; round < 40; round++) {
+      const owner = new Owner()
+      const count = 10 ** (1 + random.below(5))
+      const sizesMax = 16 + random.below(random.pick([100, 1_000, pagedBytesMax]))
+      for (let i = 0; i < count && owner.arena.usedBytes < 2 ** 25; i++)
+        owner.allocate(16 + random.below(sizesMax))
+      const freed = random.pick([0, 0.5, 0.9, 0.99])
+      for (const ref of [...owner.blocks.keys()]) if (random.chance(freed)) owner.free(ref)
+      let steps = 0
+      while (owner.compact(64)) {
+        if (++steps > 20_000) throw new Error('the compaction does not end')
+      }
+      owner.check()
+    }
+  })
+
   test('of a small chunk, when all is freed while it is being emptied', () => {
     const owner = new Owner()
-    // Little of each of many sizes: chunks of the least size, thin ones.
-    const many = Array.from({ length: 4_000 }, () => owner.allocate(16))
-    for (let sizeBytes = 24; sizeBytes <= 3_000; sizeBytes += Math.ceil(sizeBytes / 8))
-      owner.allocate(sizeBytes)
-    for (const ref of many.slice(0, -1)) owner.free(ref)
+    // Five chunks of the least size, of each of which only one block is left.
+    const freed: Ref[] = []
+    for (let chunk = 0; chunk < 5; chunk++) {
+      for (let i = 0; i < 4_095; i++) freed.push(owner.allocate(16))
+      owner.allocate(16)
+      for (let page = 1; page < 4; page++) freed.push(owner.allocate(8 * (3 * chunk + page) + 16))
+    }
+    expect(owner.arena.chunkBytes).toBe(5 * 256 * 1024)
+    for (const ref of freed) owner.free(ref)
     expect(owner.arena.isThin).toBe(true)
     expect(owner.compact(10)).toBe(true)
     // Those in the chunk that is being emptied come last.
