@@ -44,7 +44,7 @@ import {
 } from './entry.ts'
 import { KeyIndex } from './keyIndex.ts'
 import { KeyName } from './keyName.ts'
-import { PackedElements, packedBytesMax, packHash, packSet } from './packed.ts'
+import { PackedElements, packedBytesMax, packHash, packLimits, packSet, repackLimits } from './packed.ts'
 
 const never = Number.POSITIVE_INFINITY
 /** A cell of the index, at its usual load. */
@@ -444,12 +444,14 @@ export class EntryTable {
   #pack(state: KeyState): boolean {
     const { string, hash, set, ttl } = state
     if (string !== undefined || ttl.length > 1) return false
+    const ref = this.find()
+    const limits = ref !== 0 && this.kind(ref) === Kind.state ? repackLimits : packLimits
     if (hash !== undefined) {
-      if (set !== undefined || !packHash(this.#elements, hash)) return false
+      if (set !== undefined || !packHash(this.#elements, hash, limits)) return false
       this.#putElements(Kind.hash, this.#elements, ttl[0])
       return true
     }
-    if (set === undefined || !packSet(this.#elements, set)) return false
+    if (set === undefined || !packSet(this.#elements, set, limits)) return false
     this.#putElements(Kind.set, this.#elements, ttl[0])
     return true
   }

@@ -19,9 +19,15 @@ import type { HashView, SetView } from './views.ts'
 
 export const packedElementsMax = 64
 export const packedBytesMax = 1024
-/** A state on the heap is packed when it is well below the limits, not each time it crosses them. */
-const repackedElementsMax = packedElementsMax / 2
-const repackedBytesMax = packedBytesMax / 2
+/** What may be packed. */
+export interface PackLimits {
+  elementsMax: number
+  bytesMax: number
+}
+
+export const packLimits: PackLimits = { elementsMax: packedElementsMax, bytesMax: packedBytesMax }
+/** A state that lies on the heap is packed when it is well below the limits, not each time it crosses them. */
+export const repackLimits: PackLimits = { elementsMax: packedElementsMax / 2, bytesMax: packedBytesMax / 2 }
 const countBytes = 2
 
 /** The elements that lie at [start, end) of `bytes`: a view, good until the next write. */
@@ -227,24 +233,24 @@ function writeElement(into: ByteWriter, stamp: Stamp, name: string, text: string
 }
 
 /** Writes the state's elements to `into`. False: they aren't small and simple. */
-export function packHash(into: ByteWriter, hash: HashState): boolean {
+export function packHash(into: ByteWriter, hash: HashState, limits: PackLimits): boolean {
   const { size } = hash
-  if (size === 0 || size > repackedElementsMax) return false
+  if (size === 0 || size > limits.elementsMax) return false
   into.clear()
   into.u16(size)
   return (
     hash.eachSimple((name, text, stamp) => writeElement(into, stamp, name, text)) &&
-    into.length <= repackedBytesMax
+    into.length <= limits.bytesMax
   )
 }
 
-export function packSet(into: ByteWriter, set: SetState): boolean {
+export function packSet(into: ByteWriter, set: SetState, limits: PackLimits): boolean {
   const { size } = set
-  if (size === 0 || size > repackedElementsMax) return false
+  if (size === 0 || size > limits.elementsMax) return false
   into.clear()
   into.u16(size)
   return (
     set.eachSimple((member, stamp) => writeElement(into, stamp, member, undefined)) &&
-    into.length <= repackedBytesMax
+    into.length <= limits.bytesMax
   )
 }
