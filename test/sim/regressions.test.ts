@@ -142,3 +142,14 @@ test('what is acknowledged is durable, also when nothing is to be sent before th
   simulation.world.run(1500)
   simulation.converge()
 })
+
+test('what a client has under way when the clusters are equal is waited for', () => {
+  const simulation = scripted({})
+  simulation.ask(1, ['SET', keyOf(low, 's'), 'before'])
+  simulation.world.run(2000)
+  const [client] = simulation.clients
+  expect(client?.isFree).toBe(true)
+  client?.send([['SET', keyOf(low, 's'), 'last']], () => {})
+  simulation.converge()
+  expect(simulation.ask(2, ['GET', keyOf(low, 's')])).toEqual(['last'])
+})

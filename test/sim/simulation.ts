@@ -202,6 +202,8 @@ export class Simulation {
 
   /** What is not equal yet. */
   #difference(): string | null {
+    // What was asked for last may still be done.
+    for (const { name, isFree } of this.clients) if (!isFree) return `${name} waits`
     for (const { name, shard } of this.world.shards) {
       if (shard === null) return `shard ${name} is down`
       const { replication } = shard
