@@ -42,10 +42,12 @@ async function until(what: string, holds: () => Promise<boolean>): Promise<void>
 
 describe('used_memory', () => {
   /**
-   * How far the growth of `used_memory` may be from that of the shard's RSS, as a part of the latter. Objects of the
-   * heap are estimated, and the collector keeps room of its own: both go with values off the heap.
+   * How far the growth of `used_memory` may be from that of the shard's RSS, as a part of the latter. Measured at 300,000
+   * keys: RSS grew by 49.7 MB, of which the dataset is 22.0 and the log's window 21.8. What is left, 12 %, is not counted: 2.6 MB
+   * of V8's heap (code that was compiled, the young generation), which doesn't grow with the data, and what the arena has
+   * touched and not in use, the rest of pages and of blocks that index and entries have outgrown.
    */
-  const growthErrorMax = 0.35
+  const growthErrorMax = 0.2
   const keys = 300_000
   let lab: Lab
 
