@@ -1,4 +1,4 @@
-/** What a start from a snapshot brings back besides the data: counts, memory, times to live, residues. */
+/** What a start brings back besides the data: counts, memory, times to live, residues; and what a scan makes of it. */
 import { expect, test } from 'vitest'
 import { TestShard } from './testShard.ts'
 
@@ -82,4 +82,25 @@ test('keys expire when their time has come', () => {
   expect(again.shard.db.expiring).toBeGreaterThan(501 - 326)
   again.world.advance(7_000)
   expect([again.shard.db.expiring, again.shard.db.size]).toEqual([0, 1])
+})
+
+test('a scan that is interrupted comes to its end, though the hashes are others', () => {
+  let test = new TestShard()
+  for (let i = 0; i < 3_000; i++) test.proxy.send('SET', `{s}${i}`, 'v')
+  for (let i = 0; i < 500; i++) test.proxy.send('SET', `k${i}`, 'v')
+  test.world.settle()
+  const met = new Set<string>()
+  let cursor = '0'
+  let steps = 0
+  do {
+    const reply = test.run('SCAN', cursor, 'COUNT', '20')
+    const [next = '', ...found] = reply.split('\r\n').filter((line) => /^[^*$]/.test(line))
+    cursor = next
+    for (const name of found) met.add(name)
+    if (++steps % 5 === 0) test = test.restart()
+  } while (cursor !== '0' && steps < 1_000)
+  expect(cursor).toBe('0')
+  expect(steps).toBeGreaterThan(20)
+  // Those of other slots than the one in which the scan was interrupted.
+  for (let i = 0; i < 500; i++) expect(met.has(`k${i}`)).toBe(true)
 })
