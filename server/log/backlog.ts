@@ -37,6 +37,7 @@ export class Backlog {
   readonly #chunkBytes: number
   readonly #chunks: Chunk[] = []
   #spare: Uint8Array | null = null
+  /** Origin by origin: mostly those of one rise, and they are dense then. */
   readonly #floors = new Float64Array(slotsMax * originsMax)
   readonly #reader = new RecordReader()
   /** Lies over the last chunk while a record is written. */
@@ -123,11 +124,11 @@ export class Backlog {
   }
 
   floor(slot: number, origin: Origin): Stamp {
-    return this.#floors[slot * originsMax + origin] as number
+    return this.#floors[origin * slotsMax + slot] as number
   }
 
   raiseFloor(slot: number, origin: Origin, stamp: Stamp): void {
-    const at = slot * originsMax + origin
+    const at = origin * slotsMax + slot
     if (stamp > (this.#floors[at] as number)) this.#floors[at] = stamp
   }
 
