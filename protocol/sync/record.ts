@@ -18,7 +18,6 @@
  * Records have no version of their own: the log segments and sync channels that carry them do.
  */
 import { ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
-import { copyBytes } from '#runtime/bytes/bytes.ts'
 import { type ByteWriter, putF64, putVarint, varintBytesMax } from '#runtime/bytes/byteWriter.ts'
 import { invariant } from '#runtime/invariant.ts'
 import { type Origin, originOf, originsMax, type Stamp, stampStep } from './stamp.ts'
@@ -67,15 +66,14 @@ export function endRecord(writer: ByteWriter, start: number): void {
   writer.setU32(start, writer.length - start - 4)
 }
 
-/** Writes one part; `effects` are the bytes [0, effectsLength) of `effects`. */
-export function writePart(
+/** Begins a part: `effectsLength` bytes of effects, for which there is room then, must follow. */
+export function beginPart(
   writer: ByteWriter,
   slot: number,
   first: Stamp,
   last: Stamp,
   previous: Stamp,
   context: VersionVector,
-  effects: Uint8Array,
   effectsLength: number,
 ): void {
   const origin = originOf(first)
@@ -99,9 +97,7 @@ export function writePart(
     at = putVarint(bytes, at, first - seen)
   }
   bytes[maskAt] = mask
-  at = putVarint(bytes, at, effectsLength)
-  copyBytes(bytes, at, effects, 0, effectsLength)
-  writer.length = at + effectsLength
+  writer.length = putVarint(bytes, at, effectsLength)
 }
 
 /** Reads records in place. One reader serves many records; what it shows is valid until its next `read`. */

@@ -91,37 +91,63 @@ const freshBit = 0x80
 const resetsBit = 0x40
 const codeMask = 0x3f
 
+const noBytes = new Uint8Array(0)
+
 export class EffectWriter implements EffectSink {
   readonly #writer = new ByteWriter()
   #last: Stamp = 0
-
-  /** The effects are [0, length) of it. */
-  get bytes(): Uint8Array {
-    return this.#writer.bytes
-  }
+  /** The effects end with the bytes [#tailStart, #tailEnd) of it, which nearly always go to the record from there. */
+  #tail: Uint8Array = noBytes
+  #tailStart = 0
+  #tailEnd = 0
 
   get length(): number {
-    return this.#writer.length
+    return this.#writer.length + this.#tailEnd - this.#tailStart
+  }
+
+  get capacityBytes(): number {
+    return this.#writer.bytes.length
   }
 
   clear(): void {
     this.#writer.clear()
     this.#last = 0
+    this.#dropTail()
+  }
+
+  /** Appends the effects to `writer`. What `setOnlyBytes` was given must still be as it was. */
+  writeTo(writer: ByteWriter): void {
+    writer.raw(this.#writer.bytes, 0, this.#writer.length)
+    writer.raw(this.#tail, this.#tailStart, this.#tailEnd)
+  }
+
+  #dropTail(): void {
+    this.#tail = noBytes
+    this.#tailStart = 0
+    this.#tailEnd = 0
+  }
+
+  /** Of the next effect. */
+  #beginStamp(stamp: Stamp): ByteWriter {
+    const writer = this.#writer
+    if (this.#tailEnd > 0) {
+      writer.raw(this.#tail, this.#tailStart, this.#tailEnd)
+      this.#dropTail()
+    }
+    writer.varint(this.#last === 0 ? 0 : (stamp - this.#last) / stampStep)
+    this.#last = stamp
+    return writer
   }
 
   #begin(stamp: Stamp, kind: number, key: string): ByteWriter {
-    const writer = this.#writer
-    writer.varint(this.#last === 0 ? 0 : (stamp - this.#last) / stampStep)
-    this.#last = stamp
+    const writer = this.#beginStamp(stamp)
     writer.u8(kind)
     writer.text(key)
     return writer
   }
 
   #beginBytes(stamp: Stamp, kind: number, bytes: Uint8Array, keyStart: number, keyEnd: number): ByteWriter {
-    const writer = this.#writer
-    writer.varint(this.#last === 0 ? 0 : (stamp - this.#last) / stampStep)
-    this.#last = stamp
+    const writer = this.#beginStamp(stamp)
     writer.u8(kind)
     writer.varint(keyEnd - keyStart)
     writer.raw(bytes, keyStart, keyEnd)
@@ -146,8 +172,14 @@ export class EffectWriter implements EffectSink {
       keyEnd,
     )
     writer.varint(textEnd - textStart)
-    writer.raw(bytes, textStart, textEnd)
-    if (timed) writer.varint(expireAtMs)
+    if (timed) {
+      writer.raw(bytes, textStart, textEnd)
+      writer.varint(expireAtMs)
+    } else {
+      this.#tail = bytes
+      this.#tailStart = textStart
+      this.#tailEnd = textEnd
+    }
     return true
   }
 

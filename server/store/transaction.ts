@@ -11,12 +11,12 @@
  */
 
 import {
+  beginPart,
   beginRecord,
   endRecord,
   partHeaderBytesMax,
   RecordKind,
   recordHeaderBytes,
-  writePart,
 } from '#protocol/sync/record.ts'
 import type { Stamp, StampClock } from '#protocol/sync/stamp.ts'
 import { emptyVector, type VersionVector } from '#protocol/sync/versionVector.ts'
@@ -127,9 +127,10 @@ export class Transaction {
     for (let at = 0; at < this.#draftCount; at++) {
       const draft = this.#drafts[at] as Draft
       const { slot, first, last, previous, context, effects } = draft
-      writePart(writer, slot, first, last, previous, context, effects.bytes, effects.length)
+      beginPart(writer, slot, first, last, previous, context, effects.length)
+      effects.writeTo(writer)
       this.#tables.vectors.set(slot, this.#clock.origin, last)
-      if (effects.bytes.length > keptEffectsBytesMax) draft.effects = new EffectWriter()
+      if (effects.capacityBytes > keptEffectsBytesMax) draft.effects = new EffectWriter()
     }
     endRecord(writer, start)
     this.#clear()

@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { stampAt, stampEpochMs, stampStep } from '#protocol/sync/stamp.ts'
 import { FormatError } from '#runtime/bytes/byteReader.ts'
-import { latin1 } from '#runtime/bytes/bytes.ts'
+import { bytesOf, latin1 } from '#runtime/bytes/bytes.ts'
+import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import {
   checkEffects,
   type EffectSink,
@@ -36,6 +37,13 @@ const calls: fc.Arbitrary<Call> = fc.oneof(
       (sink, stamp) =>
         sink.setText(stamp, k, t, at, r),
   ),
+  fc.tuple(texts, texts, expireAt).map(([k, t, at]): Call => {
+    const bytes = bytesOf(k + t)
+    return (sink, stamp) => {
+      if (!sink.setOnlyBytes(stamp, bytes, 0, k.length, k.length, bytes.length, at))
+        sink.setText(stamp, k, t, at, [])
+    }
+  }),
   fc.tuple(texts, fc.boolean(), fc.integer({ min: 0, max: 99 }), amounts).map(
     ([k, fresh, age, a]): Call =>
       (sink, stamp) =>
@@ -115,8 +123,15 @@ function recorder(): { told: unknown[]; sink: EffectSink } {
 
 const steps = fc.array(fc.tuple(calls, fc.integer({ min: 0, max: 1_000 })), { minLength: 1, maxLength: 8 })
 
+function bytesWritten(writer: EffectWriter): Uint8Array {
+  const bytes = new ByteWriter()
+  writer.writeTo(bytes)
+  expect(bytes.length).toBe(writer.length)
+  return bytes.take()
+}
+
 function encode(given: readonly (readonly [Call, number])[]): {
-  writer: EffectWriter
+  bytes: Uint8Array
   last: number
   told: unknown[]
 } {
@@ -128,15 +143,15 @@ function encode(given: readonly (readonly [Call, number])[]): {
     call(writer, stampOf(tick))
     call(sink, stampOf(tick))
   })
-  return { writer, last: stampOf(tick), told }
+  return { bytes: bytesWritten(writer), last: stampOf(tick), told }
 }
 
 test('effects are read as they were written', () => {
   fc.assert(
     fc.property(steps, (given) => {
-      const { writer, last, told } = encode(given)
+      const { bytes, last, told } = encode(given)
       const read = recorder()
-      readEffects(writer.bytes, 0, writer.length, first, last, read.sink)
+      readEffects(bytes, 0, bytes.length, first, last, read.sink)
       expect(read.told).toEqual(told)
     }),
   )
@@ -146,8 +161,7 @@ describe('bytes that are no effects', () => {
   test('cut short, with a byte more, or changed: refused or read, never anything else', () => {
     fc.assert(
       fc.property(steps, fc.nat(), fc.integer({ min: 0, max: 255 }), (given, place, byte) => {
-        const { writer, last } = encode(given)
-        const bytes = writer.bytes.slice(0, writer.length)
+        const { bytes, last } = encode(given)
         const at = place % bytes.length
         expect(() => checkEffects(bytes, 0, at, first, last)).toThrow(FormatError)
         bytes[at] = byte
@@ -188,10 +202,10 @@ describe('bytes that are no effects', () => {
   test('each key can be judged, those of a flush too', () => {
     fc.assert(
       fc.property(steps, (given) => {
-        const { writer, last, told } = encode(given)
+        const { bytes, last, told } = encode(given)
         const shown: string[] = []
-        checkEffects(writer.bytes, 0, writer.length, first, last, (bytes, start, end) => {
-          shown.push(latin1(bytes, start, end))
+        checkEffects(bytes, 0, bytes.length, first, last, (key, start, end) => {
+          shown.push(latin1(key, start, end))
         })
         const keys = (told as [string, number, unknown][]).flatMap(([name, , key]) =>
           name === 'flush' ? (key as FlushedKey[]).map((flushed) => flushed.key) : [key as string],
@@ -202,7 +216,7 @@ describe('bytes that are no effects', () => {
   })
 
   test("stamps that aren't the part's", () => {
-    const { writer } = encode([[(sink, stamp) => sink.removeMembers(stamp, 'k', ['m']), 0]])
-    expect(() => checkEffects(writer.bytes, 0, writer.length, first, first + stampStep)).toThrow(FormatError)
+    const { bytes } = encode([[(sink, stamp) => sink.removeMembers(stamp, 'k', ['m']), 0]])
+    expect(() => checkEffects(bytes, 0, bytes.length, first, first + stampStep)).toThrow(FormatError)
   })
 })

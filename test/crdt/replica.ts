@@ -205,9 +205,11 @@ export function reencoded(shipment: Shipment): boolean {
   return shipment.parts.every((part) => {
     const writer = new EffectWriter()
     readEffects(shipment.bytes, part.effectsStart, part.effectsEnd, part.first, part.last, writer)
+    const again = new ByteWriter()
+    writer.writeTo(again)
     const source = new ByteReader(shipment.bytes, part.effectsStart, part.effectsEnd)
     return source
       .raw(part.effectsEnd - part.effectsStart)
-      .every((byte, at) => at < writer.length && byte === writer.bytes[at])
+      .every((byte, at) => at < again.length && byte === again.bytes[at])
   })
 }

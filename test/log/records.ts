@@ -1,5 +1,5 @@
 /** Log records with made-up effects, for tests of the log alone. */
-import { beginRecord, endRecord, RecordKind, writePart, writeVector } from '#protocol/sync/record.ts'
+import { beginPart, beginRecord, endRecord, RecordKind, writeVector } from '#protocol/sync/record.ts'
 import { type Stamp, stampStep } from '#protocol/sync/stamp.ts'
 import { emptyVector, type VersionVector } from '#protocol/sync/versionVector.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
@@ -18,7 +18,8 @@ export function operationsRecord(parts: readonly PartPlan[]): Uint8Array {
   const start = beginRecord(writer, RecordKind.operations)
   for (const { slot, first, effectsLength, span = 0 } of parts) {
     const effects = new Uint8Array(effectsLength).fill(first % 251)
-    writePart(writer, slot, first, first + span * stampStep, 0, emptyVector(), effects, effectsLength)
+    beginPart(writer, slot, first, first + span * stampStep, 0, emptyVector(), effectsLength)
+    writer.raw(effects)
   }
   endRecord(writer, start)
   return new Uint8Array(writer.view())

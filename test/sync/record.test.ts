@@ -1,13 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
+  beginPart,
   beginRecord,
   endRecord,
   RecordKind,
   type RecordPart,
   RecordReader,
   recordLength,
-  writePart,
   writeVector,
 } from '#protocol/sync/record.ts'
 import { originOf, originsMax, type Stamp, stampStep } from '#protocol/sync/stamp.ts'
@@ -27,8 +27,10 @@ interface Written {
 function record(parts: readonly Written[]): Uint8Array {
   const writer = new ByteWriter()
   const start = beginRecord(writer, RecordKind.operations)
-  for (const { slot, first, last, previous, context, effects } of parts)
-    writePart(writer, slot, first, last, previous, context, effects, effects.length)
+  for (const { slot, first, last, previous, context, effects } of parts) {
+    beginPart(writer, slot, first, last, previous, context, effects.length)
+    writer.raw(effects)
+  }
   endRecord(writer, start)
   return writer.take()
 }

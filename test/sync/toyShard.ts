@@ -4,13 +4,13 @@
  */
 import { expect } from 'vitest'
 import {
+  beginPart,
   beginRecord,
   endRecord,
   RecordKind,
   type RecordPart,
   RecordReader,
   slotsMax,
-  writePart,
 } from '#protocol/sync/record.ts'
 import { type ClusterId, originOf, originOfCluster, type Stamp, StampClock } from '#protocol/sync/stamp.ts'
 import {
@@ -106,16 +106,16 @@ export class ToyShard implements LocalShard {
     for (const { slot, token, previous, context } of writes) {
       const stamp = this.clock.next(this.wallMs, this.vectors.greatest(slot))
       const effects = bytesOf(token ?? `${stamp}`)
-      writePart(
+      beginPart(
         writer,
         slot,
         stamp,
         stamp,
         previous ?? this.vectors.get(slot, originOf(stamp)),
         context ?? this.vectors.of(slot),
-        effects,
         effects.length,
       )
+      writer.raw(effects)
     }
     endRecord(writer, start)
     return writer.take()
