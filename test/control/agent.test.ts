@@ -56,10 +56,13 @@ const pids = () => new PidDirectory(join(directory, 'data', 'run'))
 const logLines = (): Record<string, unknown>[] => {
   const path = join(directory, 'fake.log')
   if (!existsSync(path)) return []
-  return readFileSync(path, 'utf8')
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line))
+  return (
+    readFileSync(path, 'utf8')
+      .split('\n')
+      // Behind the last line's end is nothing, or a line that is being written.
+      .slice(0, -1)
+      .map((line) => JSON.parse(line))
+  )
 }
 
 function startAgent(environment: Record<string, string> = {}, ...more: string[]): ChildProcess {
