@@ -159,7 +159,7 @@ export const schema = {
     }),
     backlog_bytes_max: integer('bytes', 64 * kibibyte, 64 * gibibyte, 64 * mebibyte, {
       reloadable: true,
-      doc: 'Latest part of the log that a shard keeps in memory for its peers. A peer that missed more gets the state of the slots instead.',
+      doc: 'Latest part of the log that a shard keeps in memory for its peers. A peer that missed more gets the state of the slots instead. A database with one member keeps 1 MiB at most.',
     }),
     link_inflight_bytes_max: integer('bytes', 64 * kibibyte, gibibyte, 8 * mebibyte, {
       reloadable: true,

@@ -39,7 +39,6 @@ const snapshotWaitMs = 10
 export interface AdminParts {
   index: number
   ranges: readonly { first: number; last: number }[]
-  backlogBytesMax: number
   state: LocalState
   log: Log
   snapshots: Snapshots
@@ -213,7 +212,7 @@ export class Admin {
   }
 
   #logFigures(): ShardInfo['log'] {
-    const { log, snapshots, backlogBytesMax } = this.#parts
+    const { log, snapshots } = this.#parts
     return {
       persistence: log.persistence,
       startPosition: log.backlog.start,
@@ -221,7 +220,7 @@ export class Admin {
       writtenPosition: log.written,
       syncedPosition: log.synced,
       backlogBytes: log.backlog.sizeBytes,
-      backlogBytesMax,
+      backlogBytesMax: log.backlog.bytesMax,
       failure: log.failure?.message ?? null,
       snapshot: snapshots.figures,
     }

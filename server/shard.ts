@@ -292,6 +292,7 @@ export class Shard implements LinkHost {
   /** Takes over what may change while the shard runs. */
   configure(options: ShardOptions): void {
     this.#members = options.database.members
+    this.#log.isShared = this.#members.length > 1
     this.replication.setMembers(this.#members.map((member) => member.clusterId))
     this.#memory.configure(options.database)
     this.#requests.watchedKeysMax = options.limits.watchedKeysMax
@@ -392,6 +393,7 @@ export class Shard implements LinkHost {
       { persistence, clusterId, backlogBytesMax: limits.backlogBytesMax, segmentBytesMax },
       { disk, clock, timers, logger, fatal: (error) => this.#die(error) },
     )
+    log.isShared = this.#members.length > 1
     log.onSynced = () => this.#synced()
     log.onFailureChange = () => {
       this.#gates.setLogFailure(log.failure)
@@ -435,7 +437,6 @@ export class Shard implements LinkHost {
     this.#admin = new Admin({
       index,
       ranges,
-      backlogBytesMax: limits.backlogBytesMax,
       state: this.#state,
       log: this.#log,
       snapshots: this.#snapshots,

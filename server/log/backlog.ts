@@ -33,7 +33,8 @@ interface Chunk {
 }
 
 export class Backlog {
-  readonly #bytesMax: number
+  /** Of the window. */
+  bytesMax: number
   readonly #chunkBytes: number
   readonly #chunks: Chunk[] = []
   #spare: Uint8Array | null = null
@@ -46,7 +47,7 @@ export class Backlog {
   #end = 0
 
   constructor(bytesMax: number) {
-    this.#bytesMax = bytesMax
+    this.bytesMax = bytesMax
     this.#chunkBytes = Math.min(chunkBytesMax, Math.max(chunkBytesMin, Math.floor(bytesMax / chunksWanted)))
   }
 
@@ -114,7 +115,7 @@ export class Backlog {
   trim(keepFrom: number): void {
     for (;;) {
       const first = this.#chunks[0]
-      if (first === undefined || this.sizeBytes <= this.#bytesMax) return
+      if (first === undefined || this.sizeBytes <= this.bytesMax) return
       if (first.start + first.length > keepFrom) return
       this.#raiseFloors(first)
       this.#chunks.shift()

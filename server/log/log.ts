@@ -35,6 +35,8 @@ export type Persistence = 'none' | 'everysec' | 'always'
 
 export const segmentBytesMaxDefault = 64 * 1024 * 1024
 const everySecondMs = 1000
+/** The window of a database with one member: so little stays in the processor's cache. */
+const unsharedBytesMax = 1024 * 1024
 /** While peers wait for durable operations, at most this much and about half of the time is spent without syncing. */
 const shippingDelayMsMax = 10
 const diskRetryMs = 500
@@ -96,6 +98,12 @@ export class Log {
   /** Behind the last record appended. */
   get end(): number {
     return this.backlog.end
+  }
+
+  /** Whether there are other members, who may read the window later: without them it is kept small. */
+  set isShared(isShared: boolean) {
+    const { backlogBytesMax } = this.#options
+    this.backlog.bytesMax = isShared ? backlogBytesMax : Math.min(backlogBytesMax, unsharedBytesMax)
   }
 
   /** A peer waits for durable operations. */
@@ -175,7 +183,7 @@ export class Log {
 
   /** Whether a record with so many bytes of log behind it belongs into the backlog. */
   keeps(bytesLeft: number): boolean {
-    return bytesLeft < this.#options.backlogBytesMax
+    return bytesLeft < this.backlog.bytesMax
   }
 
   /** A record whose stamps are of several origins, or that has none. */

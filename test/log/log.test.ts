@@ -84,6 +84,25 @@ describe('positions', () => {
   })
 })
 
+test('the window is small while nobody else reads it', () => {
+  const { log } = openLog(new FaultyDisk(), { persistence: 'everysec', backlogBytesMax: 8 << 20 })
+  const fill = (): void => {
+    for (let count = 0; count < 100; count++) {
+      append(log, record(count, 64 * 1024))
+      log.flush()
+    }
+  }
+  log.isShared = false
+  fill()
+  expect(log.backlog.sizeBytes).toBeLessThanOrEqual(1 << 20)
+  log.isShared = true
+  fill()
+  expect(log.backlog.sizeBytes).toBeGreaterThan(5 << 20)
+  log.isShared = false
+  fill()
+  expect(log.backlog.sizeBytes).toBeLessThanOrEqual(1 << 20)
+})
+
 describe('files', () => {
   test('a restart shows every record and keeps the last ones in memory', () => {
     const disk = new FaultyDisk()
