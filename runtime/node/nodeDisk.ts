@@ -1,7 +1,7 @@
 /**
  * The disk port on one directory. Files that are appended to stay open, `openFilesMax` at most. A new file is durable only
  * with its directory entry, so the first `sync` of a file syncs the directory too (see `fsync(2)`). Files whose names start
- * with a dot are ours: half-written replacements that a crash left behind, which nobody else sees.
+ * with a dot are ours, and nobody else sees them: half-written replacements that a crash left behind, and what was removed.
  */
 import fs from 'node:fs'
 import path from 'node:path'
@@ -9,6 +9,7 @@ import { allocate } from '#runtime/bytes/bytes.ts'
 import { invariant } from '#runtime/invariant.ts'
 import { type Disk, DiskError } from '#runtime/ports.ts'
 
+const removedSuffix = '.removed'
 /** Files kept open for appending. */
 export const openFilesMax = 8
 
@@ -25,12 +26,14 @@ export class NodeDisk implements Disk {
   readonly #open = new Map<string, OpenFile>()
   /** Files whose directory entry is known to be durable; of those found at the start nothing is known. */
   readonly #durableNames = new Set<string>()
+  #removals = 0
 
   constructor(directory: string) {
     this.#directory = directory
     guard(() => {
       const created = fs.mkdirSync(directory, { recursive: true, mode: 0o700 })
       if (created !== undefined) syncDirectory(path.dirname(created))
+      for (const name of fs.readdirSync(directory)) if (name.endsWith(removedSuffix)) this.#unlinkLater(name)
     })
   }
 
@@ -91,8 +94,16 @@ export class NodeDisk implements Disk {
     guard(() => {
       this.#release(name)
       this.#durableNames.delete(name)
-      fs.unlinkSync(this.#path(name))
+      // Freeing a large file takes the system tens of milliseconds: it is out of sight at once, and freed by another thread.
+      const removed = `.${name}.${process.pid}.${this.#removals++}${removedSuffix}`
+      fs.renameSync(this.#path(name), path.join(this.#directory, removed))
+      this.#unlinkLater(removed)
     })
+  }
+
+  /** What could not be unlinked is met again at the next start. */
+  #unlinkLater(name: string): void {
+    fs.unlink(path.join(this.#directory, name), () => {})
   }
 
   replace(name: string, content: Uint8Array): void {

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, expect, test } from 'vitest'
+import { afterAll, expect, test, vi } from 'vitest'
 import { bytesOf } from '#runtime/bytes/bytes.ts'
 import { InvariantError } from '#runtime/invariant.ts'
 import { NodeDisk, openFilesMax } from '#runtime/node/nodeDisk.ts'
@@ -42,6 +42,19 @@ test('what a crash left of a replacement is not seen, and a name that leads else
   expect(fs.readdirSync(path.join(directory, 'left'))).toEqual(['lease'])
   for (const name of ['../x', 'a/b', '.hidden', ''])
     expect(() => disk.append(name, [])).toThrow(InvariantError)
+})
+
+test('a removed file is out of sight at once, freed by another thread, and at the next start if that never ran', async () => {
+  const place = path.join(directory, 'removing')
+  const disk = new NodeDisk(place)
+  disk.append('a', [bytesOf('old')])
+  disk.remove('a')
+  expect(disk.list()).toEqual([])
+  expect(codeOf(() => disk.remove('a'))).toBe('ENOENT')
+  await vi.waitFor(() => expect(fs.readdirSync(place)).toEqual([]))
+  fs.writeFileSync(path.join(place, '.b.1.0.removed'), 'left by a crash')
+  expect(new NodeDisk(place).list()).toEqual([])
+  await vi.waitFor(() => expect(fs.readdirSync(place)).toEqual([]))
 })
 
 test('keeps a limited number of files open', () => {
