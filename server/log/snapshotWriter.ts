@@ -49,7 +49,7 @@ export const snapshotSizes: SnapshotSizes = { sliceMs: 1.5, sliceBytes: 256 * 10
 const pauseRatio = 2
 const pauseMsMin = 1
 /** Handed to the disk so much at a time, so that the sync at the end is no flood. */
-const unsyncedBytesWanted = 16 * 1024 * 1024
+const unsyncedBytesWanted = 2 * 1024 * 1024
 /** More than this is not written before the sync under way has ended. */
 const unsyncedBytesMax = 64 * 1024 * 1024
 /** Until the log has taken what the slots hold. */
