@@ -15,7 +15,13 @@
 import { recordLength } from '#protocol/sync/record.ts'
 import { ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
 import type { Disk } from '#runtime/ports.ts'
-import { blockHeaderBytes, blockIsIntact, possibleBlock, segmentKind } from './blockFormat.ts'
+import {
+  type BlockHeader,
+  blockHeaderBytes,
+  blockIsIntact,
+  possibleBlock,
+  segmentKind,
+} from './blockFormat.ts'
 import type { LogChain } from './chain.ts'
 import { fileHeaderBytes, fileHeaderProblem, positionOf } from './fileHeader.ts'
 import { LogRefusal, restoreAdvice, versionAdvice, WindowedFile } from './windowedFile.ts'
@@ -113,35 +119,34 @@ function readBlock(file: WindowedFile, offset: number, position: number): Step |
   const room = file.sizeBytes - offset
   if (room === 0) return null
   if (room < blockHeaderBytes) return 'a block header is cut short'
-  // A statement of its own: it may replace `file.bytes`.
-  const headerAt = file.at(offset, blockHeaderBytes)
-  const block = possibleBlock(file.bytes, headerAt, room)
+  const block = file.look(offset, blockHeaderBytes, (bytes, at) => possibleBlock(bytes, at, room))
   if (block === null) return 'a block is cut short or its header is damaged'
   if (block.position !== position) return `a block for position ${block.position} where ${position} should be`
   const fileBytes = blockHeaderBytes + block.lengthBytes
-  const at = file.at(offset, fileBytes)
-  if (!blockIsIntact(file.bytes, at, block.lengthBytes)) return 'a block has a wrong checksum'
-  return { fileBytes, recordBytes: block.lengthBytes, synced: block.synced }
+  const { lengthBytes } = block
+  const isIntact = file.look(offset, fileBytes, (bytes, at) => blockIsIntact(bytes, at, lengthBytes))
+  if (!isIntact) return 'a block has a wrong checksum'
+  return { fileBytes, recordBytes: lengthBytes, synced: block.synced }
 }
 
 function takeRecords(file: WindowedFile, offset: number, step: Step, bytesLeft: number, take: TakeRecord) {
   if (step.recordBytes === 0) return
-  const start = file.at(offset, step.fileBytes) + blockHeaderBytes
-  const end = start + step.recordBytes
-  const { bytes } = file
-  for (let at = start; at < end; ) {
-    try {
-      const behind = at + recordLength(bytes, at, end)
-      if (behind > end) throw new FormatError('the record is longer than its block')
-      take(bytes, at, behind, bytesLeft + end - behind)
-      at = behind
-    } catch (error) {
-      // The checksum held, so these are the bytes that were written: by a program that we don't understand.
-      if (!(error instanceof FormatError)) throw error
-      const recordOffset = offset + blockHeaderBytes + at - start
-      throw new LogRefusal(file.name, recordOffset, `unreadable record: ${error.message}`, versionAdvice)
+  file.look(offset, step.fileBytes, (bytes, blockAt) => {
+    const end = blockAt + step.fileBytes
+    for (let at = blockAt + blockHeaderBytes; at < end; ) {
+      try {
+        const behind = at + recordLength(bytes, at, end)
+        if (behind > end) throw new FormatError('the record is longer than its block')
+        take(bytes, at, behind, bytesLeft + end - behind)
+        at = behind
+      } catch (error) {
+        // The checksum held, so these are the bytes that were written: by a program that we don't understand.
+        if (!(error instanceof FormatError)) throw error
+        const problem = `unreadable record: ${error.message}`
+        throw new LogRefusal(file.name, offset + at - blockAt, problem, versionAdvice)
+      }
     }
-  }
+  })
 }
 
 /** Throws when the log is known to have been durable beyond `position`, by a block behind the bad one or by a snapshot. */
@@ -181,16 +186,24 @@ function refuseShortLog(
 
 /** Looks at every offset, as nothing says where the next block starts when a length is damaged. */
 function claimsDurable(file: WindowedFile, from: number, position: number): boolean {
-  const reader = new ByteReader(file.bytes)
-  for (let offset = from; offset + blockHeaderBytes <= file.sizeBytes; offset++) {
-    const at = file.at(offset, blockHeaderBytes)
+  const reader = new ByteReader(new Uint8Array(0))
+  let room = 0
+  const blockHere = (bytes: Uint8Array, at: number): BlockHeader | null => {
     // Cheap test first: the last field of a header that matters here is above `position`.
-    reader.reset(file.bytes, at + 16, at + blockHeaderBytes)
-    if (!(reader.f64() > position)) continue
-    const block = possibleBlock(file.bytes, at, file.sizeBytes - offset)
-    if (block === null || block.position - position > 2 ** 50) continue
-    const start = file.at(offset, blockHeaderBytes + block.lengthBytes)
-    if (blockIsIntact(file.bytes, start, block.lengthBytes)) return true
+    reader.reset(bytes, at + 16, at + blockHeaderBytes)
+    if (!(reader.f64() > position)) return null
+    const block = possibleBlock(bytes, at, room)
+    return block !== null && block.position - position <= 2 ** 50 ? block : null
+  }
+  for (let offset = from; offset + blockHeaderBytes <= file.sizeBytes; offset++) {
+    room = file.sizeBytes - offset
+    const block = file.look(offset, blockHeaderBytes, blockHere)
+    if (block === null) continue
+    const { lengthBytes } = block
+    const isIntact = file.look(offset, blockHeaderBytes + lengthBytes, (bytes, at) =>
+      blockIsIntact(bytes, at, lengthBytes),
+    )
+    if (isIntact) return true
   }
   return false
 }

@@ -98,15 +98,18 @@ function* readBlocks(
   for (let offset = fileHeaderBytes; offset < endOffset; ) {
     const room = endOffset - offset
     if (room < snapshotBlockHeaderBytes) throw new SnapshotDamage(offset, 'a block header is cut short')
-    const lengthBytes = snapshotBlockBytes(file.bytes, file.at(offset, snapshotBlockHeaderBytes), room)
+    const lengthBytes = file.look(offset, snapshotBlockHeaderBytes, (bytes, at) =>
+      snapshotBlockBytes(bytes, at, room),
+    )
     if (lengthBytes === null)
       throw new SnapshotDamage(offset, 'a block is cut short or its header is damaged')
-    const at = file.at(offset, snapshotBlockHeaderBytes + lengthBytes)
-    if (!snapshotBlockIsIntact(file.bytes, at, lengthBytes, offset)) {
-      throw new SnapshotDamage(offset, 'a block has a wrong checksum')
-    }
-    const start = at + snapshotBlockHeaderBytes
-    take(file.bytes, start, start + lengthBytes, offset)
+    file.look(offset, snapshotBlockHeaderBytes + lengthBytes, (bytes, at) => {
+      if (!snapshotBlockIsIntact(bytes, at, lengthBytes, offset)) {
+        throw new SnapshotDamage(offset, 'a block has a wrong checksum')
+      }
+      const start = at + snapshotBlockHeaderBytes
+      take(bytes, start, start + lengthBytes, offset)
+    })
     offset += snapshotBlockHeaderBytes + lengthBytes
     yield offset
   }

@@ -26,7 +26,7 @@ export class WindowedFile {
   readonly name: string
   readonly sizeBytes: number
   readonly #disk: Disk
-  bytes: Uint8Array = new Uint8Array(0)
+  #bytes: Uint8Array = new Uint8Array(0)
   #offset = 0
 
   constructor(disk: Disk, name: string) {
@@ -35,24 +35,28 @@ export class WindowedFile {
     this.sizeBytes = disk.sizeBytes(name)
   }
 
-  /** Index in `bytes` of the file's `offset`, from which `lengthBytes` are there; they must lie in the file. */
-  at(offset: number, lengthBytes: number): number {
-    const inside = offset >= this.#offset && offset + lengthBytes <= this.#offset + this.bytes.length
-    if (!inside) {
-      const wanted = Math.min(Math.max(lengthBytes, WindowedFile.windowBytes), this.sizeBytes - offset)
-      this.bytes = this.#disk.read(this.name, offset, wanted)
-      this.#offset = offset
-      if (this.bytes.length < lengthBytes) {
-        throw new LogRefusal(this.name, offset, 'the file became shorter while it was read', restoreAdvice)
-      }
+  /**
+   * Shows the file from `offset` on, `lengthBytes` of which must lie in it: they begin at `at` of `bytes`. These are good for
+   * the call only, as the next look may be through another window.
+   */
+  look<T>(offset: number, lengthBytes: number, see: (bytes: Uint8Array, at: number) => T): T {
+    const inside = offset >= this.#offset && offset + lengthBytes <= this.#offset + this.#bytes.length
+    if (!inside) this.#open(offset, lengthBytes)
+    return see(this.#bytes, offset - this.#offset)
+  }
+
+  #open(offset: number, lengthBytes: number): void {
+    const wanted = Math.min(Math.max(lengthBytes, WindowedFile.windowBytes), this.sizeBytes - offset)
+    this.#bytes = this.#disk.read(this.name, offset, wanted)
+    this.#offset = offset
+    if (this.#bytes.length < lengthBytes) {
+      throw new LogRefusal(this.name, offset, 'the file became shorter while it was read', restoreAdvice)
     }
-    return offset - this.#offset
   }
 
   /** The first bytes, as many as there are of `lengthBytes`. */
   head(lengthBytes: number): Uint8Array {
     const length = Math.min(lengthBytes, this.sizeBytes)
-    const at = this.at(0, length)
-    return this.bytes.subarray(at, at + length)
+    return this.look(0, length, (bytes, at) => bytes.subarray(at, at + length))
   }
 }
