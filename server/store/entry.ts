@@ -4,8 +4,8 @@
  *
  *     entry := kind u8 | stamp u56 | access u24 | name length varint | name | body
  *     body  := [expireAt u56] | text length varint | text                              text (with bit `timed`)
- *            | from u56 | sum u56 | [textStamp u56 | text length varint | text]        counter (with bit `based`)
- *            |   [ttlStamp u56 | expireAt u56]                                                  (with bit `timed`)
+ *            | [ttlStamp u56 | expireAt u56] | from u56 | sum u56                      counter
+ *            |   [textStamp u56 | text length varint | text]                                    (with bit `based`)
  *            | [ttlStamp u56 | expireAt u56] | length varint | elements (`packed.ts`)  hash, set (`stamp` is 0)
  *            | (nothing: `stamp` is the number of a state on the heap)                 state
  *

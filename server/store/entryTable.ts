@@ -5,7 +5,7 @@
  * Refs of entries are good until the next write or compaction.
  */
 
-import type { Origin, Stamp } from '#protocol/sync/stamp.ts'
+import { type Origin, originOf, type Stamp } from '#protocol/sync/stamp.ts'
 import type { VersionVector } from '#protocol/sync/versionVector.ts'
 import { copyBytes, latin1, writeLatin1 } from '#runtime/bytes/bytes.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
@@ -23,7 +23,7 @@ import { CounterEntry } from '#server/crdt/counter.ts'
 import { KeyState, type KeyType } from '#server/crdt/keyState.ts'
 import { Sibling } from '#server/crdt/register.ts'
 import { Strnum } from '#server/crdt/strnum.ts'
-import type { TtlWrite } from '#server/crdt/ttl.ts'
+import { noTtlWrites, type TtlWrite, type TtlWrites } from '#server/crdt/ttl.ts'
 import { AccessClock } from './access.ts'
 import { Arena, type Ref } from './arena.ts'
 import {
@@ -216,15 +216,13 @@ export class EntryTable {
     const at = this.#arena.offset(ref)
     const kind = kindOf(bytes, at)
     if (kind !== Kind.hash && kind !== Kind.set) return undefined
-    let start = bodyAt(bytes, at)
-    if (((bytes[at] as number) & timedBit) !== 0) start += 2 * u56Bytes
-    readVarint(bytes, start)
+    readVarint(bytes, valueAt(bytes, at))
     return new PackedElements(bytes, varint.end, varint.end + varint.value, kind === Kind.hash)
   }
 
   /** Whether TTL writes belong to the key, which for a text are part of its one write. */
   hasTtl(ref: Ref): boolean {
-    return ((this.#arena.bytes(ref)[this.#arena.offset(ref)] as number) & timedBit) !== 0
+    return isTimed(this.#arena.bytes(ref), this.#arena.offset(ref))
   }
 
   /** The state on the heap; undefined: the entry is all there is. */
@@ -264,31 +262,26 @@ export class EntryTable {
   expireAt(ref: Ref): number {
     const bytes = this.#arena.bytes(ref)
     const at = this.#arena.offset(ref)
-    const head = bytes[at] as number
-    if ((head & timedBit) !== 0) {
-      const kind = kindOf(bytes, at)
-      if (kind === Kind.counter) return this.#counter(ref).expireAtMs()
-      const body = bodyAt(bytes, at)
-      if (kind === Kind.text) return readU56(bytes, body)
-      return orNever(readU56(bytes, body + u56Bytes))
-    }
-    return kindOf(bytes, at) === Kind.state ? (this.state(ref)?.expireAtMs() ?? never) : never
+    if (kindOf(bytes, at) === Kind.state) return this.state(ref)?.expireAtMs() ?? never
+    if (!isTimed(bytes, at) || standsForNoTtl(bytes, at)) return never
+    const body = bodyAt(bytes, at)
+    return kindOf(bytes, at) === Kind.text ? readU56(bytes, body) : orNever(readU56(bytes, body + u56Bytes))
   }
 
   /** Whose TTL shows; undefined without a finite one. */
   expiryOwner(ref: Ref): Origin | undefined {
     const bytes = this.#arena.bytes(ref)
     const at = this.#arena.offset(ref)
-    if (kindOf(bytes, at) !== Kind.text) return this.stateOf(ref).expiryOwner()
-    return ((bytes[at] as number) & timedBit) !== 0 ? originAt(bytes, at) : undefined
+    if (kindOf(bytes, at) === Kind.state) return this.state(ref)?.expiryOwner()
+    if (this.expireAt(ref) === never) return undefined
+    return kindOf(bytes, at) === Kind.text ? originAt(bytes, at) : originOf(readU56(bytes, bodyAt(bytes, at)))
   }
 
   /** Finds the bytes of a text: `textBytes` from `textStart` to `textEnd`. */
   readText(ref: Ref): void {
     const bytes = this.#arena.bytes(ref)
     const at = this.#arena.offset(ref)
-    const timed = ((bytes[at] as number) & timedBit) !== 0
-    readVarint(bytes, bodyAt(bytes, at) + (timed ? u56Bytes : 0))
+    readVarint(bytes, valueAt(bytes, at))
     this.textBytes = bytes
     this.textStart = varint.end
     this.textEnd = varint.end + varint.value
@@ -303,7 +296,7 @@ export class EntryTable {
   counterText(ref: Ref): string {
     const bytes = this.#arena.bytes(ref)
     const at = this.#arena.offset(ref)
-    const sumAt = bodyAt(bytes, at) + u56Bytes
+    const sumAt = valueAt(bytes, at) + u56Bytes
     const sum = unfoldSign(readU56(bytes, sumAt))
     if (((bytes[at] as number) & basedBit) === 0) return formatAmount(sum)
     readVarint(bytes, sumAt + 2 * u56Bytes)
@@ -336,34 +329,27 @@ export class EntryTable {
     const elements = this.packed(ref)
     if (kindOf(bytes, at) === Kind.hash) state.hash = elements?.toHash()
     else state.set = elements?.toSet()
-    if (((bytes[at] as number) & timedBit) !== 0) state.ttl = [this.#ttlAt(bytes, bodyAt(bytes, at))]
+    state.ttl = ttlOf(bytes, at)
     return state
-  }
-
-  #ttlAt(bytes: Uint8Array, at: number): TtlWrite {
-    return { stamp: readU56(bytes, at), expireAtMs: orNever(readU56(bytes, at + u56Bytes)) }
   }
 
   #counter(ref: Ref): KeyState {
     const bytes = this.#arena.bytes(ref)
     const at = this.#arena.offset(ref)
     const head = bytes[at] as number
-    const body = bodyAt(bytes, at)
+    const fromAt = valueAt(bytes, at)
+    const sum = unfoldSign(readU56(bytes, fromAt + u56Bytes))
     const string = new Strnum()
-    string.entries = [
-      new CounterEntry(readU56(bytes, body), stampOf(bytes, at), unfoldSign(readU56(bytes, body + u56Bytes))),
-    ]
-    let behind = body + 2 * u56Bytes
+    string.entries = [new CounterEntry(readU56(bytes, fromAt), stampOf(bytes, at), sum)]
     if ((head & basedBit) !== 0) {
-      readVarint(bytes, behind + u56Bytes)
+      const baseAt = fromAt + 2 * u56Bytes
+      readVarint(bytes, baseAt + u56Bytes)
       const text = latin1(bytes, varint.end, varint.end + varint.value)
-      string.siblings = [new Sibling(readU56(bytes, behind), text, (head & baseApartBit) !== 0)]
-      behind = varint.end + varint.value
+      string.siblings = [new Sibling(readU56(bytes, baseAt), text, (head & baseApartBit) !== 0)]
     }
     const state = new KeyState()
     state.string = string
-    if ((head & timedBit) === 0) return state
-    state.ttl = [this.#ttlAt(bytes, behind)]
+    state.ttl = ttlOf(bytes, at)
     return state
   }
 
@@ -406,27 +392,21 @@ export class EntryTable {
       (ttl === undefined ? 0 : timedBit)
     let at = this.#place(kind, entry.last, 2 * u56Bytes + baseBytes + ttlBytes)
     const bytes = this.#bytes
+    if (ttl !== undefined) at = writeTtl(bytes, at, ttl)
     writeU56(bytes, at, entry.from)
     writeU56(bytes, at + u56Bytes, foldSign(entry.sum as number))
+    if (base === undefined) return
     at += 2 * u56Bytes
-    if (base !== undefined) {
-      writeU56(bytes, at, base.stamp)
-      at = writeVarint(bytes, at + u56Bytes, base.text.length)
-      at = writeLatin1(bytes, at, base.text)
-    }
-    if (ttl !== undefined) writeTtl(bytes, at, ttl)
+    writeU56(bytes, at, base.stamp)
+    at = writeVarint(bytes, at + u56Bytes, base.text.length)
+    writeLatin1(bytes, at, base.text)
   }
 
   /** The key is a hash or a set of these elements; its TTL stays as it is when there is an entry. */
   putPacked(kind: typeof Kind.hash | typeof Kind.set, elements: ByteWriter): void {
     const ref = this.find()
-    const timed = ref !== 0 && this.hasTtl(ref)
-    this.#putElements(kind, elements, timed ? this.#ttlOf(ref) : undefined)
-  }
-
-  #ttlOf(ref: Ref): TtlWrite {
-    const bytes = this.#arena.bytes(ref)
-    return this.#ttlAt(bytes, bodyAt(bytes, this.#arena.offset(ref)))
+    const [ttl] = ref === 0 ? noTtlWrites : ttlOf(this.#arena.bytes(ref), this.#arena.offset(ref))
+    this.#putElements(kind, elements, ttl)
   }
 
   #putElements(kind: number, elements: ByteWriter, ttl: TtlWrite | undefined): void {
@@ -529,7 +509,7 @@ export class EntryTable {
   sumWith(ref: Ref, amount: number): number {
     const bytes = this.#arena.bytes(ref)
     const at = this.#arena.offset(ref)
-    const sumAt = bodyAt(bytes, at) + u56Bytes
+    const sumAt = valueAt(bytes, at) + u56Bytes
     const sum = unfoldSign(readU56(bytes, sumAt)) + amount
     if (Math.abs(sum) >= sumMax) return Number.NaN
     if (((bytes[at] as number) & basedBit) === 0) return sum
@@ -542,7 +522,7 @@ export class EntryTable {
   addToCounter(ref: Ref, stamp: Stamp, amount: number): void {
     const bytes = this.#arena.bytes(ref)
     const at = this.#arena.offset(ref)
-    const fromAt = bodyAt(bytes, at)
+    const fromAt = valueAt(bytes, at)
     const sum = unfoldSign(readU56(bytes, fromAt + u56Bytes)) + amount
     setStamp(bytes, at, stamp)
     setAccess(bytes, at, this.accessClock.touched(accessOf(bytes, at)))
@@ -567,6 +547,19 @@ export class EntryTable {
 /** 0 stands for "none" in TTL writes: no key expires in 1970. */
 const orNever = (expireAtMs: number): number => (expireAtMs === 0 ? never : expireAtMs)
 
+const isTimed = (bytes: Uint8Array, at: number): boolean => ((bytes[at] as number) & timedBit) !== 0
+
+/** A text that a counter stands on is itself the TTL write "none", unless its write left the TTL apart. */
+const standsForNoTtl = (bytes: Uint8Array, at: number): boolean =>
+  ((bytes[at] as number) & (basedBit | baseApartBit)) === basedBit
+
+/** The TTL writes of a counter, hash or set: one at most. */
+function ttlOf(bytes: Uint8Array, at: number): TtlWrites {
+  if (!isTimed(bytes, at)) return noTtlWrites
+  const body = bodyAt(bytes, at)
+  return [{ stamp: readU56(bytes, body), expireAtMs: orNever(readU56(bytes, body + u56Bytes)) }]
+}
+
 /** Returns the offset behind it. */
 function writeTtl(bytes: Uint8Array, at: number, { stamp, expireAtMs }: TtlWrite): number {
   writeU56(bytes, at, stamp)
@@ -578,6 +571,13 @@ function writeTtl(bytes: Uint8Array, at: number, { stamp, expireAtMs }: TtlWrite
 function bodyAt(bytes: Uint8Array, at: number): number {
   readVarint(bytes, at + nameLengthAt)
   return varint.end + varint.value
+}
+
+/** Where what follows the TTL begins. */
+function valueAt(bytes: Uint8Array, at: number): number {
+  const body = bodyAt(bytes, at)
+  if (!isTimed(bytes, at)) return body
+  return body + (kindOf(bytes, at) === Kind.text ? u56Bytes : 2 * u56Bytes)
 }
 
 /** One cluster's increments, over nothing or one text, and at most one TTL write. */
