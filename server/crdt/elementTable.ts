@@ -219,7 +219,10 @@ export class ElementTable<Full> {
     const bucket = this.#bucketAt(hash)
     emptyCell(bucket, hash, ref)
     this.size--
-    if (this.#visits === 0 && this.#bits > 0 && this.size < cellsMax / 4) this.#join()
+    if (this.#visits === 0 && this.#bits > 0) {
+      if (this.size < cellsMax / 4) this.#join()
+      else if (bucket.count < cellsMax / 8) this.#merge(bucket)
+    }
     this.#compact()
     return true
   }
@@ -457,6 +460,23 @@ export class ElementTable<Full> {
     for (const bucket of this.#directory) doubled.push(bucket, bucket)
     this.#directory = doubled
     this.#bits++
+  }
+
+  /** Joins a bucket that is nearly empty with the other half of the one they came from, if there is room for changes left. */
+  #merge(bucket: Bucket): void {
+    const { depth, first } = bucket
+    if (depth === 0) return
+    const width = hashes / 2 ** depth
+    const lowerFirst = first - (first % (2 * width))
+    const other = this.#bucketAt((first === lowerFirst ? first + width : lowerFirst) | 0)
+    if (other.depth !== depth || bucket.count + other.count > cellsMax / 2) return
+    const merged = newBucket(cellsMax, depth - 1, lowerFirst)
+    for (const half of [bucket, other]) {
+      pour(half, merged)
+      this.#cellCount -= half.cells.length / 2
+    }
+    this.#cellCount += cellsMax
+    this.#replace(merged)
   }
 
   /** Back to one bucket when few elements are left. */
