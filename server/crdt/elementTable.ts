@@ -25,6 +25,7 @@ import {
 } from '#runtime/bytes/packedNumbers.ts'
 import { invariant } from '#runtime/invariant.ts'
 import type { Random } from '#runtime/ports.ts'
+import { hashOfSum, hashPrime, hashStart } from './nameHash.ts'
 
 /** Names an element until the next change. */
 export type ElementRef = number
@@ -63,16 +64,16 @@ interface Bucket {
   first: number
 }
 
-let seedOfNew = 0
+let hashStartOfNew = hashStart(0)
 
 /** Tables made from now on hash names in a way that clients can't know, so that they can't send names that collide. */
 export function seedElementHashes(seed: number): void {
-  seedOfNew = seed
+  hashStartOfNew = hashStart(seed)
 }
 
 export class ElementTable<Full> {
   size = 0
-  readonly #seed = seedOfNew
+  readonly #hashStart = hashStartOfNew
   readonly #chunks: Chunk[] = []
   readonly #freeChunks: number[] = []
   #current = 0
@@ -88,7 +89,7 @@ export class ElementTable<Full> {
   #bits = 0
   #cellCount = cellsMin
   #hashedName = ''
-  #hashOfName = hashOf('', this.#seed)
+  #hashOfName = hashOf('', this.#hashStart)
 
   /** Of the elements and what finds them; objects beside are estimated. */
   get usedBytes(): number {
@@ -245,7 +246,7 @@ export class ElementTable<Full> {
   #hashOf(name: string): number {
     if (name !== this.#hashedName) {
       this.#hashedName = name
-      this.#hashOfName = hashOf(name, this.#seed)
+      this.#hashOfName = hashOf(name, this.#hashStart)
     }
     return this.#hashOfName
   }
@@ -395,7 +396,7 @@ export class ElementTable<Full> {
     chunk.end += end - start
     chunk.liveBytes += end - start
     readVarint(bytes, start + nameLengthAt)
-    const hash = hashOfBytes(bytes, varint.end, varint.end + varint.value, this.#seed)
+    const hash = hashOfBytes(bytes, varint.end, varint.end + varint.value, this.#hashStart)
     const { cells } = this.#bucketAt(hash)
     cells[cellOf(cells, hash, from) + 1] = (number * offsetLimit + at + 1) | 0
   }
@@ -571,21 +572,14 @@ function refsOf({ cells, count }: Bucket): Float64Array {
 
 // ---- bytes
 
-/** Spread over 32 bits, signed (FNV-1a with MurmurHash3's finish). */
-function hashOf(name: string, seed: number): number {
-  let hash = 0x811c9dc5 ^ seed
-  for (let at = 0; at < name.length; at++) hash = Math.imul(hash ^ name.charCodeAt(at), 0x01000193)
-  return spread(hash)
+function hashOf(name: string, startSum: number): number {
+  let sum = startSum
+  for (let at = 0; at < name.length; at++) sum = Math.imul(sum ^ name.charCodeAt(at), hashPrime)
+  return hashOfSum(sum)
 }
 
-function hashOfBytes(bytes: Uint8Array, start: number, end: number, seed: number): number {
-  let hash = 0x811c9dc5 ^ seed
-  for (let at = start; at < end; at++) hash = Math.imul(hash ^ (bytes[at] as number), 0x01000193)
-  return spread(hash)
-}
-
-function spread(sum: number): number {
-  let hash = Math.imul(sum ^ (sum >>> 16), 0x85ebca6b)
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
-  return hash ^ (hash >>> 16)
+function hashOfBytes(bytes: Uint8Array, start: number, end: number, startSum: number): number {
+  let sum = startSum
+  for (let at = start; at < end; at++) sum = Math.imul(sum ^ (bytes[at] as number), hashPrime)
+  return hashOfSum(sum)
 }

@@ -5,10 +5,9 @@
  */
 import { crc16Table, slotCount, slotOf } from '#protocol/slots/crc16.ts'
 import { allocate, latin1, writeLatin1 } from '#runtime/bytes/bytes.ts'
+import { hashOfSum, hashPrime, hashStart } from '#server/crdt/nameHash.ts'
 
 const openBrace = 0x7b
-const fnvOffset = 0x811c9dc5
-const fnvPrime = 0x01000193
 const scratchBytesMin = 256
 /** A scratch that one long name has blown up is not kept. */
 const scratchBytesKept = 64 * 1024
@@ -18,16 +17,14 @@ export class KeyName {
   start = 0
   end = 0
   slot = 0
-  /** A signed integer: an unsigned one wouldn't always be a small integer of the engine. */
   hash = 0
-  /** Who could compute hashes beforehand could send keys that all have the same one. */
-  readonly #seed: number
+  readonly #hashStart: number
   /** Holds a name that was given as text. */
   #scratch: Uint8Array = allocate(scratchBytesMin)
   #text: string | undefined = undefined
 
   constructor(seed: number) {
-    this.#seed = (fnvOffset ^ seed) | 0
+    this.#hashStart = hashStart(seed)
   }
 
   /** The bytes must stay as they are while the name is used. */
@@ -63,21 +60,19 @@ export class KeyName {
     return this.#text
   }
 
-  /** FNV-1a with MurmurHash3's finish, and CRC16. */
+  /** Both numbers. */
   #hash(): void {
     const { bytes, end } = this
     let crc = 0
-    let hash = this.#seed
+    let sum = this.#hashStart
     let tagged = false
     for (let at = this.start; at < end; at++) {
       const byte = bytes[at] as number
       if (byte === openBrace) tagged = true
       crc = ((crc << 8) & 0xffff) ^ (crc16Table[(crc >>> 8) ^ byte] as number)
-      hash = Math.imul(hash ^ byte, fnvPrime)
+      sum = Math.imul(sum ^ byte, hashPrime)
     }
-    hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
-    hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
-    this.hash = hash ^ (hash >>> 16)
+    this.hash = hashOfSum(sum)
     this.slot = tagged ? slotOf(bytes, this.start, end) : crc & (slotCount - 1)
   }
 }
