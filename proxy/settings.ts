@@ -17,7 +17,7 @@ export class ChangedSettings {
   #configured: Settings
 
   constructor(limits: ClientLimits, versions: VersionClock) {
-    this.#configured = configuredBy(limits)
+    this.#configured = { ...limits, idleMs: 0 }
     this.#versions = versions
   }
 
@@ -34,7 +34,7 @@ export class ChangedSettings {
   }
 
   configure(limits: ClientLimits): void {
-    this.#configured = configuredBy(limits)
+    this.#configured = { ...limits, idleMs: 0 }
     for (const [name, { over }] of this.#changes)
       if (over !== this.#configured[name]) this.#changes.delete(name)
   }
@@ -61,24 +61,5 @@ export class ChangedSettings {
     return isChanged
   }
 }
-
-const configuredBy = ({
-  clientsMax,
-  requestBytesMax,
-  pipelineMax,
-  outputPauseBytes,
-  outputBytesMax,
-  shardPendingMax,
-  transactionCommandsMax,
-}: ClientLimits): Settings => ({
-  clientsMax,
-  requestBytesMax,
-  pipelineMax,
-  outputPauseBytes,
-  outputBytesMax,
-  shardPendingMax,
-  transactionCommandsMax,
-  idleMs: 0,
-})
 
 const namesIn = (values: Partial<Settings>): (keyof Settings)[] => Object.keys(values) as (keyof Settings)[]
