@@ -6,7 +6,7 @@
  *   socket with unread bytes in it sends a reset, which can overtake the last reply.
  * - The other side's end of writing ends the connection, unless the owner wants to answer first (`onEnd`).
  *
- * A request costs one read and one write, so what Node's streams do around those two counts (ADR 9): a write with a
+ * A request costs one read and one write, so what Node's streams do around those two counts (ADR 0012): a write with a
  * callback costs a tick, a chunk on its way through a flowing stream costs an event and another tick. Both are avoided
  * by public means, and where these should one day do nothing any more, the stream does what it always did.
  */

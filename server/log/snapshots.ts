@@ -31,7 +31,7 @@ export interface SnapshotVariations {
 
 /** After one that failed. */
 const retryMs = 5000
-/** Between the removals of two files: the system may take milliseconds for one. */
+/** Between the removals of two files: each is a rename that the system may take milliseconds for. */
 const removalPauseMs = 20
 
 const newSoundWriter = (...of: ConstructorParameters<typeof SnapshotWriter>) => new SnapshotWriter(...of)

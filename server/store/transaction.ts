@@ -166,7 +166,10 @@ export class Transaction {
     this.#setText(name, value, atMs, state.string?.resets() ?? noResets)
   }
 
-  /** The same for name and value as ranges of `bytes`; `atMs` is Infinity for no TTL. */
+  /**
+   * The same for name and value as ranges of `bytes`, which must stay as they are until `finish`; `atMs` is Infinity for no
+   * TTL.
+   */
   setBytes(
     bytes: Uint8Array,
     nameStart: number,
