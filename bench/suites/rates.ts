@@ -1,7 +1,8 @@
 /** Throughput: by command, by number of clients, by size of the value. */
 import { getCommand, type MeasuredCommand, measuredCommands, setCommand } from '#bench/load/commands.ts'
-import { Contest } from '#bench/load/rate.ts'
+import { Contest, type RateWish } from '#bench/load/rate.ts'
 import type { Findings } from '#bench/report/result.ts'
+import type { Stage } from '#bench/servers/stage.ts'
 import { cpuTable, type RateRow, rateLine, throughputPlot, throughputTable } from './rateTables.ts'
 import { keySpace, roundsOf, type Suite, type SuiteOptions } from './suite.ts'
 
@@ -15,32 +16,54 @@ export async function commandRates(
   pipeline: number,
   options: SuiteOptions,
 ): Promise<RateRow[]> {
-  const names = contest.servers.map(({ name }) => name)
   const rows: RateRow[] = []
   for (const command of commands) {
-    const wish = { command, clients: defaultClients, pipeline, keys: keySpace, ...roundsOf(options) }
-    const row = { label: command.title, rates: await contest.rates(wish) }
-    options.say(`-P ${pipeline} ${rateLine(names, row)}`)
-    rows.push(row)
+    const wish = { command, clients: defaultClients, pipeline, keys: keySpace }
+    rows.push(await rateRow(contest, wish, command.title, options))
   }
   return rows
+}
+
+async function rateRow(
+  contest: Contest,
+  wish: Omit<RateWish, 'rounds' | 'seconds'>,
+  label: string,
+  options: SuiteOptions,
+): Promise<RateRow> {
+  const names = contest.servers.map(({ name }) => name)
+  const row = { label, rates: await contest.rates({ ...wish, ...roundsOf(options) }) }
+  options.say(`-P ${wish.pipeline} ${rateLine(names, row)}`)
+  return row
+}
+
+/** Tables and a plot, called `plotTitle`, for each depth of pipelining. */
+async function ratesByPipeline(
+  stage: Stage,
+  suite: Suite,
+  plotTitle: string,
+  pipelines: readonly number[],
+  rowsAt: (contest: Contest, pipeline: number) => Promise<RateRow[]>,
+): Promise<Findings> {
+  const contest = new Contest(await stage.three())
+  const names = contest.servers.map(({ name }) => name)
+  const findings: Findings = { budgets: [], tables: [], plots: [] }
+  for (const pipeline of pipelines) {
+    const rows = await rowsAt(contest, pipeline)
+    const title = `-P ${pipeline}`
+    findings.tables.push(throughputTable(title, names, rows), cpuTable(title, names, rows))
+    findings.plots.push(throughputPlot(`${suite.name}-${pipeline}`, `${plotTitle}, ${title}`, names, rows))
+  }
+  return findings
 }
 
 export const ratesSuite: Suite = {
   name: 'rates',
   title: 'Throughput by command',
   description: `redis-benchmark, ${defaultClients} clients, values of 32 bytes, ${keySpace.toLocaleString('en-US')} random keys or elements; one node, one shard, no persistence. Medians of rounds in which the servers take turns.`,
-  async run(stage, options) {
-    const contest = new Contest(await stage.three())
-    const names = contest.servers.map(({ name }) => name)
-    const findings: Findings = { budgets: [], tables: [], plots: [] }
-    for (const pipeline of pipelines) {
-      const rows = await commandRates(contest, measuredCommands, pipeline, options)
-      const title = `-P ${pipeline}`
-      findings.tables.push(throughputTable(title, names, rows), cpuTable(title, names, rows))
-      findings.plots.push(throughputPlot(`rates-${pipeline}`, `Throughput, ${title}`, names, rows))
-    }
-    return findings
+  run(stage, options) {
+    return ratesByPipeline(stage, this, 'Throughput', pipelines, (contest, pipeline) =>
+      commandRates(contest, measuredCommands, pipeline, options),
+    )
   },
 }
 
@@ -50,28 +73,17 @@ export const clientsSuite: Suite = {
   name: 'clients',
   title: 'Throughput by number of clients',
   description: `redis-benchmark with ${clientCounts.join(', ')} connections, values of 32 bytes, ${keySpace.toLocaleString('en-US')} random keys; no persistence.`,
-  async run(stage, options) {
-    const contest = new Contest(await stage.three())
-    const names = contest.servers.map(({ name }) => name)
-    const findings: Findings = { budgets: [], tables: [], plots: [] }
-    for (const pipeline of [1, 16]) {
+  run(stage, options) {
+    return ratesByPipeline(stage, this, 'Throughput by clients', [1, 16], async (contest, pipeline) => {
       const rows: RateRow[] = []
       for (const clients of clientCounts) {
         for (const command of [getCommand(32), setCommand(32)]) {
-          const wish = { command, clients, pipeline, keys: keySpace, ...roundsOf(options) }
           const label = `${command.title}, ${clients} client${clients === 1 ? '' : 's'}`
-          const row = { label, rates: await contest.rates(wish) }
-          options.say(`-P ${pipeline} ${rateLine(names, row)}`)
-          rows.push(row)
+          rows.push(await rateRow(contest, { command, clients, pipeline, keys: keySpace }, label, options))
         }
       }
-      const title = `-P ${pipeline}`
-      findings.tables.push(throughputTable(title, names, rows), cpuTable(title, names, rows))
-      findings.plots.push(
-        throughputPlot(`clients-${pipeline}`, `Throughput by clients, ${title}`, names, rows),
-      )
-    }
-    return findings
+      return rows
+    })
   },
 }
 
@@ -87,29 +99,25 @@ export const sizesSuite: Suite = {
   name: 'sizes',
   title: 'Throughput by size of the value',
   description: `redis-benchmark, GET and SET with values of ${sizeText(valueSizes[0])} to ${sizeText(valueSizes.at(-1) ?? 0)}; ${defaultClients} clients. Fewer keys where the values are large, so that all take 16 MiB at most.`,
-  async run(stage, options) {
-    const contest = new Contest(await stage.three())
-    const names = contest.servers.map(({ name }) => name)
-    const findings: Findings = { budgets: [], tables: [], plots: [] }
-    for (const pipeline of [1, 16]) {
-      const rows: RateRow[] = []
-      for (const bytes of valueSizes) {
-        await contest.flush()
-        for (const command of [getCommand(bytes), setCommand(bytes)]) {
-          const keys = Math.min(keySpace, Math.floor(valuesBytesMax / bytes))
-          const requestsMax = Math.floor(movedBytesMax / bytes)
-          const wish = { command, clients: defaultClients, pipeline, keys, requestsMax, ...roundsOf(options) }
-          const row = { label: `${command.title} ${sizeText(bytes)}`, rates: await contest.rates(wish) }
-          options.say(`-P ${pipeline} ${rateLine(names, row)}`)
-          rows.push(row)
+  run(stage, options) {
+    return ratesByPipeline(
+      stage,
+      this,
+      'Throughput by size of the value',
+      [1, 16],
+      async (contest, pipeline) => {
+        const rows: RateRow[] = []
+        for (const bytes of valueSizes) {
+          await contest.flush()
+          for (const command of [getCommand(bytes), setCommand(bytes)]) {
+            const keys = Math.min(keySpace, Math.floor(valuesBytesMax / bytes))
+            const requestsMax = Math.floor(movedBytesMax / bytes)
+            const wish = { command, clients: defaultClients, pipeline, keys, requestsMax }
+            rows.push(await rateRow(contest, wish, `${command.title} ${sizeText(bytes)}`, options))
+          }
         }
-      }
-      const title = `-P ${pipeline}`
-      findings.tables.push(throughputTable(title, names, rows), cpuTable(title, names, rows))
-      findings.plots.push(
-        throughputPlot(`sizes-${pipeline}`, `Throughput by size of the value, ${title}`, names, rows),
-      )
-    }
-    return findings
+        return rows
+      },
+    )
   },
 }
