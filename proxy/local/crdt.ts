@@ -1,6 +1,6 @@
 /** CRDT DIGEST: one digest of the whole database, the same whatever the number of shards. */
 import type { ShardDigest } from '#protocol/frames/admin.ts'
-import type { ShardAnswer } from '#proxy/routing/question.ts'
+import { noAnswer, type ShardAnswer } from '#proxy/routing/question.ts'
 import type { LocalCommand } from './call.ts'
 
 /** An answer without `slots` is a refusal. */
@@ -31,7 +31,7 @@ const DIGEST: LocalCommand = () => ({
     const digests: [slot: number, digest: string][] = []
     for (const answer of shards) {
       const slots = slotsOf(answer)
-      if (slots === null) return reply.error(`UNAVAILABLE shard ${answer.shard} did not answer; try again`)
+      if (slots === null) return reply.error(noAnswer(answer.shard))
       for (const [slot, digest] of Object.entries(slots)) {
         if (digest !== emptySlot) digests.push([Number(slot), digest])
       }

@@ -1,10 +1,18 @@
 /** MEMORY STATS, DOCTOR and the like: of all shards of this cluster together. */
 import type { ReplyWriter } from '#protocol/resp/replyWriter.ts'
+import { noAnswer } from '#proxy/routing/question.ts'
 import type { LocalCommand } from './call.ts'
-import { humanBytes, type MemoryTotals, memoryOf, memorySettings, percent, ratio } from './memoryTotals.ts'
+import {
+  humanBytes,
+  type MemoryTotals,
+  mebibyte,
+  memoryOf,
+  memorySettings,
+  percent,
+  ratio,
+} from './memoryTotals.ts'
 import { infoOf, type ShardInfos } from './shardInfos.ts'
 
-const mebibyte = 1024 * 1024
 /** Below this the ratios say nothing. */
 const littleBytes = 5 * mebibyte
 const peakRatioMax = 1.5
@@ -48,7 +56,7 @@ const STATS: LocalCommand = () => ({
     const { shards, missingShards } = infoOf(answers)
     const [missing] = missingShards
     if (missing !== undefined) {
-      reply.error(`UNAVAILABLE shard ${missing} did not answer; try again`)
+      reply.error(noAnswer(missing))
       return
     }
     const stats = statsOf(memoryOf(shards))

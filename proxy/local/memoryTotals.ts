@@ -17,7 +17,7 @@ export interface MemoryTotals {
   keys: number
 }
 
-const mebibyte = 1024 * 1024
+export const mebibyte = 1024 * 1024
 
 export function humanBytes(bytes: number): string {
   if (bytes < 1024) return `${bytes}B`

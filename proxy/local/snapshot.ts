@@ -1,16 +1,14 @@
 /** BGSAVE, BGREWRITEAOF, SAVE and LASTSAVE: every shard writes a snapshot of its own. */
 import type { AdminQuestion, SnapshotAnswer } from '#protocol/frames/admin.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
-import type { ShardAnswer } from '#proxy/routing/question.ts'
+import { noAnswer, type ShardAnswer } from '#proxy/routing/question.ts'
 import type { LocalCommand } from './call.ts'
 import { lastSaveSeconds } from './info.ts'
 import { infoOf } from './shardInfos.ts'
 
-const unavailable = (shard: number): string => `UNAVAILABLE shard ${shard} did not answer; try again`
-
 /** What a shard has done, or the error that the client gets. */
 function outcomeOf({ shard, value }: ShardAnswer): SnapshotAnswer['snapshot'] | ReplyError {
-  if (typeof value !== 'object' || value === null) return new ReplyError(unavailable(shard))
+  if (typeof value !== 'object' || value === null) return new ReplyError(noAnswer(shard))
   if ('error' in value) return new ReplyError(`ERR shard ${shard}: ${value.error}`)
   return (value as SnapshotAnswer).snapshot
 }
@@ -74,7 +72,7 @@ const LASTSAVE: LocalCommand = () => ({
   answer: (answers, reply) => {
     const { shards, missingShards } = infoOf(answers.shards)
     const [missing] = missingShards
-    if (missing !== undefined) reply.error(unavailable(missing))
+    if (missing !== undefined) reply.error(noAnswer(missing))
     else reply.integer(lastSaveSeconds(shards))
   },
 })

@@ -32,3 +32,6 @@ function jsonOf(part: Uint8Array): unknown {
     return undefined
   }
 }
+
+/** What a client is told whose question needs all shards. */
+export const noAnswer = (shard: number): string => `UNAVAILABLE shard ${shard} did not answer; try again`
