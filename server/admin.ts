@@ -1,4 +1,5 @@
 /** Answers questions about the inside of the shard; see `protocol/frames/admin.ts`. */
+
 import type {
   AdminAnswer,
   AdminQuestion,
@@ -16,6 +17,7 @@ import {
   originsMax,
   stampWallMs,
 } from '#protocol/sync/stamp.ts'
+import { isJsonObject, type JsonObject } from '#runtime/jsonObject.ts'
 import type { Clock } from '#runtime/ports.ts'
 import type { ClockLease } from '#server/log/lease.ts'
 import type { Log } from '#server/log/log.ts'
@@ -71,7 +73,7 @@ export class Admin {
 
   /** Answers, or yields how many milliseconds later it wants to go on. */
   *answer(question: unknown): Generator<number, AdminAnswer<AdminQuestion['what']> | AdminRefusal, void> {
-    if (!isRecord(question)) return { error: 'a question that is no JSON object' }
+    if (!isJsonObject(question)) return { error: 'a question that is no JSON object' }
     switch (question['what']) {
       case 'info':
         return this.info()
@@ -181,8 +183,8 @@ export class Admin {
 
   #configure(limits: unknown, memory: unknown): AdminAnswer<'configure'> | AdminRefusal {
     const { requests, execution } = this.#parts
-    if (!isRecord(limits)) return { error: 'limits is no JSON object' }
-    if (!isRecord(memory)) return { error: 'memory is no JSON object' }
+    if (!isJsonObject(limits)) return { error: 'limits is no JSON object' }
+    if (!isJsonObject(memory)) return { error: 'memory is no JSON object' }
     const settings = changedSettings(this.#parts.memory.settings, memory)
     if (typeof settings === 'string') return { error: settings }
     for (const [name, value] of Object.entries(limits)) {
@@ -311,7 +313,7 @@ export class Admin {
 /** The settings with the changes; a text says what is wrong with them. */
 function changedSettings(
   { memorySizeBytes, evictionPolicy, evictionSamples }: MemorySettings,
-  changes: Readonly<Record<string, unknown>>,
+  changes: JsonObject,
 ): MemorySettings | string {
   const settings = { memorySizeBytes, evictionPolicy, evictionSamples }
   for (const [name, value] of Object.entries(changes)) {
@@ -333,6 +335,3 @@ function byCluster(figureOf: (origin: Origin) => number): Record<number, number>
   }
   return values
 }
-
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -4,8 +4,9 @@ import { createServer, type Server } from 'node:net'
 import type { FromAgent, ProcessConfig, ToAgent } from '#config/process.ts'
 import type { AgentReply } from '#control/contract/requests.ts'
 import type { NodeStatus } from '#control/contract/status.ts'
+import { isJsonObject, type JsonObject } from '#runtime/jsonObject.ts'
 import type { Logger } from '#runtime/ports.ts'
-import { JsonLines, type JsonObject } from './jsonLines.ts'
+import { JsonLines } from './jsonLines.ts'
 import { listening } from './listening.ts'
 
 /** Processes of a node and those who ask for the status, at the same time. */
@@ -120,9 +121,7 @@ export function decodeToAgent(message: JsonObject): ToAgent | null {
       return { type: 'ready' }
     case 'status': {
       const { status } = message
-      return typeof status === 'object' && status !== null && !Array.isArray(status)
-        ? { type: 'status', status: status as JsonObject }
-        : null
+      return isJsonObject(status) ? { type: 'status', status } : null
     }
     case 'peerOffset': {
       const { peer, offsetMs, delayMs } = message

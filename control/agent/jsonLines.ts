@@ -1,8 +1,7 @@
 /** One JSON object a line over a socket. A line that is none, or too long, ends the connection. */
 import { createConnection, type Socket } from 'node:net'
+import { isJsonObject, type JsonObject } from '#runtime/jsonObject.ts'
 import { LineReader, lineCharactersMax } from '#runtime/node/agentLink.ts'
-
-export type JsonObject = Readonly<Record<string, unknown>>
 
 export class JsonLines {
   readonly #socket: Socket
@@ -55,7 +54,7 @@ export class JsonLines {
 export function parseLine(line: string): JsonObject | null {
   try {
     const value: unknown = JSON.parse(line)
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : null
+    return isJsonObject(value) ? value : null
   } catch {
     return null
   }

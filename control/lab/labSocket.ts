@@ -2,10 +2,11 @@
 import { rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
-import { JsonLines, type JsonObject } from '#control/agent/jsonLines.ts'
+import { JsonLines } from '#control/agent/jsonLines.ts'
 import { listening } from '#control/agent/listening.ts'
 import { socketDirectory } from '#control/agent/socketDirectory.ts'
 import type { LabReply, LabRequest } from '#control/contract/requests.ts'
+import type { JsonObject } from '#runtime/jsonObject.ts'
 
 /** Requests at the same time. */
 const connectionsMax = 100

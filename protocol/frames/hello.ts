@@ -3,7 +3,9 @@
  * The text is ASCII (other characters are escaped), so it is latin1 like all text. What arrives is checked field by field:
  * it may come from another release or from somebody who only holds a certificate.
  */
+
 import { allocate, latin1, writeLatin1 } from '#runtime/bytes/bytes.ts'
+import { isJsonObject, type JsonObject } from '#runtime/jsonObject.ts'
 import { type Frame, FrameKind, frameHeaderBytes, frameVersion, writeFrameHeader } from './frame.ts'
 
 /** Of hello, channelOpen and channelClosed frames from another process. */
@@ -90,7 +92,7 @@ export function readJson(frame: Frame, from = frame.payloadStart): unknown {
 /** Why the other side closed; for logs. */
 export function readReason(frame: Frame): string {
   const value = readJson(frame)
-  return isRecord(value) && typeof value['reason'] === 'string' ? value['reason'] : 'no reason given'
+  return isJsonObject(value) && typeof value['reason'] === 'string' ? value['reason'] : 'no reason given'
 }
 
 /** What the first frame says, or an error text. */
@@ -104,7 +106,7 @@ export function readHello(frame: Frame): Hello | string {
 }
 
 function helloOf(value: unknown): Hello | null {
-  if (!isRecord(value)) return null
+  if (!isJsonObject(value)) return null
   const { role, name, worker, syncVersion, guid, clusterId, clusterName, instance, shards } = value
   if (role === 'proxy') return isText(name) ? { role, name } : null
   if (role === 'shard') {
@@ -120,7 +122,7 @@ function helloOf(value: unknown): Hello | null {
   if (role !== 'database' || !Array.isArray(shards)) return null
   const read: HelloShard[] = []
   for (const entry of shards) {
-    const shard = isRecord(entry) ? shardOf(entry) : null
+    const shard = isJsonObject(entry) ? shardOf(entry) : null
     if (shard === null) return null
     read.push(shard)
   }
@@ -132,7 +134,7 @@ export function readChannelOpening(frame: Frame): ChannelOpening | string {
   const length = frame.payloadEnd - frame.payloadStart
   if (length > helloBytesMax) return `channelOpen of ${length} bytes`
   const value = readJson(frame)
-  if (!isRecord(value)) return 'a channelOpen that is not JSON'
+  if (!isJsonObject(value)) return 'a channelOpen that is not JSON'
   const { role, peer, shard } = value
   const ranges = rangesOf(value['ranges'])
   if (role !== 'feed' && role !== 'intake') return 'a channelOpen without a known role'
@@ -140,7 +142,7 @@ export function readChannelOpening(frame: Frame): ChannelOpening | string {
   return { role, peer, shard, ranges }
 }
 
-function shardOf(value: Readonly<Record<string, unknown>>): HelloShard | null {
+function shardOf(value: JsonObject): HelloShard | null {
   const { index, runId } = value
   const ranges = rangesOf(value['ranges'])
   return isIndex(index) && isText(runId) && ranges !== null ? { index, ranges, runId } : null
@@ -152,7 +154,7 @@ function rangesOf(value: unknown): HelloRange[] | null {
   if (!Array.isArray(value)) return null
   const ranges: HelloRange[] = []
   for (const entry of value) {
-    if (!isRecord(entry)) return null
+    if (!isJsonObject(entry)) return null
     const { first, last } = entry
     if (!isIndex(first) || !isIndex(last) || first > last || last >= slotsMax) return null
     ranges.push({ first, last })
@@ -160,8 +162,6 @@ function rangesOf(value: unknown): HelloRange[] | null {
   return ranges
 }
 
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 const isText = (value: unknown): value is string => typeof value === 'string' && value.length <= 1024
 const isIndex = (value: unknown): value is number =>
   typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < 65536

@@ -2,6 +2,7 @@
  * What the proxy processes of a database at one node (its workers) ask each other, so that a client sees one server whichever
  * of them it is connected to: the JSON of `admin` and `adminReply` frames. Both ends are of one node and one release.
  */
+import { isJsonObject, type JsonObject } from '#runtime/jsonObject.ts'
 
 export type WorkerQuestion =
   /** Answered with the news of who is asked. The first question on every link, and sent again when something changes. */
@@ -98,7 +99,7 @@ export interface WorkerFigures {
 
 /** What a frame asks, or an error text. What acts on its own (news, kills) is checked field by field. */
 export function readWorkerQuestion(value: unknown): WorkerQuestion | string {
-  if (!isRecord(value)) return 'a question that is no JSON object'
+  if (!isJsonObject(value)) return 'a question that is no JSON object'
   const { what } = value
   switch (what) {
     case 'news': {
@@ -120,17 +121,17 @@ export function readWorkerQuestion(value: unknown): WorkerQuestion | string {
 
 /** Null: not what a worker tells. */
 export function readWorkerNews(value: unknown): WorkerNews | null {
-  if (!isRecord(value)) return null
+  if (!isJsonObject(value)) return null
   const { clients, isListening, ids, pause, settings } = value
-  if (!isCount(clients) || typeof isListening !== 'boolean' || !isRecord(ids)) return null
+  if (!isCount(clients) || typeof isListening !== 'boolean' || !isJsonObject(ids)) return null
   const { step, upTo } = ids
   if (!isCount(step) || !Array.isArray(upTo) || !upTo.every(isCount)) return null
-  if (!isRecord(pause) || !isVersion(pause) || !isRecord(settings)) return null
+  if (!isJsonObject(pause) || !isVersion(pause) || !isJsonObject(settings)) return null
   const { mode, untilWallMs, count, worker } = pause
   if ((mode !== 'none' && mode !== 'write' && mode !== 'all') || typeof untilWallMs !== 'number') return null
   const read: Record<string, SharedSetting> = {}
   for (const [name, entry] of Object.entries(settings)) {
-    if (!isRecord(entry) || !isVersion(entry) || !isCount(entry['value']) || !isCount(entry['over']))
+    if (!isJsonObject(entry) || !isVersion(entry) || !isCount(entry['value']) || !isCount(entry['over']))
       return null
     const { value: set, over } = entry
     read[name] = { count: entry.count, worker: entry.worker, value: set, over }
@@ -145,7 +146,7 @@ export function readWorkerNews(value: unknown): WorkerNews | null {
 }
 
 function choiceOf(value: unknown): ClientChoice | null {
-  if (!isRecord(value)) return null
+  if (!isJsonObject(value)) return null
   const { ids, address, localAddress, type, ageSeconds, exceptId } = value
   if (ids !== undefined && !(Array.isArray(ids) && ids.every((id) => typeof id === 'number'))) return null
   for (const text of [address, localAddress, type])
@@ -155,9 +156,6 @@ function choiceOf(value: unknown): ClientChoice | null {
   return value
 }
 
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
-const isVersion = (
-  value: Readonly<Record<string, unknown>>,
-): value is Readonly<Record<string, unknown>> & Version => isCount(value['count']) && isCount(value['worker'])
+const isVersion = (value: JsonObject): value is JsonObject & Version =>
+  isCount(value['count']) && isCount(value['worker'])

@@ -17,6 +17,7 @@ import type { ReplyWriter } from '#protocol/resp/replyWriter.ts'
 import type { RequestScanner } from '#protocol/resp/requestScanner.ts'
 import type { SessionHost } from '#proxy/session/host.ts'
 import type { Settings } from '#proxy/settings.ts'
+import { isJsonObject } from '#runtime/jsonObject.ts'
 import type { LocalCommand } from './call.ts'
 import { memorySettings } from './memoryTotals.ts'
 import { infoOf } from './shardInfos.ts'
@@ -248,8 +249,7 @@ const SET: LocalCommand = ({ args, host }) => {
 }
 
 /** Not a refusal, nor no answer at all. */
-const isTaken = (answer: unknown): boolean =>
-  typeof answer === 'object' && answer !== null && !('error' in answer)
+const isTaken = (answer: unknown): boolean => isJsonObject(answer) && !('error' in answer)
 
 const RESETSTAT: LocalCommand = ({ host }) => {
   host.counters.reset()

@@ -1,6 +1,7 @@
 /** What the shards answer to the question `info`. */
 import type { ShardInfo } from '#protocol/frames/admin.ts'
 import type { ShardAnswer } from '#proxy/routing/question.ts'
+import { isJsonObject } from '#runtime/jsonObject.ts'
 
 export interface ShardInfos {
   /** Of the shards that answered. */
@@ -10,7 +11,7 @@ export interface ShardInfos {
 
 /** A shard that refuses to answer counts as missing. */
 const shardInfo = ({ value }: ShardAnswer): ShardInfo | null =>
-  typeof value === 'object' && value !== null && 'runId' in value ? (value as ShardInfo) : null
+  isJsonObject(value) && 'runId' in value ? (value as unknown as ShardInfo) : null
 
 export function infoOf(answers: readonly ShardAnswer[]): ShardInfos {
   const shards: ShardInfo[] = []

@@ -5,10 +5,12 @@
  * There is no time limit here. A sibling that hangs keeps its connection, and what it was asked waits there until it goes
  * on; who asks decides how long an answer is worth waiting for.
  */
+
 import type { WorkerAddress } from '#config/process.ts'
 import { type Frame, FrameKind, FrameReader } from '#protocol/frames/frame.ts'
 import { type Hello, helloFrame, jsonFrame, readHello, readJson } from '#protocol/frames/hello.ts'
 import type { WorkerQuestion } from '#protocol/frames/worker.ts'
+import { isJsonObject } from '#runtime/jsonObject.ts'
 import type { Connection, Logger, Net, Random, Timers } from '#runtime/ports.ts'
 
 export interface SiblingPorts {
@@ -158,7 +160,7 @@ export class SiblingLink {
     this.#isOverflowTold = false
     this.#attempts = 0
     if (!this.#hasMet) this.#meet()
-    if (isRecord(answer) && 'news' in answer) this.#owner.onNews(this.worker, answer['news'])
+    if (isJsonObject(answer) && 'news' in answer) this.#owner.onNews(this.worker, answer['news'])
     done(answer)
     if (this.#owesNews && this.#pending.size === 0) {
       this.#owesNews = false
@@ -196,6 +198,3 @@ export class SiblingLink {
     this.#cancelRedial = timers.after(pauseMs / 2 + random.below(pauseMs), () => this.dial())
   }
 }
-
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)

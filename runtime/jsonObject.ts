@@ -1,0 +1,5 @@
+/** A JSON object whose fields are yet to be checked, such as what another process has sent. */
+export type JsonObject = Readonly<Record<string, unknown>>
+
+export const isJsonObject = (value: unknown): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
