@@ -1,9 +1,10 @@
 /** Seeded randomness of the tests: the seed is printed, and `SEED=n npm test` repeats a run. */
+import { randomInt } from 'node:crypto'
 import type { Random } from '#runtime/ports.ts'
 
 export function seedFromEnv(): number {
   const given = process.env['SEED']
-  const seed = given === undefined ? (Date.now() * 2654435761) % 2 ** 31 : Number(given)
+  const seed = given === undefined ? randomInt(2 ** 31) : Number(given)
   console.log(`SEED=${seed}`)
   return seed
 }
