@@ -4,8 +4,8 @@
  * hidden they are from the first moment. Like all long work it is done in slices. While more is to be done than one slice
  * holds, it takes about a quarter of the time, as Redis's active expire cycle does.
  */
-import { slotCount, slotOfKey } from '#protocol/slots/crc16.ts'
-import type { Clock } from '#runtime/ports.ts'
+import { slotOfKey } from '#protocol/slots/crc16.ts'
+import type { Clock, Random } from '#runtime/ports.ts'
 import type { Keyspace } from '#server/store/keyspace.ts'
 import type { Execution } from './execution.ts'
 
@@ -16,8 +16,7 @@ export const expiryRestMs = 3 * sliceMs
 const batchKeys = 64
 /** A record takes no further key when it is as large: resets of a large hash's counters can make it so. */
 const recordBytesMax = 64 * 1024
-/** Looked at for the average of the times to live, once a second: a few slots further each time. */
-const sampleSlots = 256
+/** Looked at for the average of the times to live, once a second. */
 const sampleKeys = 64
 /** Like Redis: one sample changes the average by a fiftieth. */
 const averageWeight = 50
@@ -26,15 +25,16 @@ export class Expiry {
   readonly #execution: Execution
   readonly #db: Keyspace
   readonly #clock: Clock
+  readonly #random: Random
   expiredKeys = 0
   /** Of the keys that expire, estimated. */
   averageTtlMs = 0
-  #sampledSlot = 0
 
-  constructor(execution: Execution, db: Keyspace, clock: Clock) {
+  constructor(execution: Execution, db: Keyspace, clock: Clock, random: Random) {
     this.#execution = execution
     this.#db = db
     this.#clock = clock
+    this.#random = random
   }
 
   /** Works for one slice; true: there is more to do. `mayWrite`: false while writes are refused. */
@@ -77,16 +77,10 @@ export class Expiry {
     }
     let count = 0
     let totalMs = 0
-    const visit = (key: string): void => {
-      const atMs = db.expireAtMs(key) ?? Number.POSITIVE_INFINITY
-      if (atMs === Number.POSITIVE_INFINITY) return
+    db.sampleKeys(this.#random, sampleKeys, true, (_name, _access, atMs) => {
       count++
       totalMs += atMs - db.nowMs
-    }
-    for (let slots = 0; slots < sampleSlots && count < sampleKeys; slots++) {
-      this.#sampledSlot = (this.#sampledSlot + 1) % slotCount
-      if (db.slotSize(this.#sampledSlot) > 0) db.scan(this.#sampledSlot, 0, sampleKeys, visit)
-    }
+    })
     if (count === 0) return
     const sampleMs = totalMs / count
     const isFirst = this.averageTtlMs === 0

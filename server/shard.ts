@@ -209,7 +209,7 @@ export class Shard implements LinkHost {
       (link) => this.#commitEarly(link),
       limits.watchedKeysMax,
     )
-    this.#expiry = new Expiry(this.#execution, this.#db, clock)
+    this.#expiry = new Expiry(this.#execution, this.#db, clock, random)
     const eviction = new Eviction(this.#execution, this.#db, clock, random)
     this.#memory = new Memory(
       this.#db,

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { ShardInfo } from '#protocol/frames/admin.ts'
 import { FrameFlag, FrameKind } from '#protocol/frames/frame.ts'
 import { linkOutputPauseBytes } from '#server/link.ts'
@@ -402,6 +402,16 @@ test('the average of the times to live is found in time', () => {
   test.run('FLUSHALL')
   test.world.advance(2000)
   expect(test.shard.status().averageTtlMs).toBe(0)
+})
+
+test('the sample for that average is small where few keys expire', () => {
+  const test = new TestShard()
+  for (let i = 0; i < 20_000; i++) test.proxy.send('SET', `k${i}`, 'v')
+  test.proxy.send('SET', 'rare', 'v', 'EX', '1000')
+  test.world.settle()
+  const named = vi.spyOn(test.shard.db.tables, 'nameOf')
+  test.world.advance(3000)
+  expect(named.mock.calls.length).toBeLessThanOrEqual(3)
 })
 
 test('expired keys are deleted, and their deletes are logged', () => {
