@@ -104,6 +104,11 @@ export class EntryTable {
     return this.#arena.chunkBytes + this.#arena.largeBytes
   }
 
+  /** Whether nearly all that entries can take, 16 GiB without those above 8 KiB, is taken from the system. */
+  get isNearlyFull(): boolean {
+    return this.#arena.isNearlyFull
+  }
+
   /** A small step towards giving unused memory back; false: there is nothing to do. */
   compact(): boolean {
     this.#found = undefined

@@ -101,6 +101,11 @@ export class Keyspace {
     return this.tables.usedBytes
   }
 
+  /** Whether no keys should come in any more, however much memory there is (`arena.ts`). */
+  get isNearlyFull(): boolean {
+    return this.tables.isNearlyFull
+  }
+
   /** What is remembered of TTLs besides; it does not go with the keys, but when their time has come. */
   get expiryBytes(): number {
     return this.#expiries.usedBytes
