@@ -72,7 +72,9 @@ export function commandPages(): Map<string, string> {
 }
 
 function inGroup(group: CommandGroup): CommandSpec[] {
-  return [...commands.values()].filter((spec) => spec.group === group)
+  return [...commands.values()]
+    .filter((spec) => spec.group === group)
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
 function listPage(): string {

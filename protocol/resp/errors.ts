@@ -51,6 +51,10 @@ export const errors = {
   negativeLimit: "ERR LIMIT can't be negative",
   busyKey: 'BUSYKEY Target key name already exists.',
   badDump: 'ERR DUMP payload version or checksum are wrong',
+  badDumpData: 'ERR Bad data format',
+  negativeTtl: 'ERR Invalid TTL value, must be >= 0',
+  negativeIdleTime: 'ERR Invalid IDLETIME value, must be >= 0',
+  frequencyOutOfRange: 'ERR Invalid FREQ value, must be >= 0 and <= 255',
   noFrequency:
     'ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.',
   noIdleTime:

@@ -6,9 +6,9 @@
  * compression; so the bytes of a large value are not those of Redis, only what they say is.
  */
 
+import { crc64 } from '#protocol/rdb/crc64.ts'
 import { writeLatin1 } from '#runtime/bytes/bytes.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
-import { crc64 } from './crc64.ts'
 
 /** Of Redis 7.0: older servers refuse it, newer ones take it. */
 export const rdbVersion = 10

@@ -16,6 +16,7 @@ import {
   TTL,
 } from './keyExpiry.ts'
 import { KEYS, RANDOMKEY, SCAN } from './keyScan.ts'
+import { RESTORE } from './restore.ts'
 
 const DEL: Handler = ({ args, write, reply }) => {
   let deleted = 0
@@ -104,6 +105,7 @@ export const keyHandlers = {
   RANDOMKEY,
   RENAME,
   RENAMENX,
+  RESTORE,
   SCAN,
   TOUCH,
   TTL,

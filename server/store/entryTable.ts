@@ -257,6 +257,10 @@ export class EntryTable {
     return accessOf(this.#arena.bytes(ref), this.#arena.offset(ref))
   }
 
+  setAccess(ref: Ref, access: number): void {
+    setAccess(this.#arena.bytes(ref), this.#arena.offset(ref), access)
+  }
+
   touch(ref: Ref): void {
     const bytes = this.#arena.bytes(ref)
     const at = this.#arena.offset(ref)

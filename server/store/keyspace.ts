@@ -201,6 +201,14 @@ export class Keyspace {
     if (this.tables.typeOf(ref) !== type) throw new ReplyError(errors.wrongType)
   }
 
+  /** For who is about to write a value of `type`: throws unless the key has such a one, or none. A refusal is an access, too. */
+  requireWritable(name: string, type: VisibleType): void {
+    const ref = this.#visible(name)
+    if (ref === 0 || this.tables.typeOf(ref) === type) return
+    if (this.touching) this.tables.touch(ref)
+    throw new ReplyError(errors.wrongType)
+  }
+
   hash(name: string): HashView | undefined {
     const ref = this.#read(name)
     if (ref === 0) return undefined
@@ -226,6 +234,21 @@ export class Keyspace {
     const ref = this.#visible(name)
     if (ref !== 0) this.tables.touch(ref)
     return ref !== 0
+  }
+
+  /** As if the last access lay so long back; without effect while accesses are recorded by frequency. */
+  setIdleSeconds(name: string, seconds: number): void {
+    this.#setAccess(name, this.accessClock.ofIdleSeconds(seconds))
+  }
+
+  /** As if the key was used so often; without effect while accesses are recorded by time. */
+  setFrequency(name: string, counter: number): void {
+    this.#setAccess(name, this.accessClock.ofFrequency(counter))
+  }
+
+  #setAccess(name: string, access: number | undefined): void {
+    const ref = this.#visible(name)
+    if (ref !== 0 && access !== undefined) this.tables.setAccess(ref, access)
   }
 
   /** What is kept of accesses: how often keys are used, or when they were last (`access.ts`). */

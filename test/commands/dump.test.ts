@@ -1,7 +1,7 @@
 /** DUMP is right when a real redis-server restores the value from it. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { crc64 } from '#protocol/rdb/crc64.ts'
 import { latin1 } from '#runtime/bytes/bytes.ts'
-import { crc64 } from '#server/commands/crc64.ts'
 import { RealRedis } from '#test/realRedis.ts'
 import { TestDatabase } from './handlerDatabase.ts'
 

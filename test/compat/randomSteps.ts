@@ -115,7 +115,7 @@ async function scanOn(
   return `the scan does not end: ${show(first)}`
 }
 
-/** A payload is right when Redis restores the value from it. */
+/** A payload is right when Redis restores the value from it; and that of Redis is restored here. */
 export function dump(key: string, request: Request): Step {
   return {
     requests: [request],
@@ -125,20 +125,27 @@ export function dump(key: string, request: Request): Step {
       const wrong = own.isNull !== redis.isNull || own.mark !== redis.mark
       return wrong ? difference(request, show(own), show(redis)) : null
     },
-    async settle({ redis }, [payload]) {
-      if (payload === undefined || payload.isNull) return null
-      const copy = '{t}dumped'
-      const [restored, type] = await redis.send([
-        ['RESTORE', copy, '0', payload.text, 'REPLACE'],
-        ['TYPE', key],
-      ])
-      const read = readRequest(decodeReply(type as Uint8Array).text)
-      const [dumped, original] = await redis.send([read(copy), read(key), ['DEL', copy]])
-      if (decodeReply(restored as Uint8Array).text !== 'OK')
-        return difference(request, show(payload), show(decodeReply(restored as Uint8Array)))
-      return compareTrees(read(key), decodeReply(dumped as Uint8Array), decodeReply(original as Uint8Array))
+    async settle({ own, redis }, [ownPayload], [redisPayload]) {
+      if (ownPayload === undefined || redisPayload === undefined || ownPayload.isNull) return null
+      return (
+        (await restored(redis, key, request, ownPayload)) ?? (await restored(own, key, request, redisPayload))
+      )
     },
   }
+}
+
+/** Restores the payload at the side beside the key that it was dumped from; what differs, if anything. */
+async function restored(side: Side, key: string, request: Request, payload: Reply): Promise<string | null> {
+  const copy = '{t}dumped'
+  const [answer, type] = await side.send([
+    ['RESTORE', copy, '0', payload.text, 'REPLACE'],
+    ['TYPE', key],
+  ])
+  const answered = decodeReply(answer as Uint8Array)
+  if (answered.text !== 'OK') return difference(request, show(payload), show(answered))
+  const read = readRequest(decodeReply(type as Uint8Array).text)
+  const [dumped, original] = await side.send([read(copy), read(key), ['DEL', copy]])
+  return compareTrees(read(key), decodeReply(dumped as Uint8Array), decodeReply(original as Uint8Array))
 }
 
 export function readRequest(type: string): (key: string) => Request {

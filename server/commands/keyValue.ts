@@ -1,0 +1,44 @@
+/** A value outside the keyspace: what RENAME, COPY and RESTORE put in the place of another. */
+import type { RdbValue } from '#protocol/rdb/rdbValue.ts'
+import { ReplyError } from '#protocol/resp/errors.ts'
+import type { Keyspace } from '#server/store/keyspace.ts'
+import type { Transaction } from '#server/store/transaction.ts'
+
+const never = Number.POSITIVE_INFINITY
+
+/** The value of a key that is there. A copy: views are live, and the key may be deleted before the value is written. */
+export function takeValue(db: Keyspace, key: string): RdbValue {
+  switch (db.type(key)) {
+    case 'hash':
+      return { type: 'hash', entries: [...(db.hash(key)?.entries() ?? [])] }
+    case 'set':
+      return { type: 'set', members: [...(db.set(key)?.members() ?? [])] }
+    default:
+      return { type: 'string', text: db.string(key) ?? '' }
+  }
+}
+
+/** In place of what is there, whatever its type; `atMs` is Infinity for no TTL. */
+export function writeValue(write: Transaction, key: string, value: RdbValue, atMs: number): void {
+  if (value.type === 'string') {
+    write.setString(key, value.text, atMs === never ? { kind: 'clear' } : { kind: 'at', atMs })
+    return
+  }
+  write.delete(key)
+  writeElements(write, key, value)
+  if (atMs !== never) write.expire(key, atMs)
+}
+
+function writeElements(write: Transaction, key: string, value: Exclude<RdbValue, { type: 'string' }>): void {
+  switch (value.type) {
+    case 'hash':
+      for (const [field, text] of value.entries) write.hashSet(key, field, text)
+      return
+    case 'set':
+      write.setAdd(key, value.members)
+      return
+    case 'zset':
+    case 'list':
+      throw new ReplyError(`ERR a ${value.type} can't be restored`)
+  }
+}
