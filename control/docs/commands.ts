@@ -15,6 +15,11 @@ const groupPages: Readonly<Record<CommandGroup, GroupPage>> = {
     title: 'Strings and counters',
     lead: 'A string is a register: of concurrent writes the later one stays. Its increments are a counter on top of it: those of all clusters add up.',
   },
+  bitmap: {
+    file: 'bitmap.md',
+    title: 'Bitmaps',
+    lead: 'A bitmap is a string: the whole of it is one register. Bits that two clusters set at the same time do not merge; the later write stays.',
+  },
   generic: {
     file: 'key.md',
     title: 'Keys',

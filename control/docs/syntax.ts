@@ -17,6 +17,7 @@ function repeat(argument: ArgumentSpec, isBracketed: boolean): string {
   const flags = argument.flags ?? []
   if (!flags.includes('multiple')) return withToken(argument, core(argument, isBracketed))
   const one = core(argument, false)
+  if (flags.includes('multiple_token')) return `${withToken(argument, one)} [${withToken(argument, one)} ...]`
   return withToken(argument, `${one} [${one} ...]`)
 }
 

@@ -67,6 +67,11 @@ export function multiple(argument: ArgumentSpec): ArgumentSpec {
   return withFlag(argument, 'multiple')
 }
 
+/** The word before it is said each time, too. */
+export function multipleWithToken(argument: ArgumentSpec): ArgumentSpec {
+  return withFlag(multiple(argument), 'multiple_token')
+}
+
 export function since(version: string, argument: ArgumentSpec): ArgumentSpec {
   return { ...argument, since: version }
 }

@@ -1,4 +1,5 @@
 /** All commands: the rows of every group, joined, with what routing needs worked out once. */
+import { bitmapCommands } from './bitmap.ts'
 import { connectionCommands } from './connection.ts'
 import { crdtCommands } from './crdt.ts'
 import { hashCommands } from './hash.ts'
@@ -20,6 +21,7 @@ import { transactionCommands } from './transaction.ts'
 
 export const commandGroups: readonly { readonly group: CommandGroup; readonly table: CommandTable }[] = [
   { group: 'string', table: stringCommands },
+  { group: 'bitmap', table: bitmapCommands },
   { group: 'generic', table: keyCommands },
   { group: 'hash', table: hashCommands },
   { group: 'set', table: setCommands },

@@ -23,6 +23,7 @@ export type CommandFlag =
 /** ACL categories, without the `@`. Written out in each row: computed ones were a regret of Redis. */
 export type Category =
   | 'admin'
+  | 'bitmap'
   | 'connection'
   | 'dangerous'
   | 'fast'
@@ -106,7 +107,7 @@ export type ArgumentType =
   | 'oneof'
   | 'block'
 
-export type ArgumentFlag = 'optional' | 'multiple'
+export type ArgumentFlag = 'optional' | 'multiple' | 'multiple_token'
 
 /** One argument in the grammar of `COMMAND DOCS`; see `grammar.ts` for how rows write it. */
 export interface ArgumentSpec {
@@ -151,6 +152,7 @@ export type CommandTable = { readonly [name: string]: CommandRow }
 
 export type CommandGroup =
   | 'string'
+  | 'bitmap'
   | 'generic'
   | 'hash'
   | 'set'

@@ -1,4 +1,5 @@
 /** All handlers by command name; of a subcommand `OBJECT|ENCODING`. */
+import { bitmapHandlers } from './bitmap.ts'
 import type { Handler } from './context.ts'
 import { crdtHandlers } from './crdt.ts'
 import { hashHandlers } from './hash.ts'
@@ -9,6 +10,7 @@ import { stringHandlers } from './string.ts'
 
 export const handlers: Readonly<Record<string, Handler>> = {
   ...stringHandlers,
+  ...bitmapHandlers,
   ...keyHandlers,
   ...hashHandlers,
   ...setHandlers,

@@ -171,8 +171,19 @@ export class EffectWriter implements EffectSink {
       keyStart,
       keyEnd,
     )
+    this.#plainText(writer, bytes, textStart, textEnd, expireAtMs)
+    return true
+  }
+
+  #plainText(
+    writer: ByteWriter,
+    bytes: Uint8Array,
+    textStart: number,
+    textEnd: number,
+    expireAtMs: number,
+  ): void {
     writer.varint(textEnd - textStart)
-    if (timed) {
+    if (expireAtMs !== Number.POSITIVE_INFINITY) {
       writer.raw(bytes, textStart, textEnd)
       writer.varint(expireAtMs)
     } else {
@@ -180,7 +191,13 @@ export class EffectWriter implements EffectSink {
       this.#tailStart = textStart
       this.#tailEnd = textEnd
     }
-    return true
+  }
+
+  /** `setText` without resets whose TTL isn't kept; the text must stay as it is until `writeTo`. */
+  setTextBytes(stamp: Stamp, key: string, text: Uint8Array, expireAtMs: number): void {
+    const timed = expireAtMs !== Number.POSITIVE_INFINITY
+    const writer = this.#begin(stamp, timed ? Code.setTextExpiring : Code.setText, key)
+    this.#plainText(writer, text, 0, text.length, expireAtMs)
   }
 
   /** `increment` of a key that isn't fresh, which is a range of `bytes`. */

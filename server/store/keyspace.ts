@@ -10,6 +10,7 @@ import type { RecordPart } from '#protocol/sync/record.ts'
 import { type Origin, originsMax } from '#protocol/sync/stamp.ts'
 import { emptyVector, type SlotVectors, type VersionVector } from '#protocol/sync/versionVector.ts'
 import { ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
+import { bytesOf } from '#runtime/bytes/bytes.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { invariant } from '#runtime/invariant.ts'
 import type { Random } from '#runtime/ports.ts'
@@ -167,10 +168,24 @@ export class Keyspace {
     return this.tables.typeOf(ref) ?? 'none'
   }
 
-  /** This and the next three throw `ReplyError(errors.wrongType)`. */
+  /** This and the next four throw `ReplyError(errors.wrongType)`. */
   string(name: string): string | undefined {
     const ref = this.#read(name)
     return ref === 0 ? undefined : this.#stringAt(ref)
+  }
+
+  /**
+   * The bytes [start, end) of a string, or as many as there are: good until the next write, nearly always without a copy.
+   * undefined: no such key.
+   */
+  stringBytes(name: string, start = 0, end = Number.POSITIVE_INFINITY): Uint8Array | undefined {
+    const ref = this.#read(name)
+    if (ref === 0) return undefined
+    const { tables } = this
+    if (!tables.isText(ref)) return bytesOf((this.#stringAt(ref) ?? '').slice(start, end))
+    tables.readText(ref)
+    const { textBytes, textStart, textEnd } = tables
+    return textBytes.subarray(Math.min(textEnd, textStart + start), Math.min(textEnd, textStart + end))
   }
 
   #stringAt(ref: Ref): string | undefined {

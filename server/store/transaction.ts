@@ -139,16 +139,33 @@ export class Transaction {
 
   // ---- intents
 
-  /** SET and its kin, over any type. 'keep' is for KEEPTTL and for APPEND, SETRANGE, SETBIT. */
+  /** SET and its kin, over any type. 'keep' is for KEEPTTL and for APPEND, SETRANGE, SETBIT, BITFIELD. */
   setString(name: string, value: string, expiry: Expiry): void {
-    const slot = this.#tables.slotOf(name)
-    this.#begin(slot)
+    this.#begin(this.#tables.slotOf(name))
     const wantedMs = expiry.kind === 'at' ? expiry.atMs : never
-    if (expiry.kind !== 'keep' && this.#applier.setOnlyText(this.#stamp, name, value, wantedMs)) {
+    if (!this.#mustKeep(expiry) && this.#applier.setOnlyText(this.#stamp, name, value, wantedMs)) {
       this.#draft.effects.setText(this.#stamp, name, value, wantedMs, noResets)
       return
     }
     this.#setBegun(name, value, wantedMs, expiry.kind === 'keep')
+  }
+
+  /** The same for bytes, which must stay as they are until `finish`. */
+  setStringBytes(name: string, value: Uint8Array, expiry: Expiry): void {
+    this.#begin(this.#tables.slotOf(name))
+    const wantedMs = expiry.kind === 'at' ? expiry.atMs : never
+    if (!this.#mustKeep(expiry) && this.#applier.setAimed(this.#stamp, value, 0, value.length, wantedMs)) {
+      this.#draft.effects.setTextBytes(this.#stamp, name, value, wantedMs)
+      return
+    }
+    this.#setBegun(name, latin1(value), wantedMs, expiry.kind === 'keep')
+  }
+
+  /** Whether what is kept may be a TTL: a key that is absent or a text without one is left without. */
+  #mustKeep(expiry: Expiry): boolean {
+    if (expiry.kind !== 'keep') return false
+    const ref = this.#tables.find()
+    return ref !== 0 && !this.#tables.isPlainText(ref)
   }
 
   /** Whatever is there. */
@@ -197,8 +214,7 @@ export class Transaction {
 
   /** The same for a caller who knows the sum. */
   add(name: string, amount: Amount): void {
-    const slot = this.#tables.slotOf(name)
-    this.#begin(slot)
+    this.#begin(this.#tables.slotOf(name))
     const fresh = this.#open(name, TypeBit.string)
     const entries = this.#stateOf(name)?.string?.entries ?? noEntries
     const stamp = this.#stamp
@@ -263,8 +279,7 @@ export class Transaction {
 
   /** True: the field is new. */
   hashSet(name: string, field: string, value: string): boolean {
-    const slot = this.#tables.slotOf(name)
-    this.#begin(slot)
+    this.#begin(this.#tables.slotOf(name))
     const fresh = this.#open(name, TypeBit.hash)
     const sizeBefore = this.#sizeOf(name)
     const resets = this.#onHeap(name)?.hash?.fieldResets(field) ?? noResets
@@ -275,8 +290,7 @@ export class Transaction {
 
   /** As `increment`. */
   hashIncrement(name: string, field: string, amount: Amount): string {
-    const slot = this.#tables.slotOf(name)
-    this.#begin(slot)
+    this.#begin(this.#tables.slotOf(name))
     const fresh = this.#open(name, TypeBit.hash)
     const entries = this.#onHeap(name)?.hash?.fieldState(field).entries ?? noEntries
     const stamp = this.#stamp
@@ -291,8 +305,7 @@ export class Transaction {
     const hash = this.#keyspace.hash(name)
     const present = hash === undefined ? [] : [...new Set(fields)].filter((field) => hash.has(field))
     if (present.length === 0) return 0
-    const slot = this.#tables.slotOf(name)
-    this.#begin(slot)
+    this.#begin(this.#tables.slotOf(name))
     this.#open(name, TypeBit.hash)
     const resets = this.fieldResetsOf(this.#onHeap(name), present)
     this.#draft.effects.removeFields(this.#stamp, name, present, resets)
@@ -304,8 +317,7 @@ export class Transaction {
   setAdd(name: string, members: readonly string[]): number {
     const unique = members.length === 1 ? members : [...new Set(members)]
     if (unique.length === 0) return 0
-    const slot = this.#tables.slotOf(name)
-    this.#begin(slot)
+    this.#begin(this.#tables.slotOf(name))
     const fresh = this.#open(name, TypeBit.set)
     const sizeBefore = this.#sizeOf(name)
     this.#draft.effects.addMembers(this.#stamp, name, fresh, unique)
@@ -318,8 +330,7 @@ export class Transaction {
     const set = this.#keyspace.set(name)
     const present = set === undefined ? [] : [...new Set(members)].filter((member) => set.has(member))
     if (present.length === 0) return 0
-    const slot = this.#tables.slotOf(name)
-    this.#begin(slot)
+    this.#begin(this.#tables.slotOf(name))
     this.#open(name, TypeBit.set)
     this.#draft.effects.removeMembers(this.#stamp, name, present)
     this.#applier.removeMembers(this.#stamp, name, present)

@@ -11,6 +11,7 @@ const newSince70 = new Set(['client|setinfo', 'client|no-touch'])
 
 /** What differs on purpose: command, fact, reason. */
 const knownDifferences: readonly (readonly [command: string, fact: string, reason: string])[] = [
+  ['bitop', 'arguments', '7.2 names the operations'],
   ['msetnx', 'tips', '7.2 took the multi_shard hint away: MSETNX can not be split'],
   ['randomkey', 'tips', '7.2 says how replies are to be merged'],
   ['config|resetstat', 'tips', '7.2 says that all nodes are to be asked'],

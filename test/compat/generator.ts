@@ -1,4 +1,5 @@
 /** An endless stream of random steps over all commands that shards run. */
+import { bitmapRequests } from './bitmapRequests.ts'
 import { hashRequests } from './hashRequests.ts'
 import { keyRequests, serverRequests } from './keyRequests.ts'
 import { sessionRequests } from './sessionRequests.ts'
@@ -13,6 +14,7 @@ export type Make = (v: Vocabulary) => Request | Step
 
 export const makes: Readonly<Record<string, Make>> = {
   ...stringRequests,
+  ...bitmapRequests,
   ...keyRequests,
   ...hashRequests,
   ...setRequests,
@@ -74,6 +76,12 @@ function spoiled(v: Vocabulary, request: Request): Request {
   return [...request, v.chance(0.5) ? '{t}more' : v.anyKey()]
 }
 
+/**
+ * What may change something without Redis telling those who watch. Adding a member that is there: to Antipode a write, which
+ * survives a concurrent SREM. A BITFIELD of which all operations fail: the value still grows.
+ */
+const quietWrites = new Set(['SADD', 'BITFIELD'])
+
 const ends = new Set(['EXEC', 'DISCARD'])
 const sessionMakes = Object.values(sessionRequests)
 
@@ -107,8 +115,7 @@ function transactionOf(v: Vocabulary, session: boolean): Step {
   const before: Request[] = []
   if (v.chance(0.3)) before.push(['WATCH', v.anyKey(), v.anyKey()])
   const between = plainRequest(v)
-  // To Redis, adding a member that is there changes nothing; to Antipode it is a write, which survives a concurrent SREM.
-  if (before.length > 0 && v.chance(0.7) && nameOf(between) !== 'SADD') before.push(between)
+  if (before.length > 0 && v.chance(0.7) && !quietWrites.has(nameOf(between))) before.push(between)
   if (before.length > 0 && v.chance(0.1)) before.push(['UNWATCH'])
   const queued = v
     .some(6, () => (session && v.chance(0.1) ? sessionRequest(v) : plainRequest(v)))

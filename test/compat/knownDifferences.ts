@@ -36,6 +36,15 @@ export const knownDifferences: readonly KnownDifference[] = [
     applies: (own, redis) => own.text === '1' && Number(redis.text) > 1,
   },
   {
+    reason:
+      'a SET far below what fits saturates at the least value: the difference of the two takes more than 64 bits',
+    commands: ['BITFIELD'],
+    applies: ({ items: own }, { items: redis }) => {
+      const [least, greatest] = [own.at(-1)?.text ?? '', redis.at(-1)?.text ?? '']
+      return own.length === 2 && least.startsWith('-') && BigInt(greatest) === -BigInt(least) - 1n
+    },
+  },
+  {
     reason: 'what a key takes is what it takes here',
     commands: ['MEMORY|USAGE'],
     applies: (own, redis) => own.mark === ':' && redis.mark === ':' && Number(own.text) > 0,

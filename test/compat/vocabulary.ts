@@ -6,6 +6,7 @@ import { SeededRandom } from '#test/seed.ts'
 import type { Request } from './side.ts'
 
 const stringKeys = ['{t}s1', '{t}s2', '{t}s3', '{t}s4', '{t}\x00\xff\r\n']
+const bitmapKeys = ['{t}b1', '{t}b2', '{t}b3']
 const hashKeys = ['{t}h1', '{t}h2', '{t}h3', '{t}h4']
 const setKeys = ['{t}z1', '{t}z2', '{t}z3', '{t}z4', '{t}z5']
 const otherKeys = ['{t}none', '{t}new']
@@ -59,6 +60,11 @@ export class Vocabulary extends SeededRandom {
     return this.#key(stringKeys)
   }
 
+  /** Also keys of other strings. */
+  bitmapKey(): string {
+    return this.chance(0.7) ? this.#key(bitmapKeys) : this.stringKey()
+  }
+
   hashKey(): string {
     return this.#key(hashKeys)
   }
@@ -69,7 +75,7 @@ export class Vocabulary extends SeededRandom {
 
   /** With the tag. */
   anyKey(): string {
-    return this.pick(this.pick([stringKeys, hashKeys, setKeys, otherKeys]))
+    return this.pick(this.pick([stringKeys, stringKeys, hashKeys, setKeys, bitmapKeys, otherKeys]))
   }
 
   /** Also keys in other slots. */

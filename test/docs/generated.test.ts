@@ -42,6 +42,7 @@ describe('syntaxOf', () => {
     ],
     ['HRANDFIELD', 'HRANDFIELD key [count [WITHVALUES]]'],
     ['SINTERCARD', 'SINTERCARD numkeys key [key ...] [LIMIT limit]'],
+    ['BITFIELD_RO', 'BITFIELD_RO key [GET encoding offset [GET encoding offset ...]]'],
     ['CLIENT|REPLY', 'CLIENT REPLY <ON | OFF | SKIP>'],
     ['CLIENT|SETINFO', 'CLIENT SETINFO <LIB-NAME libname | LIB-VER libver>'],
     ['HELLO', 'HELLO [protover [AUTH username password] [SETNAME clientname]]'],
