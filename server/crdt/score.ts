@@ -55,19 +55,20 @@ export class Score extends CountedRegister<ScoreWrite, number> {
   }
 
   /**
-   * What the cluster of `stamp` ships to add `increment`: its running sum. It is corrected by what rounding in another order
-   * would make this cluster show beside what a client computes, `score + increment`.
+   * What the cluster of `stamp` ships to add `increment`: its running sum. It is corrected, where that helps, by what rounding
+   * in another order would make this cluster show beside what a client computes, `score + increment`.
    */
   nextIncrement(stamp: Stamp, increment: number): { from: Stamp; sum: number } {
     const entry = entryOf(this.entries, originOf(stamp))
-    const goesOn = entry?.live === true
+    // Of an infinite part that has been reset nothing is left to go on from.
+    const goesOn = entry?.live === true && !(entry.partlyReset && !Number.isFinite(entry.sum))
     const from = goesOn ? entry.from : stamp
     const sum = goesOn ? sumOf(entry.sum, increment) : increment
     if (this.entries.length === 0) return { from, sum }
     const wanted = (this.shown() ?? 0) + increment
-    const error = wanted - this.#shownWith(stamp, from, sum)
-    const corrected = sum + error
-    if (error === 0 || !Number.isFinite(corrected)) return { from, sum }
+    const shown = this.#shownWith(stamp, from, sum)
+    if (shown === wanted || Number.isNaN(wanted)) return { from, sum }
+    const corrected = Number.isFinite(wanted) ? sum + (wanted - shown) : wanted
     return { from, sum: this.#shownWith(stamp, from, corrected) === wanted ? corrected : sum }
   }
 

@@ -145,9 +145,9 @@ export class ScoreIndex {
   }
 
   /** All of them, in order. */
-  forEach(visit: (ref: ElementRef) => void): void {
+  *refs(): IterableIterator<ElementRef> {
     for (const { leaves } of this.#groups) {
-      for (const { refs, count } of leaves) for (let at = 0; at < count; at++) visit(refs[at] as ElementRef)
+      for (const { refs, count } of leaves) for (let at = 0; at < count; at++) yield refs[at] as ElementRef
     }
   }
 

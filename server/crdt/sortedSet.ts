@@ -268,14 +268,12 @@ export class SortedSetState {
   eachSimple(visit: (member: string, score: number, tag: Tag, stamp: Stamp) => void): boolean {
     if (this.#counting > 0 || this.#members.size > this.size) return false
     const members = this.#members
-    let simple = true
-    this.#index.forEach((ref) => {
-      simple &&= this.#isWrite(ref)
-      if (!simple) return
+    for (const ref of this.#index.refs()) {
+      if (!this.#isWrite(ref)) return false
       const { stamp, score, tag } = readWrite(members.fixed, members.fixedAt, members.stamp(ref))
       visit(members.name(ref), score, tag, stamp)
-    })
-    return simple
+    }
+    return true
   }
 
   /** Puts a member that isn't there yet, as one write. */
@@ -336,7 +334,7 @@ export class SortedSetState {
 
   encode(writer: ByteWriter): void {
     writer.varint(this.#members.size)
-    this.#index.forEach((ref) => this.#encodeMember(writer, ref))
+    for (const ref of this.#index.refs()) this.#encodeMember(writer, ref)
     for (const member of this.residueMembers ?? []) {
       const ref = this.#members.find(member)
       if (this.#shown(ref) === undefined) this.#encodeMember(writer, ref)
@@ -367,6 +365,6 @@ export class SortedSetState {
 
   /** One digest a member, in no order. Without residues. */
   digest(take: (member: string, state: Score) => void): void {
-    this.#index.forEach((ref) => take(this.#members.name(ref), this.#stateOf(ref)))
+    for (const ref of this.#index.refs()) take(this.#members.name(ref), this.#stateOf(ref))
   }
 }
