@@ -1,10 +1,12 @@
 /** All handlers by command name; of a subcommand `OBJECT|ENCODING`. */
 import type { Handler } from './context.ts'
 import { crdtHandlers } from './crdt.ts'
+import { geoHandlers } from './geo.ts'
 import { hashHandlers } from './hash.ts'
 import { keyHandlers } from './key.ts'
 import { serverHandlers } from './server.ts'
 import { setHandlers } from './set.ts'
+import { sortedSetHandlers } from './sortedSet.ts'
 import { stringHandlers } from './string.ts'
 
 export const handlers: Readonly<Record<string, Handler>> = {
@@ -12,6 +14,8 @@ export const handlers: Readonly<Record<string, Handler>> = {
   ...keyHandlers,
   ...hashHandlers,
   ...setHandlers,
+  ...sortedSetHandlers,
+  ...geoHandlers,
   ...serverHandlers,
   ...crdtHandlers,
 }
