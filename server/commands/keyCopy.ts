@@ -79,14 +79,11 @@ function readValue({ db }: CommandContext, source: string): WriteTo {
   const entries = type === 'hash' ? [...(db.hash(source)?.entries() ?? [])] : []
   const sortedSet = type === 'zset' ? db.sortedSet(source) : undefined
   const scores = sortedSet === undefined ? [] : [...sortedSet.range(0, sortedSet.size)]
-  const sorted = type === 'zset' ? db.sortedSet(source) : undefined
-  const scored = sorted === undefined ? [] : [...sorted.range(0, sorted.size)]
   return (write, key) => {
     write.delete(key)
     if (members.length > 0) write.setAdd(key, members)
     for (const [field, value] of entries) write.hashSet(key, field, value)
     for (const [member, score] of scores) write.zsetAdd(key, member, score)
-    for (const [member, score] of scored) write.zsetAdd(key, member, score)
     if (atMs !== never) write.expire(key, atMs)
   }
 }
