@@ -106,7 +106,7 @@ export const geoCommands = {
     reply: 'single',
     geo: 'effect',
     geoNote:
-      'Runs here once; the destination gets the computed elements. A concurrent add to the destination stays as well.',
+      'Reads what this cluster has. With STORE or STOREDIST it runs here once; the destination gets the computed elements. A concurrent add to the destination stays as well.',
     since: '3.2.0',
     deprecated: {
       since: '6.2.0',
@@ -147,7 +147,7 @@ export const geoCommands = {
     reply: 'single',
     geo: 'effect',
     geoNote:
-      'Runs here once; the destination gets the computed elements. A concurrent add to the destination stays as well.',
+      'Reads what this cluster has. With STORE or STOREDIST it runs here once; the destination gets the computed elements. A concurrent add to the destination stays as well.',
     since: '3.2.0',
     deprecated: {
       since: '6.2.0',

@@ -27,9 +27,9 @@ const sortedSetMemberCommands = {
     reply: 'single',
     geo: 'effect',
     geoNote:
-      'An add wins over a concurrent removal. Of concurrent scores of one member the later stamp wins; where all were written with GT the greatest, with LT the least. A concurrent ZINCRBY goes on top.',
+      'An add wins over a concurrent removal. Of concurrent scores of one member the later stamp wins; where all were written with GT the greatest, with LT the least. A concurrent ZINCRBY goes on top. With INCR it is a ZINCRBY that is made or not: GT and LT are judged in this cluster alone.',
     difference:
-      'Writing the score that a member has is a write too, which survives a concurrent ZREM: so it touches a watched key. With INCR, increments are summed apart from the score that ZADD left, as ZINCRBY does.',
+      'Writing the score that a member has is a write too, which survives a concurrent ZREM: so it touches a watched key. With INCR, increments are summed apart from the score that ZADD left, as ZINCRBY does. The score -0 is 0.',
     since: '1.2.0',
     history: [
       ['2.4.0', 'Accepts multiple elements.'],
@@ -87,7 +87,7 @@ const sortedSetMemberCommands = {
     reply: 'single',
     geo: 'effect',
     geoNote:
-      'Two clusters that pop at the same time may pop the same element; a concurrent ZADD or ZINCRBY of it survives.',
+      'Two clusters that pop at the same time may pop the same element; a concurrent ZADD of it survives, and of a concurrent ZINCRBY the increment.',
     since: '7.0.0',
     complexity:
       'O(K) + O(M*log(N)) where K is the number of provided keys, N being the number of elements in the sorted set, and M being the number of elements popped.',
@@ -124,7 +124,7 @@ const sortedSetMemberCommands = {
     reply: 'single',
     geo: 'effect',
     geoNote:
-      'Two clusters that pop at the same time may pop the same element; a concurrent ZADD or ZINCRBY of it survives.',
+      'Two clusters that pop at the same time may pop the same element; a concurrent ZADD of it survives, and of a concurrent ZINCRBY the increment.',
     since: '5.0.0',
     complexity:
       'O(log(N)*M) with N being the number of elements in the sorted set, and M being the number of elements popped.',
@@ -140,7 +140,7 @@ const sortedSetMemberCommands = {
     reply: 'single',
     geo: 'effect',
     geoNote:
-      'Two clusters that pop at the same time may pop the same element; a concurrent ZADD or ZINCRBY of it survives.',
+      'Two clusters that pop at the same time may pop the same element; a concurrent ZADD of it survives, and of a concurrent ZINCRBY the increment.',
     since: '5.0.0',
     complexity:
       'O(log(N)*M) with N being the number of elements in the sorted set, and M being the number of elements popped.',

@@ -77,8 +77,8 @@ function read(request: Request): Request | Step {
   return isSorted(request) ? geoSearch(request) : request
 }
 
-function stored(request: Request, ...targets: string[]): Request | Step {
-  return isSorted(request) || hasInexactScores(request) ? geoStore(request, targets) : request
+function stored(request: Request): Request | Step {
+  return isSorted(request) || hasInexactScores(request) ? geoStore(request) : request
 }
 
 const radius =
@@ -86,14 +86,13 @@ const radius =
   (v) => {
     const around = [name, v.geoKey(), ...where(v), length(v), unit(v)]
     if (!v.chance(stores)) return read([...around, ...v.shuffled(commonWords(v))])
-    const [target, other] = [targetOf(v), targetOf(v)]
+    const targets = v.chance(0.05) ? [targetOf(v), targetOf(v)] : [targetOf(v)]
     const words = v.shuffled([
-      [v.cased(v.pick(['STORE', 'STOREDIST'])), target],
-      v.maybe(0.05, v.cased('STORE'), other),
+      ...targets.map((target) => [v.cased(v.pick(['STORE', 'STOREDIST'])), target]),
       v.maybe(0.05, v.cased('WITHDIST')),
       sorting(v),
     ])
-    return stored([...around, ...words], target, other)
+    return stored([...around, ...words])
   }
 
 const targetOf = (v: Vocabulary): string => (v.chance(0.8) ? v.geoKey() : v.anyKey())
@@ -120,7 +119,7 @@ function search(v: Vocabulary): Request | Step {
 function searchStore(v: Vocabulary): Request | Step {
   const target = targetOf(v)
   const words = [...searchWords(v), sorting(v), v.maybe(0.4, v.cased('STOREDIST')), v.maybe(0.03, 'WITHHASH')]
-  return stored([v.cased('GEOSEARCHSTORE'), target, v.geoKey(), ...v.shuffled(words)], target)
+  return stored([v.cased('GEOSEARCHSTORE'), target, v.geoKey(), ...v.shuffled(words)])
 }
 
 const members =

@@ -3,7 +3,7 @@
  * distance come in whatever order the sorting leaves them, of which COUNT may take any.
  */
 import { decodeReply, isAggregate, isError, type Reply, show, textsOf } from './reply.ts'
-import type { Request, Side } from './side.ts'
+import { nameOf, type Request, type Side } from './side.ts'
 import { compareTrees, difference, plain, type Step } from './step.ts'
 
 /** A search whose replies differ is right when the distances, one by one, are the same. */
@@ -27,28 +27,34 @@ function distancesOf(reply: Reply): string | undefined {
 }
 
 /** What was stored has to have the size that Redis has, and nearly its scores; then Redis gets what Antipode has. */
-export function geoStore(request: Request, targets: readonly string[]): Step {
+export function geoStore(request: Request): Step {
+  const target = targetOf(request)
   const storesDistances = request.some((word) => word.toUpperCase() === 'STOREDIST')
   return {
     ...plain(request),
     async settle({ own, redis }, [reply]) {
       if (reply?.mark !== ':') return null
-      for (const target of targets.filter((key) => request.includes(key))) {
-        const [mine, theirs] = await Promise.all([scoresOf(own, target), scoresOf(redis, target)])
-        if (show(mine) === show(theirs)) continue
-        if (isError(mine) || isError(theirs)) return compareTrees(request, mine, theirs)
-        const [texts, others] = [flat(mine), flat(theirs)]
-        const alike = !storesDistances || texts.every((text, i) => i % 2 === 0 || isNear(text, others[i]))
-        if (texts.length !== others.length || !alike) return difference(request, show(mine), show(theirs))
-        const pairs = texts.flatMap((text, i) => (i % 2 === 0 ? [texts[i + 1] as string, text] : []))
-        await redis.send([
-          ['DEL', target],
-          ['ZADD', target, ...pairs],
-        ])
-      }
+      const [mine, theirs] = await Promise.all([scoresOf(own, target), scoresOf(redis, target)])
+      if (show(mine) === show(theirs)) return null
+      if (isError(mine) || isError(theirs)) return compareTrees(request, mine, theirs)
+      const [texts, others] = [flat(mine), flat(theirs)]
+      const alike = !storesDistances || texts.every((text, i) => i % 2 === 0 || isNear(text, others[i]))
+      if (texts.length !== others.length || !alike) return difference(request, show(mine), show(theirs))
+      const pairs = texts.flatMap((text, i) => (i % 2 === 0 ? [texts[i + 1] as string, text] : []))
+      await redis.send([
+        ['DEL', target],
+        ['ZADD', target, ...pairs],
+      ])
       return null
     },
   }
+}
+
+/** The key behind the last STORE or STOREDIST of GEORADIUS, the first one of GEOSEARCHSTORE. */
+function targetOf(request: Request): string {
+  if (nameOf(request) === 'GEOSEARCHSTORE') return request[1] ?? ''
+  const last = request.findLastIndex((word) => /^store(dist)?$/i.test(word))
+  return request[last + 1] ?? ''
 }
 
 async function scoresOf(side: Side, key: string): Promise<Reply> {

@@ -123,7 +123,7 @@ async function scanOn(
 function shortenScores({ items }: Reply): void {
   for (const [i, item] of items.entries()) {
     const score = Number(item.text)
-    if (i % 2 === 1 && Number.isFinite(score)) item.text = doubleText(score)
+    if (i % 2 === 1 && Number.isFinite(score)) item.text = doubleText(score + 0)
   }
 }
 
