@@ -6,7 +6,6 @@ import type { Stamp } from '#protocol/sync/stamp.ts'
 import type { VersionVector } from '#protocol/sync/versionVector.ts'
 import type { Amount } from './amount.ts'
 import {
-  applyReset,
   type CounterEntries,
   type CounterEntry,
   type CounterReset,
@@ -15,6 +14,7 @@ import {
   noEntries,
   resetsOf,
   withIncrement,
+  withReset,
 } from './counter.ts'
 import {
   mergeSiblings,
@@ -66,7 +66,7 @@ export class CountedRegister<W extends Write, Sum extends Amount> {
   }
 
   reset(resets: readonly CounterReset<Sum>[], stamp: Stamp): void {
-    for (const reset of resets) applyReset(this.entries, reset, stamp)
+    for (const reset of resets) this.entries = withReset(this.entries, reset, stamp)
   }
 
   increment(stamp: Stamp, from: Stamp, sum: Sum): void {

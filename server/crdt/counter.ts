@@ -104,17 +104,24 @@ export function resetsOf<Sum extends Amount>(entries: CounterEntries<Sum>): read
   return entries.filter((entry) => entry.live).map(({ last, from, sum }) => ({ last, from, sum }))
 }
 
-/** Of an absent entry: nothing (it has been reset and forgotten). */
-export function applyReset<Sum extends Amount>(
+/**
+ * Of an absent entry: nothing (it has been reset and forgotten). What an origin resets of its own is forgotten at once: it
+ * counts from new, and whoever learns of that has learned of the reset before.
+ */
+export function withReset<Sum extends Amount>(
   entries: CounterEntries<Sum>,
   reset: CounterReset<Sum>,
   stamp: Stamp,
-): void {
+): CounterEntries<Sum> {
   const entry = entryOf(entries, originOf(reset.last))
-  if (entry === undefined || reset.last <= entry.resetLast || reset.last < entry.from) return
+  if (entry === undefined || reset.last <= entry.resetLast || reset.last < entry.from) return entries
+  if (reset.last === entry.last && originOf(stamp) === entry.origin) {
+    return entries.length === 1 ? noEntries : entries.filter((other) => other !== entry)
+  }
   entry.resetLast = reset.last
   entry.resetSum = reset.sum
   entry.resetStamp = stamp
+  return entries
 }
 
 /** What `origin` ships to add `amount`: its entry goes on, or a new one starts at `stamp`. */

@@ -354,9 +354,11 @@ export class KeyState {
       this.set ??= new SetState()
       this.set.merge(own, other.set ?? new SetState(), label)
     }
-    if (this.zset !== undefined || other.zset !== undefined) {
-      this.zset ??= new SortedSetState()
-      this.zset.merge(own, other.zset ?? new SortedSetState(), label)
+    if (this.zset !== undefined) this.zset.merge(own, other.zset ?? new SortedSetState(), label)
+    else if (other.zset !== undefined) {
+      // The other way round, which is the same: it need not be built a second time.
+      this.zset = other.zset
+      this.zset.merge(label, new SortedSetState(), own)
     }
     this.ttl = mergeTtl(this.ttl, own, other.ttl, label)
     this.dropEmpty()

@@ -221,18 +221,43 @@ export class SortedSetState {
 
   /**
    * Removes of every member what `context` covers; counters only by `resets`. `coversAll`: it covers all that is here, so that
-   * a sorted set without counters goes in one step, however large.
+   * only members with counters are looked at, and a sorted set without goes in one step, however large.
    */
   removeAll(context: VersionVector, stamp: Stamp, resets: readonly MemberReset[], coversAll: boolean): void {
-    if (coversAll && this.#counting === 0) {
+    if (coversAll) {
+      const left = this.#counting === 0 ? [] : this.#leftBy(context, stamp, resets)
       this.#members.clear()
       this.#index.clear()
+      this.#counting = 0
+      this.residueMembers = undefined
+      for (const [member, state] of left) this.#settle(member, state, undefined)
       return
     }
     this.#members.forEach((ref) => {
       this.removeMember(context, stamp, this.#members.name(ref), noResets)
     })
     for (const reset of resets) this.removeMember(context, stamp, reset.member, reset.resets)
+  }
+
+  /** What stays of the counters. */
+  #leftBy(context: VersionVector, stamp: Stamp, resets: readonly MemberReset[]): [string, Score][] {
+    const left: [string, Score][] = []
+    let byName: Map<string, MemberReset> | undefined
+    let next = 0
+    for (const ref of this.#members.refs()) {
+      if (this.#isWrite(ref)) continue
+      const member = this.#members.name(ref)
+      // Where the effect comes from they are in this order.
+      let reset = resets[next++]
+      if (reset?.member !== member) {
+        byName ??= new Map(resets.map((each) => [each.member, each]))
+        reset = byName.get(member)
+      }
+      const state = this.#stateOf(ref)
+      state.remove(context, reset?.resets ?? noResets, stamp)
+      if (!state.nothing) left.push([member, state])
+    }
+    return left
   }
 
   /** A state that is about to change and to be settled: counted as new then. */
@@ -300,8 +325,11 @@ export class SortedSetState {
   #mergeMember(own: VersionVector, ref: ElementRef, other: SortedSetState, label: VersionVector): void {
     const member = this.#members.name(ref)
     const theirs = other.#members.find(member)
-    if (this.#isWrite(ref) && theirs !== noElement && other.#isWrite(theirs)) {
-      if (other.#members.stamp(theirs) === this.#members.stamp(ref)) return
+    if (this.#isWrite(ref)) {
+      const stamp = this.#members.stamp(ref)
+      if (theirs === noElement) {
+        if (!covers(label, stamp)) return
+      } else if (other.#isWrite(theirs) && other.#members.stamp(theirs) === stamp) return
     }
     const before = this.#shown(ref)
     const state = this.#opened(ref)
