@@ -69,8 +69,8 @@ export class CountedRegister<W extends Write, Sum extends Amount> {
     for (const reset of resets) this.entries = withReset(this.entries, reset, stamp)
   }
 
-  increment(stamp: Stamp, from: Stamp, sum: Sum): void {
-    this.entries = withIncrement(this.entries, stamp, from, sum)
+  increment(stamp: Stamp, from: Stamp, sum: Sum, rest = 0): void {
+    this.entries = withIncrement(this.entries, stamp, from, sum, rest)
   }
 
   merge(own: VersionVector, other: CountedRegister<W, Sum>, label: VersionVector): void {

@@ -19,17 +19,20 @@ export class CounterEntry<Sum extends Amount = Amount> {
   from: Stamp
   last: Stamp
   sum: Sum
+  /** Of a score: what its origin shows beyond the sum, by the order in which it has rounded. */
+  rest: number
   /** The baseline: what the entry was when it was reset, 0 when it was not. Without effect unless at or above `from`. */
   resetLast: Stamp = 0
   resetSum: Sum | 0 = 0
   /** The operation that reset it. */
   resetStamp: Stamp = 0
 
-  constructor(from: Stamp, last: Stamp, sum: Sum) {
+  constructor(from: Stamp, last: Stamp, sum: Sum, rest = 0) {
     this.origin = originOf(last)
     this.from = from
     this.last = last
     this.sum = sum
+    this.rest = rest
   }
 
   get live(): boolean {
@@ -48,7 +51,7 @@ export class CounterEntry<Sum extends Amount = Amount> {
   }
 
   copy(): CounterEntry<Sum> {
-    const copy = new CounterEntry<Sum>(this.from, this.last, this.sum)
+    const copy = new CounterEntry<Sum>(this.from, this.last, this.sum, this.rest)
     copy.takeBaseline(this)
     return copy
   }
@@ -140,14 +143,16 @@ export function withIncrement<Sum extends Amount>(
   stamp: Stamp,
   from: Stamp,
   sum: Sum,
+  rest = 0,
 ): CounterEntries<Sum> {
   const entry = entryOf(entries, originOf(stamp))
-  if (entry === undefined) return [...entries, new CounterEntry<Sum>(from, stamp, sum)].sort(byOrigin)
+  if (entry === undefined) return [...entries, new CounterEntry<Sum>(from, stamp, sum, rest)].sort(byOrigin)
   if (stamp <= entry.last) return entries
   if (entry.resetLast < from) entry.clearBaseline()
   entry.from = from
   entry.last = stamp
   entry.sum = sum
+  entry.rest = rest
   return entries
 }
 
@@ -174,7 +179,7 @@ export function mergeEntries<Sum extends Amount>(
 
 function joined<Sum extends Amount>(x: CounterEntry<Sum>, y: CounterEntry<Sum>): CounterEntry<Sum> {
   const newer = x.last >= y.last ? x : y
-  const merged = new CounterEntry<Sum>(newer.from, newer.last, newer.sum)
+  const merged = new CounterEntry<Sum>(newer.from, newer.last, newer.sum, newer.rest)
   const xWins = x.resetLast !== y.resetLast ? x.resetLast > y.resetLast : x.resetStamp >= y.resetStamp
   const base = xWins ? x : y
   if (base.resetLast >= merged.from) merged.takeBaseline(base)

@@ -83,7 +83,15 @@ export interface EffectSink {
     tag: Tag,
     resets: readonly CounterReset<number>[],
   ): void
-  incrementScore(stamp: Stamp, key: string, fresh: boolean, member: string, from: Stamp, sum: number): void
+  incrementScore(
+    stamp: Stamp,
+    key: string,
+    fresh: boolean,
+    member: string,
+    from: Stamp,
+    sum: number,
+    rest: number,
+  ): void
   removeScores(stamp: Stamp, key: string, members: readonly string[], resets: readonly MemberReset[]): void
   /** `types`: bits of the types that go; `endsTtl`: and the TTL, as DEL does. */
   remove(stamp: Stamp, key: string, types: number, endsTtl: boolean, counters: RemovedCounters): void
@@ -117,6 +125,8 @@ const Code = {
 
 const freshBit = 0x80
 const resetsBit = 0x40
+/** An increment resets nothing; of a score it may have a rest. */
+const restBit = resetsBit
 const codeMask = 0x3f
 
 const noBytes = new Uint8Array(0)
@@ -299,11 +309,21 @@ export class EffectWriter implements EffectSink {
     if (resets.length > 0) writeScoreResets(writer, resets)
   }
 
-  incrementScore(stamp: Stamp, key: string, fresh: boolean, member: string, from: Stamp, sum: number): void {
-    const writer = this.#begin(stamp, fresh ? Code.incrementScore | freshBit : Code.incrementScore, key)
+  incrementScore(
+    stamp: Stamp,
+    key: string,
+    fresh: boolean,
+    member: string,
+    from: Stamp,
+    sum: number,
+    rest: number,
+  ): void {
+    const kind = Code.incrementScore | (fresh ? freshBit : 0) | (rest !== 0 ? restBit : 0)
+    const writer = this.#begin(stamp, kind, key)
     writer.text(member)
     writer.varint((stamp - from) / stampStep)
     writer.f64(sum)
+    if (rest !== 0) writer.f64(rest)
   }
 
   removeScores(stamp: Stamp, key: string, members: readonly string[], resets: readonly MemberReset[]): void {
@@ -488,10 +508,11 @@ function readScoreEffect(
       return
     }
     case Code.incrementScore: {
-      requireNo(resets, kind)
       const member = reader.text()
       const from = readFrom(reader, stamp)
-      sink.incrementScore(stamp, key, fresh, member, from, readDouble(reader))
+      const sum = readDouble(reader)
+      const rest = (kind & restBit) === 0 ? 0 : readDouble(reader)
+      sink.incrementScore(stamp, key, fresh, member, from, sum, rest)
       return
     }
     case Code.removeScores: {

@@ -287,10 +287,10 @@ export class KeyState {
     this.zset.setScore(context, stamp, member, score, tag, resets)
   }
 
-  incrementScore(stamp: Stamp, member: string, from: Stamp, sum: number): void {
+  incrementScore(stamp: Stamp, member: string, from: Stamp, sum: number, rest: number): void {
     this.#visibleConflict = undefined
     this.zset ??= new SortedSetState()
-    this.zset.increment(stamp, member, from, sum)
+    this.zset.increment(stamp, member, from, sum, rest)
   }
 
   removeScores(

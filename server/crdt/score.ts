@@ -6,7 +6,8 @@
  * concurrent writes carry GT the greatest score shows, if all carry LT the least; else the last writer wins.
  *
  * **Sums of doubles** depend on the order they are added in. Only its own cluster adds to a part, and everybody adds the
- * base and then the parts in the order of origins: all replicas have the same bits. A score is never NaN: where infinities
+ * base and then the parts in the order of origins: all replicas have the same bits. A part carries what is to be added at
+ * last, its `rest`, so that its cluster shows what sums made one by one, as in Redis, would be. A score is never NaN: where infinities
  * of both signs meet, the one with the greatest stamp shows (of a part: that of its last increment), and nothing is left of
  * an infinite part of which the same infinity has been reset.
  */
@@ -38,6 +39,7 @@ export class Score extends CountedRegister<ScoreWrite, number> {
     if (!isCounting(this.entries)) return write?.score
     let sum = write?.score ?? 0
     for (const entry of this.entries) if (entry.live) sum += partOf(entry)
+    for (const entry of this.entries) sum += restOf(entry)
     return Number.isNaN(sum) ? this.#lastInfinity(write) : sum
   }
 
@@ -55,32 +57,30 @@ export class Score extends CountedRegister<ScoreWrite, number> {
   }
 
   /**
-   * What the cluster of `stamp` ships to add `increment`: its running sum. It is corrected, where that helps, by what rounding
-   * in another order would make this cluster show beside what a client computes, `score + increment`.
+   * What the cluster of `stamp` ships to add `increment`: its running sum, and the rest by which that, rounded in the order
+   * above, falls short of what a client computes, `score + increment`.
    */
-  nextIncrement(stamp: Stamp, increment: number): { from: Stamp; sum: number } {
+  nextIncrement(stamp: Stamp, increment: number): { from: Stamp; sum: number; rest: number } {
     const entry = entryOf(this.entries, originOf(stamp))
     // Of an infinite part that has been reset nothing is left to go on from.
     const goesOn = entry?.live === true && !(entry.partlyReset && !Number.isFinite(entry.sum))
     const from = goesOn ? entry.from : stamp
     const sum = goesOn ? sumOf(entry.sum, increment) : increment
-    if (this.entries.length === 0) return { from, sum }
+    if (this.entries.length === 0) return { from, sum, rest: 0 }
     const wanted = (this.shown() ?? 0) + increment
-    const shown = this.#shownWith(stamp, from, sum)
-    if (shown === wanted || Number.isNaN(wanted)) return { from, sum }
-    const corrected = Number.isFinite(wanted) ? sum + (wanted - shown) : wanted
-    return { from, sum: this.#shownWith(stamp, from, corrected) === wanted ? corrected : sum }
+    const shown = this.#shownWith(stamp, from, sum, 0)
+    if (shown === wanted || Number.isNaN(wanted)) return { from, sum, rest: 0 }
+    // An infinity stays what it is, whatever this cluster has added to it.
+    if (!Number.isFinite(wanted)) return { from, sum: wanted, rest: 0 }
+    const rest = wanted - shown
+    return { from, sum, rest: this.#shownWith(stamp, from, sum, rest) === wanted ? rest : 0 }
   }
 
-  #shownWith(stamp: Stamp, from: Stamp, sum: number): number {
+  #shownWith(stamp: Stamp, from: Stamp, sum: number, rest: number): number {
     const preview = new Score()
     preview.siblings = this.siblings
-    preview.entries = withIncrement(
-      this.entries.map((entry) => entry.copy()),
-      stamp,
-      from,
-      sum,
-    )
+    const entries = this.entries.map((entry) => entry.copy())
+    preview.entries = withIncrement(entries, stamp, from, sum, rest)
     return preview.shown() ?? 0
   }
 }
@@ -98,6 +98,10 @@ export function partOf({ live, partlyReset, sum, resetSum }: CounterEntry<number
   const part = sum - resetSum
   return Number.isNaN(part) ? 0 : part
 }
+
+/** What rounding takes or gives besides. */
+export const restOf = ({ live, partlyReset, rest }: CounterEntry<number>): number =>
+  live && !partlyReset ? rest : 0
 
 function shownWrite(writes: Siblings<ScoreWrite>): ScoreWrite | undefined {
   const last = writes.at(-1)

@@ -5,7 +5,8 @@
  *     score  := kind u8 | content
  *     content:= stamp f64 | score f64                                     kinds 0 to 2, which are the tags: one write
  *             | count u8 | (stamp f64 | tag u8 | score f64)*              kind 3: all of it
- *             | count u8 | (reset | baseline flag u8 | [last f64 | sum f64 | stamp f64])*
+ *             | count u8 | (reset | flags u8 | [rest f64] | [baseline])*
+ *     baseline := last f64 | sum f64 | stamp f64
  *     reset  := last f64 | varint (last - from) | sum f64
  */
 
@@ -16,9 +17,10 @@ import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { CounterEntry, type CounterReset, noResets } from './counter.ts'
 import { Score, ScoreWrite, Tag } from './score.ts'
 import type { MemberReset } from './sortedSet.ts'
-import { readCount, readFlag, requireAscending } from './stateCodec.ts'
+import { readCount, requireAscending } from './stateCodec.ts'
 
 const fullKind = 3
+const EntryFlag = { baseline: 1, rest: 2 } as const
 
 export function writeScoreWrite(writer: ByteWriter, { stamp, score, tag }: ScoreWrite): void {
   writer.u8(tag)
@@ -37,7 +39,8 @@ export function writeScore(writer: ByteWriter, { siblings, entries }: Score): vo
   writer.u8(entries.length)
   for (const entry of entries) {
     writeScoreReset(writer, entry)
-    writer.u8(entry.resetLast > 0 ? 1 : 0)
+    writer.u8((entry.resetLast > 0 ? EntryFlag.baseline : 0) | (entry.rest !== 0 ? EntryFlag.rest : 0))
+    if (entry.rest !== 0) writer.f64(entry.rest)
     if (entry.resetLast === 0) continue
     writer.f64(entry.resetLast)
     writer.f64(entry.resetSum)
@@ -81,7 +84,10 @@ function readFull(reader: ByteReader): Score {
 function readEntry(reader: ByteReader): CounterEntry<number> {
   const { last, from, sum } = readReset(reader)
   const entry = new CounterEntry<number>(from, last, sum)
-  if (!readFlag(reader)) return entry
+  const flags = reader.u8()
+  if (flags > (EntryFlag.baseline | EntryFlag.rest)) throw new FormatError(`flags ${flags} of a counter`)
+  if (flags & EntryFlag.rest) entry.rest = readDouble(reader)
+  if ((flags & EntryFlag.baseline) === 0) return entry
   entry.resetLast = readStamp(reader)
   entry.resetSum = readDouble(reader)
   entry.resetStamp = readStamp(reader)

@@ -197,11 +197,11 @@ export class SortedSetState {
     this.#settle(member, state, before)
   }
 
-  increment(stamp: Stamp, member: string, from: Stamp, sum: number): void {
+  increment(stamp: Stamp, member: string, from: Stamp, sum: number, rest: number): void {
     const ref = this.#members.find(member)
     const before = ref === noElement ? undefined : this.#shown(ref)
     const state = ref === noElement ? new Score() : this.#opened(ref)
-    state.increment(stamp, from, sum)
+    state.increment(stamp, from, sum, rest)
     this.#settle(member, state, before)
   }
 

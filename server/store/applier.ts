@@ -191,11 +191,19 @@ export class Applier implements EffectSink {
     this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
   }
 
-  incrementScore(stamp: Stamp, name: string, fresh: boolean, member: string, from: Stamp, sum: number): void {
+  incrementScore(
+    stamp: Stamp,
+    name: string,
+    fresh: boolean,
+    member: string,
+    from: Stamp,
+    sum: number,
+    rest: number,
+  ): void {
     const context = this.#cover(stamp)
     const state = this.#open(name)
     if (fresh) state.clearTtl(context)
-    state.incrementScore(stamp, member, from, sum)
+    state.incrementScore(stamp, member, from, sum, rest)
     this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
   }
 

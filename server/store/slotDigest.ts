@@ -9,7 +9,7 @@ import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { writeAmount } from '#server/crdt/amount.ts'
 import { amountOf } from '#server/crdt/counter.ts'
 import { type KeyState, writeExpireAt } from '#server/crdt/keyState.ts'
-import { partOf, type Score } from '#server/crdt/score.ts'
+import { partOf, restOf, type Score } from '#server/crdt/score.ts'
 import type { Strnum } from '#server/crdt/strnum.ts'
 import type { SlotTables } from './slotTables.ts'
 
@@ -115,5 +115,6 @@ function writeScore({ siblings, entries }: Score): void {
     scratch.f64(entry.from)
     scratch.f64(entry.sum)
     scratch.f64(partOf(entry))
+    scratch.f64(restOf(entry))
   }
 }

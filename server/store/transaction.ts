@@ -348,9 +348,9 @@ export class Transaction {
     this.#begin(slot)
     const fresh = this.#open(name, TypeBit.zset)
     const stamp = this.#stamp
-    const { from, sum } = this.#scoreOf(name, member).nextIncrement(stamp, increment)
-    this.#draft.effects.incrementScore(stamp, name, fresh, member, from, sum)
-    this.#applier.incrementScore(stamp, name, fresh, member, from, sum)
+    const { from, sum, rest } = this.#scoreOf(name, member).nextIncrement(stamp, increment)
+    this.#draft.effects.incrementScore(stamp, name, fresh, member, from, sum, rest)
+    this.#applier.incrementScore(stamp, name, fresh, member, from, sum, rest)
     return this.#scoreOf(name, member).shown() ?? 0
   }
 

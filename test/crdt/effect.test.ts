@@ -87,10 +87,10 @@ const calls: fc.Arbitrary<Call> = fc.oneof(
       (sink, stamp) =>
         sink.setScore(stamp, k, fresh, m, score, tag, r),
   ),
-  fc.tuple(texts, fc.boolean(), texts, fc.integer({ min: 0, max: 99 }), doubles).map(
-    ([k, fresh, m, age, sum]): Call =>
+  fc.tuple(texts, fc.boolean(), texts, fc.integer({ min: 0, max: 99 }), doubles, doubles).map(
+    ([k, fresh, m, age, sum, rest]): Call =>
       (sink, stamp) =>
-        sink.incrementScore(stamp, k, fresh, m, stamp - age * stampStep, sum),
+        sink.incrementScore(stamp, k, fresh, m, stamp - age * stampStep, sum, rest === 0 ? 0 : rest),
   ),
   fc.tuple(texts, fc.array(texts), memberResets).map(
     ([k, m, r]): Call =>
@@ -216,7 +216,7 @@ describe('bytes that are no effects', () => {
     ['unknown types', [0, 10, 0, 8, 0]],
     ['a score that is not a number', [0, 13, 0, 0, 0, 0, 0, 0, 0, 0, 0xf8, 0x7f]],
     ['a sum that is not a number', [0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xf8, 0x7f]],
-    ['resets of an increment', [0, 0x40 | 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]],
+    ['an increment without the rest it announces', [0, 0x40 | 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]],
     ['a fresh removal of scores', [0, 0x80 | 17, 0, 0]],
     ['a counted removal with another flag', [0, 0x40 | 18, 0, 16, 0, 0, 0, 0]],
     ['a counted flush with a key', [0, 19, 1, 0x6b, 0]],
