@@ -35,6 +35,16 @@ const groupPages: Readonly<Record<CommandGroup, GroupPage>> = {
     title: 'Sets',
     lead: 'Members merge one by one; an add wins over a removal that had not seen it.',
   },
+  'sorted-set': {
+    file: 'sortedset.md',
+    title: 'Sorted sets',
+    lead: 'Members merge one by one; an add wins over a removal that had not seen it. A score behaves as a string does: a register with a counter on top.',
+  },
+  geo: {
+    file: 'geo.md',
+    title: 'Geography',
+    lead: 'Points are members of a sorted set, whose scores tell where they are: what holds for sorted sets holds for them.',
+  },
   transactions: {
     file: 'transaction.md',
     title: 'Transactions',

@@ -21,6 +21,11 @@ export function countedKeys(index: number, ...flags: KeyFlag[]): KeySpec {
   return { flags, begin: index, find: { kind: 'counted' } }
 }
 
+/** The key behind an option. */
+export function keyBehind(word: string, from: number, ...flags: KeyFlag[]): KeySpec {
+  return { flags, begin: from, find: { kind: 'behind', word } }
+}
+
 export function noted(notes: string, spec: KeySpec): KeySpec {
   return { ...spec, notes }
 }

@@ -2,11 +2,13 @@
 import { bitmapCommands } from './bitmap.ts'
 import { connectionCommands } from './connection.ts'
 import { crdtCommands } from './crdt.ts'
+import { geoCommands } from './geo.ts'
 import { hashCommands } from './hash.ts'
 import { keyCommands } from './key.ts'
 import { NameTable } from './nameTable.ts'
 import { serverCommands } from './server.ts'
 import { setCommands } from './set.ts'
+import { sortedSetCommands } from './sortedSet.ts'
 import { stringCommands } from './string.ts'
 import type {
   CommandGroup,
@@ -25,6 +27,8 @@ export const commandGroups: readonly { readonly group: CommandGroup; readonly ta
   { group: 'generic', table: keyCommands },
   { group: 'hash', table: hashCommands },
   { group: 'set', table: setCommands },
+  { group: 'sorted-set', table: sortedSetCommands },
+  { group: 'geo', table: geoCommands },
   { group: 'transactions', table: transactionCommands },
   { group: 'connection', table: connectionCommands },
   { group: 'server', table: serverCommands },

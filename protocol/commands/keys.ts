@@ -7,7 +7,7 @@ export interface KeyPlaces {
   readonly positions: number[]
 }
 
-/** Text of the argument at `index`; asked only for those that count keys. */
+/** Text of the argument at `index`; asked only for those that count keys, and options. */
 type ArgumentAt = (index: number) => string
 
 /**
@@ -43,6 +43,7 @@ export function keyPlaces(
 const keyCountPattern = /^[1-9][0-9]{0,8}$/
 
 function placesOf({ begin, find }: KeySpec, argumentCount: number, argumentAt: ArgumentAt): number[] | null {
+  if (find.kind === 'behind') return placesBehind(find.word, begin, argumentCount, argumentAt)
   let first = begin
   let last: number
   let step = 1
@@ -59,5 +60,17 @@ function placesOf({ begin, find }: KeySpec, argumentCount: number, argumentAt: A
   if (last >= argumentCount || last < first) return null
   const positions: number[] = []
   for (let position = first; position <= last; position += step) positions.push(position)
+  return positions
+}
+
+/**
+ * Of an option that is said twice both places: the command takes one of them. A word that is the value of another option
+ * counts too, which can only lead to an error.
+ */
+function placesBehind(word: string, begin: number, argumentCount: number, argumentAt: ArgumentAt): number[] {
+  const positions: number[] = []
+  for (let i = begin; i < argumentCount - 1; i++) {
+    if (argumentAt(i).toUpperCase() === word) positions.push(i + 1)
+  }
   return positions
 }

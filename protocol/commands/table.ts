@@ -27,11 +27,13 @@ export type Category =
   | 'connection'
   | 'dangerous'
   | 'fast'
+  | 'geo'
   | 'hash'
   | 'keyspace'
   | 'read'
   | 'set'
   | 'slow'
+  | 'sortedset'
   | 'string'
   | 'transaction'
   | 'write'
@@ -53,6 +55,8 @@ export type KeySpec = {
       }
     /** The argument at `begin` is the number of keys that follow it. */
     | { readonly kind: 'counted' }
+    /** The argument behind the option `word`, from `begin` on; without the option there is none. */
+    | { readonly kind: 'behind'; readonly word: string }
 }
 
 /** Who answers, and how the request gets there. */
@@ -156,6 +160,8 @@ export type CommandGroup =
   | 'generic'
   | 'hash'
   | 'set'
+  | 'sorted-set'
+  | 'geo'
   | 'transactions'
   | 'connection'
   | 'server'

@@ -2,7 +2,7 @@
 import type { keyCommands } from '#protocol/commands/key.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { Handler, Handlers } from './context.ts'
-import { dumpHash, dumpSet, dumpString } from './dump.ts'
+import { dumpHash, dumpSet, dumpSortedSet, dumpString } from './dump.ts'
 import { COPY, RENAME, RENAMENX } from './keyCopy.ts'
 import {
   EXPIRE,
@@ -53,6 +53,10 @@ const DUMP: Handler = ({ args, db, reply }) => {
     case 'set': {
       const set = db.set(key)
       return reply.bulkBytes(dumpSet(set?.size ?? 0, set?.members() ?? []))
+    }
+    case 'zset': {
+      const set = db.sortedSet(key)
+      return reply.bulkBytes(dumpSortedSet(set?.size ?? 0, set?.range(0, set.size) ?? []))
     }
   }
 }

@@ -13,6 +13,10 @@ export function takeValue(db: Keyspace, key: string): RdbValue {
       return { type: 'hash', entries: [...(db.hash(key)?.entries() ?? [])] }
     case 'set':
       return { type: 'set', members: [...(db.set(key)?.members() ?? [])] }
+    case 'zset': {
+      const sortedSet = db.sortedSet(key)
+      return { type: 'zset', scores: [...(sortedSet?.range(0, sortedSet.size) ?? [])] }
+    }
     default:
       return { type: 'string', text: db.string(key) ?? '' }
   }
@@ -38,6 +42,8 @@ function writeElements(write: Transaction, key: string, value: Exclude<RdbValue,
       write.setAdd(key, value.members)
       return
     case 'zset':
+      for (const [member, score] of value.scores) write.zsetAdd(key, member, score)
+      return
     case 'list':
       throw new ReplyError(`ERR a ${value.type} can't be restored`)
   }

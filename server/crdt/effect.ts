@@ -28,6 +28,15 @@ import {
   readExpireAt,
   writeExpireAt,
 } from './keyState.ts'
+import { Tag } from './score.ts'
+import {
+  readDouble,
+  readMemberResets,
+  readScoreResets,
+  writeMemberResets,
+  writeScoreResets,
+} from './scoreCodec.ts'
+import type { MemberReset } from './sortedSet.ts'
 import { readFlag, readResets, writeResets } from './stateCodec.ts'
 
 export interface FlushedKey {
@@ -65,6 +74,25 @@ export interface EffectSink {
   removeFields(stamp: Stamp, key: string, fields: readonly string[], resets: readonly FieldReset[]): void
   addMembers(stamp: Stamp, key: string, fresh: boolean, members: readonly string[]): void
   removeMembers(stamp: Stamp, key: string, members: readonly string[]): void
+  setScore(
+    stamp: Stamp,
+    key: string,
+    fresh: boolean,
+    member: string,
+    score: number,
+    tag: Tag,
+    resets: readonly CounterReset<number>[],
+  ): void
+  incrementScore(
+    stamp: Stamp,
+    key: string,
+    fresh: boolean,
+    member: string,
+    from: Stamp,
+    sum: number,
+    rest: number,
+  ): void
+  removeScores(stamp: Stamp, key: string, members: readonly string[], resets: readonly MemberReset[]): void
   /** `types`: bits of the types that go; `endsTtl`: and the TTL, as DEL does. */
   remove(stamp: Stamp, key: string, types: number, endsTtl: boolean, counters: RemovedCounters): void
   writeTtl(stamp: Stamp, key: string, expireAtMs: number): void
@@ -85,10 +113,20 @@ const Code = {
   remove: 10,
   writeTtl: 11,
   flush: 12,
+  setScore: 13,
+  setScoreGreater: 14,
+  setScoreLess: 15,
+  incrementScore: 16,
+  removeScores: 17,
+  /** `remove` and `flush` with counters of sorted sets, which came later. */
+  removeCounted: 18,
+  flushCounted: 19,
 } as const
 
 const freshBit = 0x80
 const resetsBit = 0x40
+/** An increment resets nothing; of a score it may have a rest. */
+const restBit = resetsBit
 const codeMask = 0x3f
 
 const noBytes = new Uint8Array(0)
@@ -272,12 +310,57 @@ export class EffectWriter implements EffectSink {
     writeTexts(this.#begin(stamp, Code.removeMembers, key), members)
   }
 
+  setScore(
+    stamp: Stamp,
+    key: string,
+    fresh: boolean,
+    member: string,
+    score: number,
+    tag: Tag,
+    resets: readonly CounterReset<number>[],
+  ): void {
+    const kind = (Code.setScore + tag) | (fresh ? freshBit : 0) | (resets.length > 0 ? resetsBit : 0)
+    const writer = this.#begin(stamp, kind, key)
+    writer.text(member)
+    writer.f64(score)
+    if (resets.length > 0) writeScoreResets(writer, resets)
+  }
+
+  incrementScore(
+    stamp: Stamp,
+    key: string,
+    fresh: boolean,
+    member: string,
+    from: Stamp,
+    sum: number,
+    rest: number,
+  ): void {
+    const kind = Code.incrementScore | (fresh ? freshBit : 0) | (rest !== 0 ? restBit : 0)
+    const writer = this.#begin(stamp, kind, key)
+    writer.text(member)
+    writer.varint((stamp - from) / stampStep)
+    writer.f64(sum)
+    if (rest !== 0) writer.f64(rest)
+  }
+
+  removeScores(stamp: Stamp, key: string, members: readonly string[], resets: readonly MemberReset[]): void {
+    const kind = resets.length > 0 ? Code.removeScores | resetsBit : Code.removeScores
+    const writer = this.#begin(stamp, kind, key)
+    writeTexts(writer, members)
+    if (resets.length > 0) writeMemberResets(writer, resets)
+  }
+
   remove(stamp: Stamp, key: string, types: number, endsTtl: boolean, counters: RemovedCounters): void {
-    const kind = counters === noRemovedCounters ? Code.remove : Code.remove | resetsBit
+    const counted = counters.scores.length > 0
+    const kind = counted
+      ? Code.removeCounted
+      : counters === noRemovedCounters
+        ? Code.remove
+        : Code.remove | resetsBit
     const writer = this.#begin(stamp, kind, key)
     writer.u8(types)
     writer.u8(endsTtl ? 1 : 0)
-    if (counters !== noRemovedCounters) writeCounters(writer, counters)
+    if (kind !== Code.remove) writeCounters(writer, counters, counted)
   }
 
   writeTtl(stamp: Stamp, key: string, expireAtMs: number): void {
@@ -285,11 +368,12 @@ export class EffectWriter implements EffectSink {
   }
 
   flush(stamp: Stamp, keys: readonly FlushedKey[]): void {
-    const writer = this.#begin(stamp, Code.flush, '')
+    const counted = keys.some(({ counters }) => counters.scores.length > 0)
+    const writer = this.#begin(stamp, counted ? Code.flushCounted : Code.flush, '')
     writer.varint(keys.length)
     for (const { key, counters } of keys) {
       writer.text(key)
-      writeCounters(writer, counters)
+      writeCounters(writer, counters, counted)
     }
   }
 }
@@ -312,9 +396,11 @@ function writeFieldResets(writer: ByteWriter, resets: readonly FieldReset[]): vo
   }
 }
 
-function writeCounters(writer: ByteWriter, counters: RemovedCounters): void {
+/** `counted`: with those of sorted sets. */
+function writeCounters(writer: ByteWriter, counters: RemovedCounters, counted: boolean): void {
   writeResets(writer, counters.string)
   writeFieldResets(writer, counters.fields)
+  if (counted) writeMemberResets(writer, counters.scores)
 }
 
 /** Shown the range of each key; may throw. */
@@ -351,7 +437,7 @@ function readEffect(reader: ByteReader, stamp: Stamp, sink: EffectSink, checkKey
   const kind = reader.u8()
   const keyStart = reader.skipText()
   const keyEnd = reader.at
-  if (kind !== Code.flush) checkKey(reader.bytes, keyStart, keyEnd)
+  if (kind !== Code.flush && kind !== Code.flushCounted) checkKey(reader.bytes, keyStart, keyEnd)
   if (kind === Code.setText || kind === Code.setTextExpiring) {
     readPlainText(reader, stamp, kind, keyStart, keyEnd, sink)
     return
@@ -401,7 +487,7 @@ function readEffect(reader: ByteReader, stamp: Stamp, sink: EffectSink, checkKey
       return
     case Code.remove:
       requireNo(fresh, kind)
-      readRemove(reader, stamp, key, resets, sink)
+      readRemove(reader, stamp, key, resets ? readCounters : withoutCounters, sink)
       return
     case Code.writeTtl:
       requireNo(fresh || resets, kind)
@@ -409,7 +495,56 @@ function readEffect(reader: ByteReader, stamp: Stamp, sink: EffectSink, checkKey
       return
     case Code.flush:
       requireNo(fresh || resets || key !== '', kind)
-      sink.flush(stamp, readFlushedKeys(reader, checkKey))
+      sink.flush(stamp, readFlushedKeys(reader, checkKey, readCounters))
+      return
+    default:
+      readScoreEffect(reader, stamp, kind, key, sink, checkKey)
+  }
+}
+
+/** Those that came with sorted sets. */
+function readScoreEffect(
+  reader: ByteReader,
+  stamp: Stamp,
+  kind: number,
+  key: string,
+  sink: EffectSink,
+  checkKey: KeyCheck,
+): void {
+  const fresh = (kind & freshBit) !== 0
+  const resets = (kind & resetsBit) !== 0
+  const code = kind & codeMask
+  switch (code) {
+    case Code.setScore:
+    case Code.setScoreGreater:
+    case Code.setScoreLess: {
+      const member = reader.text()
+      const score = readDouble(reader)
+      const tag = code === Code.setScore ? Tag.none : code === Code.setScoreGreater ? Tag.greater : Tag.less
+      sink.setScore(stamp, key, fresh, member, score, tag, resets ? readScoreResets(reader) : noResets)
+      return
+    }
+    case Code.incrementScore: {
+      const member = reader.text()
+      const from = readFrom(reader, stamp)
+      const sum = readDouble(reader)
+      const rest = (kind & restBit) === 0 ? 0 : readDouble(reader)
+      sink.incrementScore(stamp, key, fresh, member, from, sum, rest)
+      return
+    }
+    case Code.removeScores: {
+      requireNo(fresh, kind)
+      const members = readTexts(reader)
+      sink.removeScores(stamp, key, members, resets ? readMemberResets(reader) : [])
+      return
+    }
+    case Code.removeCounted:
+      requireNo(fresh || resets, kind)
+      readRemove(reader, stamp, key, readAllCounters, sink)
+      return
+    case Code.flushCounted:
+      requireNo(fresh || resets || key !== '', kind)
+      sink.flush(stamp, readFlushedKeys(reader, checkKey, readAllCounters))
       return
     default:
       throw new FormatError(`effect kind ${kind}`)
@@ -451,11 +586,17 @@ function readSetText(
   sink.setText(stamp, key, text, expireAtMs, resets ? readResets(reader) : noResets)
 }
 
-function readRemove(reader: ByteReader, stamp: Stamp, key: string, resets: boolean, sink: EffectSink): void {
+function readRemove(
+  reader: ByteReader,
+  stamp: Stamp,
+  key: string,
+  readRemoved: (reader: ByteReader) => RemovedCounters,
+  sink: EffectSink,
+): void {
   const types = reader.u8()
-  if (types > allTypes) throw new FormatError(`types ${types}`)
+  if ((types & ~allTypes) !== 0) throw new FormatError(`types ${types}`)
   const endsTtl = readFlag(reader)
-  sink.remove(stamp, key, types, endsTtl, resets ? readCounters(reader) : noRemovedCounters)
+  sink.remove(stamp, key, types, endsTtl, readRemoved(reader))
 }
 
 function readFrom(reader: ByteReader, stamp: Stamp): Stamp {
@@ -479,18 +620,28 @@ function readFieldResets(reader: ByteReader): FieldReset[] {
   return resets
 }
 
+const withoutCounters = (): RemovedCounters => noRemovedCounters
+
 function readCounters(reader: ByteReader): RemovedCounters {
   const string = readResets(reader)
-  return { string, fields: readFieldResets(reader) }
+  return { string, fields: readFieldResets(reader), scores: [] }
 }
 
-function readFlushedKeys(reader: ByteReader, checkKey: KeyCheck): FlushedKey[] {
+function readAllCounters(reader: ByteReader): RemovedCounters {
+  return { ...readCounters(reader), scores: readMemberResets(reader) }
+}
+
+function readFlushedKeys(
+  reader: ByteReader,
+  checkKey: KeyCheck,
+  readRemoved: (reader: ByteReader) => RemovedCounters,
+): FlushedKey[] {
   const keys: FlushedKey[] = []
   for (let count = reader.varint(); count > 0; count--) {
     const start = reader.skipText()
     checkKey(reader.bytes, start, reader.at)
     const key = latin1(reader.bytes, start, reader.at)
-    keys.push({ key, counters: readCounters(reader) })
+    keys.push({ key, counters: readRemoved(reader) })
   }
   return keys
 }
@@ -506,6 +657,9 @@ const check: EffectSink = {
   removeFields: nothing,
   addMembers: nothing,
   removeMembers: nothing,
+  setScore: nothing,
+  incrementScore: nothing,
+  removeScores: nothing,
   remove: nothing,
   writeTtl: nothing,
   flush: nothing,

@@ -16,9 +16,12 @@ import {
   noRemovedCounters,
   type RemovedCounters,
 } from '#server/crdt/keyState.ts'
+import type { Tag } from '#server/crdt/score.ts'
+import type { MemberReset } from '#server/crdt/sortedSet.ts'
 import type { Ref } from './arena.ts'
 import { Kind } from './entry.ts'
 import { noFields, noMembers, type PackedElements, packedBytesMax } from './packed.ts'
+import { noScores, type PackedScores } from './packedScores.ts'
 import type { SlotTables } from './slotTables.ts'
 
 export class Applier implements EffectSink {
@@ -171,6 +174,47 @@ export class Applier implements EffectSink {
     this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
   }
 
+  setScore(
+    stamp: Stamp,
+    name: string,
+    fresh: boolean,
+    member: string,
+    score: number,
+    tag: Tag,
+    resets: readonly CounterReset<number>[],
+  ): void {
+    const context = this.#cover(stamp)
+    if (this.#scorePacked(stamp, name, fresh, member, score, tag)) return
+    const state = this.#open(name)
+    if (fresh) state.clearTtl(context)
+    state.setScore(context, stamp, member, score, tag, resets)
+    this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
+  }
+
+  incrementScore(
+    stamp: Stamp,
+    name: string,
+    fresh: boolean,
+    member: string,
+    from: Stamp,
+    sum: number,
+    rest: number,
+  ): void {
+    const context = this.#cover(stamp)
+    const state = this.#open(name)
+    if (fresh) state.clearTtl(context)
+    state.incrementScore(stamp, member, from, sum, rest)
+    this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
+  }
+
+  removeScores(stamp: Stamp, name: string, members: readonly string[], resets: readonly MemberReset[]): void {
+    const context = this.#cover(stamp)
+    if (this.#removePacked(Kind.zset, name, members)) return
+    const state = this.#open(name)
+    state.removeScores(context, stamp, members, resets)
+    this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
+  }
+
   remove(stamp: Stamp, name: string, types: number, endsTtl: boolean, counters: RemovedCounters): void {
     const context = this.#cover(stamp)
     const tables = this.#tables
@@ -193,7 +237,8 @@ export class Applier implements EffectSink {
   #goesWhole(ref: Ref, context: VersionVector): boolean {
     const tables = this.#tables
     if (tables.isText(ref)) return tables.coveredBy(ref, context)
-    return !tables.hasTtl(ref) && tables.packed(ref)?.coveredBy(context) === true
+    if (tables.hasTtl(ref) || !tables.isPacked(ref)) return false
+    return (tables.packedScores(ref) ?? tables.packed(ref))?.coveredBy(context) === true
   }
 
   writeTtl(stamp: Stamp, name: string, expireAtMs: number): void {
@@ -240,8 +285,24 @@ export class Applier implements EffectSink {
     return true
   }
 
+  /** The same for a member of a small sorted set. */
+  #scorePacked(stamp: Stamp, name: string, fresh: boolean, member: string, score: number, tag: Tag): boolean {
+    const tables = this.#tables
+    const ref = tables.findText(name)
+    let scores: PackedScores | undefined = noScores
+    if (ref !== 0) {
+      if (fresh && tables.hasTtl(ref)) return false
+      scores = tables.packedScores(ref)
+    }
+    if (scores?.write(this.#elements, this.#context, stamp, member, score, tag) !== true) return false
+    tables.putPacked(Kind.zset, this.#elements)
+    if (ref === 0) tables.size++
+    if (tables.onTouched !== undefined) tables.onTouched(name)
+    return true
+  }
+
   #removePacked(
-    kind: typeof Kind.hash | typeof Kind.set,
+    kind: typeof Kind.hash | typeof Kind.set | typeof Kind.zset,
     name: string,
     elements: readonly string[],
   ): boolean {
@@ -249,7 +310,8 @@ export class Applier implements EffectSink {
     const ref = tables.findText(name)
     // Of a key that is gone its TTL writes may have to stay.
     if (ref === 0 || tables.kind(ref) !== kind || tables.hasTtl(ref)) return false
-    tables.packed(ref)?.remove(this.#elements, this.#context, elements)
+    const packed = kind === Kind.zset ? tables.packedScores(ref) : tables.packed(ref)
+    packed?.remove(this.#elements, this.#context, elements)
     if (this.#elements.bytes[0] !== 0) tables.putPacked(kind, this.#elements)
     else {
       tables.remove()

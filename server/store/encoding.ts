@@ -3,7 +3,7 @@
  * a value was once larger; here nothing is stored, and nothing lies in memory by these names.)
  */
 import { parseInteger } from '#server/crdt/amount.ts'
-import type { HashView, SetView } from './views.ts'
+import type { HashView, SetView, SortedSetView } from './views.ts'
 
 const embstrBytesMax = 44
 const intsetMembersMax = 512
@@ -19,6 +19,14 @@ export function hashEncoding(hash: HashView): string {
   if (hash.size > listpackEntriesMax) return 'hashtable'
   for (const [field, value] of hash.entries()) {
     if (field.length > listpackValueBytesMax || value.length > listpackValueBytesMax) return 'hashtable'
+  }
+  return 'listpack'
+}
+
+export function sortedSetEncoding(sortedSet: SortedSetView): string {
+  if (sortedSet.size > listpackEntriesMax) return 'skiplist'
+  for (const [member] of sortedSet.range(0, sortedSet.size)) {
+    if (member.length > listpackValueBytesMax) return 'skiplist'
   }
   return 'listpack'
 }

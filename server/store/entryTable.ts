@@ -44,11 +44,21 @@ import {
 } from './entry.ts'
 import { KeyIndex } from './keyIndex.ts'
 import { KeyName } from './keyName.ts'
-import { PackedElements, packedBytesMax, packHash, packLimits, packSet, repackLimits } from './packed.ts'
+import {
+  PackedElements,
+  type PackLimits,
+  packedBytesMax,
+  packHash,
+  packLimits,
+  packSet,
+  repackLimits,
+} from './packed.ts'
+import { PackedScores, packScores } from './packedScores.ts'
 
 const never = Number.POSITIVE_INFINITY
 /** A cell of the index, at its usual load. */
 const indexBytesPerKey = 8
+type PackedKind = typeof Kind.hash | typeof Kind.set | typeof Kind.zset
 /** Blocks that one step of the compaction looks at. */
 const compactBlocks = 64
 
@@ -208,6 +218,8 @@ export class EntryTable {
         return 'hash'
       case Kind.set:
         return 'set'
+      case Kind.zset:
+        return 'zset'
       case Kind.state:
         return this.#states[stampOf(bytes, at)]?.visibleType()
       default:
@@ -223,6 +235,20 @@ export class EntryTable {
     if (kind !== Kind.hash && kind !== Kind.set) return undefined
     readVarint(bytes, valueAt(bytes, at))
     return new PackedElements(bytes, varint.end, varint.end + varint.value, kind === Kind.hash)
+  }
+
+  /** The members of a packed sorted set; undefined: it is none. */
+  packedScores(ref: Ref): PackedScores | undefined {
+    const bytes = this.#arena.bytes(ref)
+    const at = this.#arena.offset(ref)
+    if (kindOf(bytes, at) !== Kind.zset) return undefined
+    readVarint(bytes, valueAt(bytes, at))
+    return new PackedScores(bytes, varint.end, varint.end + varint.value)
+  }
+
+  /** Whether it is a packed hash, set or sorted set. */
+  isPacked(ref: Ref): boolean {
+    return kindOf(this.#arena.bytes(ref), this.#arena.offset(ref)) >= Kind.hash
   }
 
   /** Whether TTL writes belong to the key, which for a text are part of its one write. */
@@ -325,6 +351,7 @@ export class EntryTable {
         return this.#counter(ref)
       case Kind.hash:
       case Kind.set:
+      case Kind.zset:
         return this.#unpacked(ref)
       default:
         return this.#states[stampOf(bytes, at)] as KeyState
@@ -335,9 +362,10 @@ export class EntryTable {
     const bytes = this.#arena.bytes(ref)
     const at = this.#arena.offset(ref)
     const state = new KeyState()
-    const elements = this.packed(ref)
-    if (kindOf(bytes, at) === Kind.hash) state.hash = elements?.toHash()
-    else state.set = elements?.toSet()
+    const kind = kindOf(bytes, at)
+    if (kind === Kind.hash) state.hash = this.packed(ref)?.toHash()
+    else if (kind === Kind.set) state.set = this.packed(ref)?.toSet()
+    else state.zset = this.packedScores(ref)?.toSortedSet()
     state.ttl = ttlOf(bytes, at)
     return state
   }
@@ -411,8 +439,8 @@ export class EntryTable {
     writeLatin1(bytes, at, base.text)
   }
 
-  /** The key is a hash or a set of these elements; its TTL stays as it is when there is an entry. */
-  putPacked(kind: typeof Kind.hash | typeof Kind.set, elements: ByteWriter): void {
+  /** The key is a hash, set or sorted set of these elements; its TTL stays as it is when there is an entry. */
+  putPacked(kind: PackedKind, elements: ByteWriter): void {
     const ref = this.find()
     const [ttl] = ref === 0 ? noTtlWrites : ttlOf(this.#arena.bytes(ref), this.#arena.offset(ref))
     this.#putElements(kind, elements, ttl)
@@ -429,20 +457,25 @@ export class EntryTable {
     copyBytes(bytes, at, elements.bytes, 0, length)
   }
 
-  /** False: the state is not a small hash or set in no conflict. */
+  /** False: the state is not a small hash, set or sorted set in no conflict. */
   #pack(state: KeyState): boolean {
-    const { string, hash, set, ttl } = state
-    if (string !== undefined || ttl.length > 1) return false
+    if (state.string !== undefined || state.ttl.length > 1) return false
     const ref = this.find()
     const limits = ref !== 0 && this.kind(ref) === Kind.state ? repackLimits : packLimits
+    const kind = this.#packElements(state, limits)
+    if (kind !== undefined) this.#putElements(kind, this.#elements, state.ttl[0])
+    return kind !== undefined
+  }
+
+  /** Of the only type there is. */
+  #packElements({ hash, set, zset }: KeyState, limits: PackLimits): PackedKind | undefined {
+    const into = this.#elements
     if (hash !== undefined) {
-      if (set !== undefined || !packHash(this.#elements, hash, limits)) return false
-      this.#putElements(Kind.hash, this.#elements, ttl[0])
-      return true
+      const only = set === undefined && zset === undefined
+      return only && packHash(into, hash, limits) ? Kind.hash : undefined
     }
-    if (set === undefined || !packSet(this.#elements, set, limits)) return false
-    this.#putElements(Kind.set, this.#elements, ttl[0])
-    return true
+    if (set !== undefined) return zset === undefined && packSet(into, set, limits) ? Kind.set : undefined
+    return zset !== undefined && packScores(into, zset, limits) ? Kind.zset : undefined
   }
 
   #putState(state: KeyState): void {
@@ -562,7 +595,7 @@ const isTimed = (bytes: Uint8Array, at: number): boolean => ((bytes[at] as numbe
 const standsForNoTtl = (bytes: Uint8Array, at: number): boolean =>
   ((bytes[at] as number) & (basedBit | baseApartBit)) === basedBit
 
-/** The TTL writes of a counter, hash or set: one at most. */
+/** The TTL writes of what is no text: one at most. */
 function ttlOf(bytes: Uint8Array, at: number): TtlWrites {
   if (!isTimed(bytes, at)) return noTtlWrites
   const body = bodyAt(bytes, at)
@@ -590,8 +623,8 @@ function valueAt(bytes: Uint8Array, at: number): number {
 }
 
 /** One cluster's increments, over nothing or one text, and at most one TTL write. */
-function isSimpleCounter({ string, hash, set, ttl }: KeyState): boolean {
-  if (string === undefined || hash !== undefined || set !== undefined || ttl.length > 1) return false
+function isSimpleCounter({ string, hasElements, ttl }: KeyState): boolean {
+  if (string === undefined || hasElements || ttl.length > 1) return false
   const [entry] = string.entries
   return (
     entry !== undefined &&

@@ -20,13 +20,13 @@ import type { KeyState } from '#server/crdt/keyState.ts'
 import type { AccessClock } from './access.ts'
 import { Applier } from './applier.ts'
 import type { Ref } from './arena.ts'
-import { hashEncoding, setEncoding, stringEncoding } from './encoding.ts'
+import { hashEncoding, setEncoding, sortedSetEncoding, stringEncoding } from './encoding.ts'
 import { Expiries } from './expiries.ts'
 import { type Acknowledged, type AcknowledgedSlots, mayForgetBaseline, mayForgetGhost } from './residues.ts'
 import { slotDigest } from './slotDigest.ts'
 import { decodeSlot, encodePart, encodeSlot, loadPart, mergeTables } from './slotState.ts'
 import { SlotTables } from './slotTables.ts'
-import type { HashView, SetView, VisibleType } from './views.ts'
+import type { HashView, SetView, SortedSetView, VisibleType } from './views.ts'
 
 export interface KeyspaceOptions {
   origin: Origin
@@ -168,7 +168,7 @@ export class Keyspace {
     return this.tables.typeOf(ref) ?? 'none'
   }
 
-  /** This and the next four throw `ReplyError(errors.wrongType)`. */
+  /** This and what else gives a value throw `ReplyError(errors.wrongType)`. */
   string(name: string): string | undefined {
     const ref = this.#read(name)
     return ref === 0 ? undefined : this.#stringAt(ref)
@@ -238,6 +238,13 @@ export class Keyspace {
     return this.tables.packed(ref) ?? this.tables.state(ref)?.set
   }
 
+  sortedSet(name: string): SortedSetView | undefined {
+    const ref = this.#read(name)
+    if (ref === 0) return undefined
+    this.#requireType(ref, 'zset')
+    return this.tables.packedScores(ref) ?? this.tables.state(ref)?.zset
+  }
+
   /** undefined: no such key; Infinity: no TTL. */
   expireAtMs(name: string): number | undefined {
     const ref = this.#visible(name)
@@ -291,6 +298,7 @@ export class Keyspace {
     const type = tables.typeOf(ref)
     if (type === 'string') return stringEncoding(this.#stringAt(ref) ?? '')
     const state = tables.state(ref)
+    if (type === 'zset') return sortedSetEncoding((tables.packedScores(ref) ?? state?.zset) as SortedSetView)
     const packed = tables.packed(ref)
     if (type === 'hash') return hashEncoding((packed ?? state?.hash) as HashView)
     return setEncoding((packed ?? state?.set) as SetView)

@@ -7,7 +7,9 @@
  */
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { writeAmount } from '#server/crdt/amount.ts'
+import { amountOf } from '#server/crdt/counter.ts'
 import { type KeyState, writeExpireAt } from '#server/crdt/keyState.ts'
+import { partOf, restOf, type Score } from '#server/crdt/score.ts'
 import type { Strnum } from '#server/crdt/strnum.ts'
 import type { SlotTables } from './slotTables.ts'
 
@@ -36,7 +38,7 @@ class Sum {
 }
 
 /** What an element is, so that equal bytes of different meaning differ. */
-const Part = { string: 1, field: 2, member: 3, ttl: 4 } as const
+const Part = { string: 1, field: 2, member: 3, ttl: 4, score: 5 } as const
 
 export function slotDigest(tables: SlotTables, slot: number): string {
   const sum = new Sum()
@@ -72,6 +74,12 @@ function addKey(sum: Sum, name: string, state: KeyState): void {
     for (const dot of dots) scratch.f64(dot)
     sum.add(scratch.bytes, scratch.length)
   })
+  state.zset?.digest((member, score) => {
+    begin(Part.score, name)
+    scratch.text(member)
+    writeScore(score)
+    sum.add(scratch.bytes, scratch.length)
+  })
   for (const write of state.ttl) {
     begin(Part.ttl, name)
     scratch.f64(write.stamp)
@@ -91,6 +99,22 @@ function writeValue(value: Strnum): void {
     scratch.f64(entry.last)
     scratch.f64(entry.from)
     writeAmount(scratch, entry.sum)
-    writeAmount(scratch, entry.amount)
+    writeAmount(scratch, amountOf(entry))
+  }
+}
+
+function writeScore({ siblings, entries }: Score): void {
+  for (const { stamp, tag, score } of siblings) {
+    scratch.f64(stamp)
+    scratch.u8(tag)
+    scratch.f64(score)
+  }
+  for (const entry of entries) {
+    if (!entry.live) continue
+    scratch.f64(entry.last)
+    scratch.f64(entry.from)
+    scratch.f64(entry.sum)
+    scratch.f64(partOf(entry))
+    scratch.f64(restOf(entry))
   }
 }

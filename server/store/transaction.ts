@@ -24,7 +24,7 @@ import { latin1 } from '#runtime/bytes/bytes.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { invariant } from '#runtime/invariant.ts'
 import type { Amount } from '#server/crdt/amount.ts'
-import { nextIncrement, noEntries, noResets } from '#server/crdt/counter.ts'
+import { type CounterReset, nextIncrement, noEntries, noResets } from '#server/crdt/counter.ts'
 import { EffectWriter, type FlushedKey } from '#server/crdt/effect.ts'
 import type { FieldReset } from '#server/crdt/hash.ts'
 import {
@@ -35,6 +35,8 @@ import {
   type RemovedCounters,
   TypeBit,
 } from '#server/crdt/keyState.ts'
+import { noScore, type Score, Tag } from '#server/crdt/score.ts'
+import type { MemberReset } from '#server/crdt/sortedSet.ts'
 import { Applier } from './applier.ts'
 import type { Ref } from './arena.ts'
 import type { Keyspace } from './keyspace.ts'
@@ -337,6 +339,47 @@ export class Transaction {
     return present.length
   }
 
+  /**
+   * ZADD. The caller has decided the conditions; with GT or LT the write carries its tag, so that of concurrent ones the
+   * greatest or the least shows.
+   */
+  zsetAdd(name: string, member: string, score: number, tag?: 'GT' | 'LT'): void {
+    const slot = this.#tables.slotOf(name)
+    this.#begin(slot)
+    const fresh = this.#open(name, TypeBit.zset)
+    const resets = this.#onHeap(name)?.zset?.memberResets(member) ?? noResets
+    const carried = this.tagOf(tag)
+    this.#draft.effects.setScore(this.#stamp, name, fresh, member, score, carried, resets)
+    this.#applier.setScore(this.#stamp, name, fresh, member, score, carried, resets)
+  }
+
+  /** ZINCRBY; the caller has seen that the sum is a number. Returns the new score. */
+  zsetIncrement(name: string, member: string, increment: number): number {
+    const slot = this.#tables.slotOf(name)
+    this.#begin(slot)
+    const fresh = this.#open(name, TypeBit.zset)
+    const stamp = this.#stamp
+    const { from, sum, rest } = this.#scoreOf(name, member).nextIncrement(stamp, increment)
+    this.#draft.effects.incrementScore(stamp, name, fresh, member, from, sum, rest)
+    this.#applier.incrementScore(stamp, name, fresh, member, from, sum, rest)
+    return this.#scoreOf(name, member).shown() ?? 0
+  }
+
+  /** Returns how many of the members were there. */
+  zsetRemove(name: string, members: readonly string[]): number {
+    const sortedSet = this.#keyspace.sortedSet(name)
+    if (sortedSet === undefined) return 0
+    const present = [...new Set(members)].filter((member) => sortedSet.has(member))
+    if (present.length === 0) return 0
+    const slot = this.#tables.slotOf(name)
+    this.#begin(slot)
+    this.#open(name, TypeBit.zset)
+    const resets = this.memberResetsOf(this.#onHeap(name), present)
+    this.#draft.effects.removeScores(this.#stamp, name, present, resets)
+    this.#applier.removeScores(this.#stamp, name, present, resets)
+    return present.length
+  }
+
   // ---- rules that tests break on purpose (`test/crdt/faults.ts`)
 
   /** Rule D5: a write that is no TTL write leaves a finite TTL alone, and stands itself for "none" when none shows. */
@@ -355,7 +398,7 @@ export class Transaction {
   }
 
   #countersAt(ref: Ref): RemovedCounters {
-    const isSimple = this.#tables.isText(ref) || this.#tables.packed(ref) !== undefined
+    const isSimple = this.#tables.isText(ref) || this.#tables.isPacked(ref)
     return isSimple ? noRemovedCounters : this.countersOf(this.#tables.stateOf(ref))
   }
 
@@ -367,6 +410,20 @@ export class Transaction {
       if (ofField.length > 0) resets.push({ field, resets: ofField })
     }
     return resets
+  }
+
+  /** Rule A1. */
+  protected memberResetsOf(state: KeyState | undefined, members: readonly string[]): MemberReset[] {
+    const resets: MemberReset[] = []
+    for (const member of members) {
+      const ofMember = state?.zset?.memberResets(member) ?? noResets
+      if (ofMember.length > 0) resets.push({ member, resets: ofMember })
+    }
+    return resets
+  }
+
+  protected tagOf(tag: 'GT' | 'LT' | undefined): Tag {
+    return tag === undefined ? Tag.none : tag === 'GT' ? Tag.greater : Tag.less
   }
 
   /** Rule B2: whether removing the string would take the infinity along that the key shows. */
@@ -428,7 +485,7 @@ export class Transaction {
       requireType(TypeBit.string, type)
       return this.isFresh(true, true)
     }
-    if (this.#tables.packed(ref) !== undefined && !this.#tables.hasExpired(ref)) {
+    if (this.#tables.isPacked(ref) && !this.#tables.hasExpired(ref)) {
       requireType(TypeBit[this.#tables.typeOf(ref) ?? 'string'], type)
       return this.isFresh(true, true)
     }
@@ -468,6 +525,14 @@ export class Transaction {
     return ref === 0 ? undefined : this.#tables.state(ref)
   }
 
+  /** The score's state, whatever form it has. */
+  #scoreOf(name: string, member: string): Score {
+    const ref = this.#tables.findText(name)
+    if (ref === 0) return noScore
+    const packed = this.#tables.packedScores(ref)
+    return packed?.memberState(member) ?? this.#tables.state(ref)?.zset?.memberState(member) ?? noScore
+  }
+
   /** Elements of the hash or set. */
   #sizeOf(name: string): number {
     const ref = this.#tables.findText(name)
@@ -477,7 +542,7 @@ export class Transaction {
     return state.visibleType() === 'hash' ? (state.hash?.size ?? 0) : (state.set?.size ?? 0)
   }
 
-  #setText(name: string, value: string, atMs: number, resets: typeof noResets): void {
+  #setText(name: string, value: string, atMs: number, resets: readonly CounterReset[]): void {
     this.#draft.effects.setText(this.#stamp, name, value, atMs, resets)
     this.#applier.setText(this.#stamp, name, value, atMs, resets)
   }

@@ -32,6 +32,7 @@ const readers: Readonly<Record<string, (key: string) => string[]>> = {
   string: (key) => ['GET', key],
   hash: (key) => ['HGETALL', key],
   set: (key) => ['SMEMBERS', key],
+  zset: (key) => ['ZRANGE', key, '0', '-1', 'WITHSCORES'],
 }
 
 /** What `ask` says of the key, elements in order. */
@@ -73,14 +74,17 @@ describe('what redis-server has dumped', () => {
 
   const numbers = [0, 1, 127, 128, -1, -4096, 4095, -4097, 70_000, -70_000, 2 ** 31, -(2 ** 40), 2 ** 62]
 
-  it.each([1, 20, 128, 129, 5000])('as a hash of %i fields, or a set', async (count) => {
-    await ofRedis('DEL', 'h', 's')
+  const scores = ['0', '-1', '1.5', 'inf', '-inf', '0.125', '-0.25', '100000', '3']
+
+  it.each([1, 20, 128, 129, 5000])('as a hash of %i fields, a set, a sorted set', async (count) => {
+    await ofRedis('DEL', 'h', 's', 'z')
     for (let i = 0; i < count; i++) {
       const element = String(numbers[i] ?? `element-${i}${i % 7 === 0 ? 'y'.repeat(i % 70) : ''}`)
       await ofRedis('HSET', 'h', element, i % 5 === 0 ? 'z'.repeat(i % 64) : String(i * 37))
       await ofRedis('SADD', 's', element)
+      await ofRedis('ZADD', 'z', scores[i % scores.length] ?? '0', element)
     }
-    for (const key of ['h', 's']) {
+    for (const key of ['h', 's', 'z']) {
       await restoredAlike(await dumpOfRedis(key))
       expect(await content(ofOwn, 'r')).toBe(await content(ofRedis, key))
     }
@@ -129,6 +133,10 @@ describe('what old versions have dumped', () => {
       ['long', 'w'.repeat(400)],
     ])
     expect(await restoredAlike(rdb(9, rdbText(map)))).toMatch(/^hash /)
+    expect(await restoredAlike(rdb(12, rdbText(ziplist(['b', '0.5', 'a', 5, 'c', 'inf']))))).toMatch(/^zset /)
+    expect(await restoredAlike(rdb(3, '\x02', rdbText('a'), '\x041e10', rdbText('b'), '\xff'))).toMatch(
+      /^zset /,
+    )
   })
 })
 
@@ -145,6 +153,7 @@ describe('refused as Redis refuses it', () => {
     ['a field without value', rdb(13, rdbText(ziplist(['f'])))],
     ['a field twice', rdb(13, rdbText(ziplist(['f', 1, 'f', 2])))],
     ['a ziplist of another length', rdb(13, rdbText(`\x01${ziplist(['f', 1]).slice(1)}`))],
+    ['the score NaN', rdb(3, '\x01', rdbText('a'), '\xfd')],
     ['integers out of step', rdb(11, rdbText(intset(2, [1, 2]).slice(0, -1)))],
     ['compressed nonsense', rdb(0, '\xc3\x03\x10\xff\xff\xff')],
     ['a long string that is not there', rdb(0, '\x80\xff\xff\xff\xff')],

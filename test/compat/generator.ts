@@ -1,10 +1,12 @@
 /** An endless stream of random steps over all commands that shards run. */
 import { bitmapRequests } from './bitmapRequests.ts'
+import { geoRequests } from './geoRequests.ts'
 import { hashRequests } from './hashRequests.ts'
 import { keyRequests, serverRequests } from './keyRequests.ts'
 import { sessionRequests } from './sessionRequests.ts'
 import { setRequests } from './setRequests.ts'
 import { nameOf, type Request } from './side.ts'
+import { sortedSetRequests } from './sortedSetRequests.ts'
 import { plain, type Step, transaction } from './step.ts'
 import { stringRequests } from './stringRequests.ts'
 import type { Vocabulary } from './vocabulary.ts'
@@ -18,6 +20,8 @@ export const makes: Readonly<Record<string, Make>> = {
   ...keyRequests,
   ...hashRequests,
   ...setRequests,
+  ...sortedSetRequests,
+  ...geoRequests,
   ...serverRequests,
 }
 
@@ -26,6 +30,8 @@ const weights: Readonly<Record<string, number>> = {
   SET: 5,
   HSET: 5,
   SADD: 5,
+  ZADD: 8,
+  GEOADD: 6,
   INCRBY: 2,
   FLUSHALL: 0.3,
   FLUSHDB: 0.3,
@@ -63,6 +69,9 @@ function recased(v: Vocabulary, [name = '', ...rest]: Request): Request {
   return [v.cased(name), ...rest]
 }
 
+/** They take WITHSCORE since 7.2: to the oracle one argument more is a wrong number of them. */
+const longerIn72 = new Set(['ZRANK', 'ZREVRANK'])
+
 /** One argument too few or too many, or another than it should be. Keys stay, so that the slot does. */
 function spoiled(v: Vocabulary, request: Request): Request {
   const roll = v.below(3)
@@ -73,14 +82,15 @@ function spoiled(v: Vocabulary, request: Request): Request {
     changed[v.pick(places)] = v.oddText()
     return changed
   }
+  if (longerIn72.has(nameOf(request))) return request
   return [...request, v.chance(0.5) ? '{t}more' : v.anyKey()]
 }
 
 /**
  * What may change something without Redis telling those who watch. Adding a member that is there: to Antipode a write, which
- * survives a concurrent SREM. A BITFIELD of which all operations fail: the value still grows.
+ * survives a concurrent removal. A BITFIELD of which all operations fail: the value still grows.
  */
-const quietWrites = new Set(['SADD', 'BITFIELD'])
+const quietWrites = new Set(['SADD', 'ZADD', 'GEOADD', 'BITFIELD'])
 
 const ends = new Set(['EXEC', 'DISCARD'])
 const sessionMakes = Object.values(sessionRequests)

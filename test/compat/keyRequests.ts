@@ -68,6 +68,8 @@ const payloads = [
   rdb(2, '\x02', rdbText('m1'), rdbText('7')),
   rdb(13, rdbText(ziplist(['f1', 5, 'f3', 'text', 'f4', -70_000]))),
   rdb(11, rdbText(intset(2, [-3, 7, 300]))),
+  rdb(3, '\x02', rdbText('m1'), '\x031.5', rdbText('m2'), '\xfe'),
+  rdb(12, rdbText(ziplist(['m3', '-0.25', 'm1', 5]))),
   rdb(99, '\x01a'),
   rdb(4, '\x00'),
   sealed('\x00\x01a', 99),

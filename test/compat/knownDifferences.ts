@@ -59,6 +59,7 @@ export const knownDifferences: readonly KnownDifference[] = [
 const encodings = [
   ['int', 'embstr', 'raw'],
   ['intset', 'listpack', 'hashtable'],
+  ['listpack', 'skiplist'],
 ]
 
 /** How often each was met. */

@@ -1,14 +1,17 @@
 /** Steps for replies that differ by right: random choices, and what is told piece by piece. */
+import { doubleText } from '#protocol/resp/double.ts'
 import { decodeReply, isAggregate, isError, type Reply, show, textsOf } from './reply.ts'
-import type { Request, Side } from './side.ts'
+import { nameOf, type Request, type Side } from './side.ts'
 import { compareTrees, difference, type Step } from './step.ts'
 
-/** What is picked from: `HGETALL` for a choice with values. */
-type Whole = readonly ['SMEMBERS' | 'HKEYS' | 'HGETALL' | 'KEYS', string]
+/** What is picked from: `HGETALL` for a choice with values, `WITHSCORES` for one with scores. */
+type Whole =
+  | readonly ['SMEMBERS' | 'HKEYS' | 'HGETALL' | 'KEYS', string]
+  | readonly ['ZRANGE', string, '0', '-1', ...'WITHSCORES'[]]
 
 /** A random choice is right when it is one of the whole, and as large as Redis's. */
 export function choice(whole: Whole, request: Request, distinct: boolean): Step {
-  const paired = whole[0] === 'HGETALL'
+  const paired = whole[0] === 'HGETALL' || whole.length > 4
   return {
     requests: [whole, request],
     judge(ownBytes, redisBytes) {
@@ -105,6 +108,7 @@ async function scanOn(
   for (let calls = 0; calls < scanCallsMax; calls++) {
     const [cursor, part] = reply.items
     if (cursor === undefined || part === undefined) return `no scan reply: ${show(reply)}`
+    if (nameOf(request) === 'ZSCAN') shortenScores(part)
     for (const element of picksOf(part, paired)) found.add(element)
     if (cursor.text === '0') return [...found].sort().join(' ')
     const next = [...request]
@@ -113,6 +117,14 @@ async function scanOn(
     reply = decodeReply(bytes as Uint8Array)
   }
   return `the scan does not end: ${show(first)}`
+}
+
+/** Redis 7.0 prints 17 digits. */
+function shortenScores({ items }: Reply): void {
+  for (const [i, item] of items.entries()) {
+    const score = Number(item.text)
+    if (i % 2 === 1 && Number.isFinite(score)) item.text = doubleText(score + 0)
+  }
 }
 
 /** A payload is right when Redis restores the value from it; and that of Redis is restored here. */
@@ -150,6 +162,7 @@ async function restored(side: Side, key: string, request: Request, payload: Repl
 
 export function readRequest(type: string): (key: string) => Request {
   if (type === 'hash') return (key) => ['HGETALL', key]
+  if (type === 'zset') return (key) => ['ZRANGE', key, '0', '-1', 'WITHSCORES']
   return type === 'set' ? (key) => ['SMEMBERS', key] : (key) => ['GET', key]
 }
 
@@ -170,6 +183,57 @@ export function floatSum(request: Request, store: (text: string) => Request): St
     async settle({ redis }, [own], [theirs]) {
       if (own?.mark === '$' && theirs?.mark === '$' && own.text !== theirs.text)
         await redis.send([store(own.text)])
+      return null
+    },
+  }
+}
+
+/**
+ * ZINCRBY and ZADD INCR, of `member` in `key`: Antipode adds increments up apart from the score that ZADD left, so the last
+ * digits may differ. Redis then gets the score that Antipode has.
+ */
+export function scoreSum(request: Request, key: string, member: string): Step {
+  return {
+    requests: [request],
+    judge(ownBytes, redisBytes) {
+      const own = decodeReply(ownBytes[0] as Uint8Array)
+      const redis = decodeReply(redisBytes[0] as Uint8Array)
+      return isScore(own) && own.mark === redis.mark && nearlyEqual(own.text, redis.text)
+        ? null
+        : compareTrees(request, own, redis)
+    },
+    async settle({ redis }, [own], [theirs]) {
+      if (own === undefined || theirs === undefined || !isScore(own) || !isScore(theirs)) return null
+      if (Number(own.text) !== Number(theirs.text)) await redis.send([['ZADD', key, own.text, member]])
+      return null
+    },
+  }
+}
+
+const isScore = ({ mark, isNull }: Reply): boolean => (mark === '$' || mark === ',') && !isNull
+
+/**
+ * A range by name, which means something only where all scores are equal: else just the kind of the reply is compared, and
+ * the key that was `written` goes away on both sides.
+ */
+export function lexRange(key: string, request: Request, written?: string): Step {
+  let meaningful = true
+  const step: Step = {
+    requests: [['ZRANGE', key, '0', '-1', 'WITHSCORES'], request],
+    judge(ownBytes, redisBytes) {
+      const [scored, own] = ownBytes.map(decodeReply) as [Reply, Reply]
+      const redis = decodeReply(redisBytes[1] as Uint8Array)
+      const scores = picksOf(scored, true).map((pair) => pair.slice(pair.lastIndexOf('"', pair.length - 2)))
+      meaningful = isError(scored) || new Set(scores).size < 2
+      if (meaningful || isError(own) || isError(redis)) return compareTrees(request, own, redis)
+      return own.mark === redis.mark ? null : difference(request, show(own), show(redis))
+    },
+  }
+  if (written === undefined) return step
+  return {
+    ...step,
+    async settle({ own, redis }) {
+      if (!meaningful) await Promise.all([own, redis].map((side) => side.send([['DEL', written]])))
       return null
     },
   }

@@ -12,6 +12,7 @@ import {
   readEffects,
 } from '#server/crdt/effect.ts'
 import { keepTtl, noRemovedCounters } from '#server/crdt/keyState.ts'
+import { Tag } from '#server/crdt/score.ts'
 
 const first = stampAt(stampEpochMs + 1_000_000, 7)
 const stampOf = (tick: number): number => first + tick * stampStep
@@ -26,7 +27,14 @@ const resets = fc
       .map((origin) => ({ last: 8_000 + origin, from: 800 + origin, sum: origin * 100 })),
   )
 const fieldResets = fc.array(fc.record({ field: texts, resets }), { maxLength: 3 })
-const counters = fc.oneof(fc.constant(noRemovedCounters), fc.record({ string: resets, fields: fieldResets }))
+const doubles = fc.double({ noNaN: true })
+const scoreResets = fc
+  .tuple(resets, doubles)
+  .map(([all, sum]) => all.map(({ last, from }) => ({ last, from, sum })))
+const memberResets = fc.array(fc.record({ member: texts, resets: scoreResets }), { maxLength: 3 })
+const allCounters = fc.record({ string: resets, fields: fieldResets, scores: memberResets })
+const counters = fc.oneof(fc.constant(noRemovedCounters), allCounters)
+const types = fc.integer({ min: 0, max: 15 }).map((bits) => (bits & 8 ? bits + 8 : bits))
 const expireAt = fc.oneof(fc.constant(Number.POSITIVE_INFINITY), fc.integer({ min: 1 }))
 
 type Call = (sink: EffectSink, stamp: number) => void
@@ -74,25 +82,36 @@ const calls: fc.Arbitrary<Call> = fc.oneof(
       (sink, stamp) =>
         sink.removeMembers(stamp, k, m),
   ),
-  fc.tuple(texts, fc.integer({ min: 0, max: 7 }), fc.boolean(), counters).map(
-    ([k, types, ends, c]): Call =>
+  fc.tuple(texts, fc.boolean(), texts, doubles, fc.constantFrom(...Object.values(Tag)), scoreResets).map(
+    ([k, fresh, m, score, tag, r]): Call =>
       (sink, stamp) =>
-        sink.remove(stamp, k, types, ends, c),
+        sink.setScore(stamp, k, fresh, m, score, tag, r),
+  ),
+  fc.tuple(texts, fc.boolean(), texts, fc.integer({ min: 0, max: 99 }), doubles, doubles).map(
+    ([k, fresh, m, age, sum, rest]): Call =>
+      (sink, stamp) =>
+        sink.incrementScore(stamp, k, fresh, m, stamp - age * stampStep, sum, rest === 0 ? 0 : rest),
+  ),
+  fc.tuple(texts, fc.array(texts), memberResets).map(
+    ([k, m, r]): Call =>
+      (sink, stamp) =>
+        sink.removeScores(stamp, k, m, r),
+  ),
+  fc.tuple(texts, types, fc.boolean(), counters).map(
+    ([k, t, ends, c]): Call =>
+      (sink, stamp) =>
+        sink.remove(stamp, k, t, ends, c),
   ),
   fc.tuple(texts, expireAt).map(
     ([k, at]): Call =>
       (sink, stamp) =>
         sink.writeTtl(stamp, k, at),
   ),
-  fc
-    .array(fc.record({ key: texts, counters: fc.record({ string: resets, fields: fieldResets }) }), {
-      maxLength: 3,
-    })
-    .map(
-      (keys): Call =>
-        (sink, stamp) =>
-          sink.flush(stamp, keys),
-    ),
+  fc.array(fc.record({ key: texts, counters: allCounters }), { maxLength: 3 }).map(
+    (keys): Call =>
+      (sink, stamp) =>
+        sink.flush(stamp, keys),
+  ),
 )
 
 /** Writes down what it is told. */
@@ -114,6 +133,9 @@ function recorder(): { told: unknown[]; sink: EffectSink } {
       removeFields: note('removeFields'),
       addMembers: note('addMembers'),
       removeMembers: note('removeMembers'),
+      setScore: note('setScore'),
+      incrementScore: note('incrementScore'),
+      removeScores: note('removeScores'),
       remove: note('remove'),
       writeTtl: note('writeTtl'),
       flush: note('flush'),
@@ -192,6 +214,12 @@ describe('bytes that are no effects', () => {
     ['resets where there are none', [0, 0x40 | 4, 0, 0, 0, 1]],
     ['a first effect above the first stamp', [1, 9, 0, 0]],
     ['unknown types', [0, 10, 0, 8, 0]],
+    ['a score that is not a number', [0, 13, 0, 0, 0, 0, 0, 0, 0, 0, 0xf8, 0x7f]],
+    ['a sum that is not a number', [0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xf8, 0x7f]],
+    ['an increment without the rest it announces', [0, 0x40 | 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]],
+    ['a fresh removal of scores', [0, 0x80 | 17, 0, 0]],
+    ['a counted removal with another flag', [0, 0x40 | 18, 0, 16, 0, 0, 0, 0]],
+    ['a counted flush with a key', [0, 19, 1, 0x6b, 0]],
     ['a flag that is none', [0, 10, 0, 7, 2]],
     ['a count that the bytes cannot hold', [0, 9, 0, 0xff, 0xff, 0xff, 0xff, 0x0f]],
     ['nothing', []],

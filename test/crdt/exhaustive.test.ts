@@ -36,6 +36,14 @@ const menu = {
   hashDelete: (key) => ({ command: 'hashDelete', key, fields: ['f'] }),
   setAdd: (key) => ({ command: 'setAdd', key, members: ['m'] }),
   setRemove: (key) => ({ command: 'setRemove', key, members: ['m'] }),
+  zsetAdd: (key) => ({ command: 'zsetAdd', key, member: 'm', score: 3, tag: undefined }),
+  zsetAddGreater: (key) => ({ command: 'zsetAdd', key, member: 'm', score: 4, tag: 'GT' }),
+  zsetAddGreatest: (key) => ({ command: 'zsetAdd', key, member: 'm', score: 6, tag: 'GT' }),
+  zsetAddLess: (key) => ({ command: 'zsetAdd', key, member: 'm', score: 2, tag: 'LT' }),
+  zsetAddLeast: (key) => ({ command: 'zsetAdd', key, member: 'm', score: -1, tag: 'LT' }),
+  zsetIncrement: (key) => ({ command: 'zsetIncrement', key, member: 'm', amount: 20 }),
+  zsetRemove: (key) => ({ command: 'zsetRemove', key, members: ['m'] }),
+  zsetRemoveRange: (key) => ({ command: 'zsetRemoveRange', key }),
 } satisfies Record<string, Make>
 
 /** One step of a history. */
@@ -71,7 +79,7 @@ class World {
       const intent = make(key)
       const meaning = meanings.of(intent, seen, nowMs)
       if (meaning === undefined) continue
-      const shipment = replica.commit(nowMs, () => run(replica.write, intent))
+      const shipment = replica.commit(nowMs, () => run(replica.keyspace, replica.write, intent))
       if (shipment === undefined) continue
       sent.push(shipment)
       const stamp = replica.clock.last
@@ -134,7 +142,9 @@ class World {
         shown.expireAtMs === told.expireAtMs &&
         shown.string === told.string &&
         shown.hash['f'] === told.hash['f'] &&
-        shown.set.length === told.set.length,
+        shown.set.length === told.set.length &&
+        shown.zset[0]?.[1] === told.zset[0]?.[1] &&
+        shown.zset.length === told.zset.length,
       () => `origin ${replica.origin} shows ${JSON.stringify(shown)}, told ${JSON.stringify(told)}`,
     )
   }
@@ -192,6 +202,12 @@ const pairs: readonly (readonly (keyof typeof menu)[])[] = [
   ['set', 'setAdd', 'delete', 'expire'],
   ['increment', 'hashIncrement', 'set', 'delete'],
   ['hashIncrement', 'setAdd', 'flush', 'expire'],
+  ['zsetAdd', 'zsetIncrement', 'zsetRemove', 'delete'],
+  ['zsetAddGreater', 'zsetAddGreatest', 'zsetAdd', 'zsetRemove'],
+  ['zsetAddLess', 'zsetAddLeast', 'zsetAddGreater', 'zsetIncrement'],
+  ['zsetIncrement', 'zsetAdd', 'zsetRemoveRange', 'expire'],
+  ['zsetIncrement', 'flush', 'set', 'hashIncrement'],
+  ['zsetAdd', 'setAdd', 'delete', 'expire'],
 ]
 
 describe('all short histories mean what they say', () => {

@@ -8,14 +8,18 @@
 import { type Origin, originOf, type Stamp, stampStep } from '#protocol/sync/stamp.ts'
 import type { VersionVector } from '#protocol/sync/versionVector.ts'
 
-export type TypeName = 'string' | 'hash' | 'set'
-export const typeNames: readonly TypeName[] = ['string', 'hash', 'set']
+export type TypeName = 'string' | 'hash' | 'set' | 'zset'
+export const typeNames: readonly TypeName[] = ['string', 'hash', 'set', 'zset']
+
+export type ScoreTag = 'GT' | 'LT' | undefined
 
 export type Add =
   /** A register write; `element` is the field, '' for a string. */
   | { kind: 'write'; key: string; type: 'string' | 'hash'; element: string; text: string }
-  | { kind: 'increment'; key: string; type: 'string' | 'hash'; element: string; amount: number }
+  | { kind: 'increment'; key: string; type: 'string' | 'hash' | 'zset'; element: string; amount: number }
   | { kind: 'member'; key: string; type: 'set'; element: string }
+  /** `tag`: it was written on that condition. */
+  | { kind: 'score'; key: string; type: 'zset'; element: string; score: number; tag: ScoreTag }
   /** `implied`: a plain SET, which is a TTL write for as long as it is a write. */
   | { kind: 'ttl'; key: string; expireAtMs: number; implied: boolean }
 
@@ -38,6 +42,8 @@ export interface KeyView {
   string: string | undefined
   hash: Record<string, string>
   set: string[]
+  /** In its order. */
+  zset: [member: string, score: number][]
 }
 
 interface Told<T> {
@@ -143,6 +149,9 @@ function viewOf(live: Told<Add>[]): KeyView {
     string: elements('string').length === 0 ? undefined : shownText(live, 'string', ''),
     hash,
     set: elements('set'),
+    zset: elements('zset')
+      .map((member): [string, number] => [member, shownScore(live, member)])
+      .sort(byScore),
   }
 }
 
@@ -165,6 +174,28 @@ function shownText(live: Told<Add>[], type: TypeName, element: string): string {
   if (!counting) return text ?? ''
   return String(Number(text ?? '0') + sum)
 }
+
+/**
+ * All increments on top of a write: the greatest of concurrent ones if all were written with GT, the least if all with LT, else
+ * the last. The generators make numbers that doubles hold exactly.
+ */
+function shownScore(live: Told<Add>[], member: string): number {
+  const writes: { stamp: Stamp; score: number; tag: ScoreTag }[] = []
+  let sum = 0
+  for (const { operation, what } of live) {
+    if (what.kind === 'ttl' || what.type !== 'zset' || what.element !== member) continue
+    if (what.kind === 'increment') sum += what.amount
+    else if (what.kind === 'score') writes.push({ stamp: operation.stamp, score: what.score, tag: what.tag })
+  }
+  if (writes.length === 0) return sum
+  const scores = writes.map(({ score }) => score)
+  if (writes.every(({ tag }) => tag === 'GT')) return Math.max(...scores) + sum
+  if (writes.every(({ tag }) => tag === 'LT')) return Math.min(...scores) + sum
+  const last = Math.max(...writes.map(({ stamp }) => stamp))
+  return (writes.find(({ stamp }) => stamp === last)?.score ?? 0) + sum
+}
+
+const byScore = (a: [string, number], b: [string, number]): number => a[1] - b[1] || (a[0] < b[0] ? -1 : 1)
 
 /** The generators make numbers that doubles hold exactly, so plain arithmetic serves here. */
 export const isNumber = (text: string): boolean => /^-?[0-9]+(\.[0-9]+)?$/.test(text)

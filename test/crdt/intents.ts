@@ -6,6 +6,7 @@
 import { slotOfKey } from '#protocol/slots/crc16.ts'
 import type { VersionVector } from '#protocol/sync/versionVector.ts'
 import { amountFromInteger, parseAmount } from '#server/crdt/amount.ts'
+import type { Keyspace } from '#server/store/keyspace.ts'
 import type { Transaction } from '#server/store/transaction.ts'
 import {
   type Add,
@@ -13,6 +14,7 @@ import {
   isNumber,
   type KeyView,
   type Kill,
+  type ScoreTag,
   type TypeName,
   typeNames,
 } from './history.ts'
@@ -32,6 +34,15 @@ export type Intent =
   | { command: 'hashDelete'; key: string; fields: string[] }
   | { command: 'setAdd'; key: string; members: string[] }
   | { command: 'setRemove'; key: string; members: string[] }
+  | { command: 'zsetAdd'; key: string; member: string; score: number; tag: ScoreTag }
+  | { command: 'zsetIncrement'; key: string; member: string; amount: number }
+  | { command: 'zsetRemove'; key: string; members: string[] }
+  /** ZREMRANGEBYSCORE from 0 to `removedScoreMax`. */
+  | { command: 'zsetRemoveRange'; key: string }
+
+type ElementIntent = Extract<Intent, { command: `hash${string}` | `setAdd` | `setRemove` | `zset${string}` }>
+
+export const removedScoreMax = 10
 
 export interface Meaning {
   adds: Add[]
@@ -102,14 +113,14 @@ export class Meanings {
   }
 
   #ofElements(
-    intent: Extract<Intent, { command: 'hashSet' | 'hashIncrement' | 'hashDelete' | 'setAdd' | 'setRemove' }>,
+    intent: ElementIntent,
     meaning: Meaning,
     view: KeyView,
     expired: boolean,
     seen: VersionVector,
   ): boolean {
     const { key } = intent
-    const type = intent.command.startsWith('hash') ? 'hash' : 'set'
+    const type = typeNames.find((name) => intent.command.startsWith(name)) as TypeName
     const visible = expired ? 'none' : view.type
     if (visible !== 'none' && visible !== type) return false
     switch (intent.command) {
@@ -141,6 +152,8 @@ export class Meanings {
         for (const element of present) meaning.kills.push({ kind: 'state', key, type: 'set', element })
         break
       }
+      default:
+        if (!ofScores(intent, meaning, visible === 'zset' ? view.zset : [])) return false
     }
     this.#open(meaning, key, type, view, expired, seen)
     return true
@@ -183,6 +196,43 @@ export class Meanings {
   }
 }
 
+/** `shown`: what the replica shows before. False: a handler would do nothing. */
+function ofScores(
+  intent: Extract<Intent, { command: `zset${string}` }>,
+  meaning: Meaning,
+  shown: readonly [member: string, score: number][],
+): boolean {
+  const { key } = intent
+  const kill = (element: string): void => {
+    meaning.kills.push({ kind: 'state', key, type: 'zset', element })
+  }
+  switch (intent.command) {
+    case 'zsetAdd': {
+      const { member, score, tag } = intent
+      const old = shown.find(([name]) => name === member)?.[1]
+      if (old !== undefined && (tag === 'GT' ? score <= old : tag === 'LT' && score >= old)) return false
+      kill(member)
+      meaning.adds.push({ kind: 'score', key, type: 'zset', element: member, score, tag })
+      return true
+    }
+    case 'zsetIncrement': {
+      const { member, amount } = intent
+      meaning.adds.push({ kind: 'increment', key, type: 'zset', element: member, amount })
+      return true
+    }
+    case 'zsetRemove':
+    case 'zsetRemoveRange': {
+      const gone = shown.filter(([name, score]) =>
+        intent.command === 'zsetRemove'
+          ? intent.members.includes(name)
+          : score >= 0 && score <= removedScoreMax,
+      )
+      for (const [name] of gone) kill(name)
+      return gone.length > 0
+    }
+  }
+}
+
 const killTypes = (key: string): Kill[] => typeNames.map((type) => ({ kind: 'state', key, type }))
 
 function killKey(meaning: Meaning, key: string): void {
@@ -195,7 +245,7 @@ function isCountable(visible: TypeName | 'none', type: TypeName, text: string | 
 }
 
 /** Runs the intent as a handler does after its checks; returns the reply that the command would give, if it gives the value. */
-export function run(write: Transaction, intent: Intent): string | undefined {
+export function run(db: Keyspace, write: Transaction, intent: Intent): string | undefined {
   switch (intent.command) {
     case 'set':
       write.setString(intent.key, intent.text, { kind: 'clear' })
@@ -232,6 +282,24 @@ export function run(write: Transaction, intent: Intent): string | undefined {
     case 'setRemove':
       write.setRemove(intent.key, intent.members)
       return undefined
+    case 'zsetAdd':
+      write.zsetAdd(intent.key, intent.member, intent.score, intent.tag)
+      return undefined
+    case 'zsetIncrement':
+      return String(write.zsetIncrement(intent.key, intent.member, intent.amount))
+    case 'zsetRemove':
+      write.zsetRemove(intent.key, intent.members)
+      return undefined
+    case 'zsetRemoveRange': {
+      const sortedSet = db.sortedSet(intent.key)
+      const first = sortedSet?.countBelow(0, false) ?? 0
+      const end = sortedSet?.countBelow(removedScoreMax, true) ?? 0
+      write.zsetRemove(
+        intent.key,
+        [...(sortedSet?.range(first, end) ?? [])].map(([member]) => member),
+      )
+      return undefined
+    }
   }
 }
 

@@ -10,7 +10,7 @@ import { slotOfKey } from '#protocol/slots/crc16.ts'
 import { originOfCluster, type Stamp, stampEpochMs } from '#protocol/sync/stamp.ts'
 import { includes } from '#protocol/sync/versionVector.ts'
 import type { SeededRandom } from '#test/seed.ts'
-import { contextAt, History, type KeyView, type Operation } from './history.ts'
+import { contextAt, History, type KeyView, type Operation, type ScoreTag } from './history.ts'
 import { type Intent, Meanings, run } from './intents.ts'
 import {
   type Heartbeat,
@@ -67,10 +67,13 @@ export class Network {
   /** Single messages get lost, until the end. */
   #lossy = false
   #values = 0
+  /** Most scores are written with one tag, so that all concurrent ones often have it. */
+  readonly #scoreTag: ScoreTag
 
   constructor(random: SeededRandom, options: NetworkOptions) {
     this.#random = random
     this.#options = options
+    this.#scoreTag = random.pick(['GT', 'LT', undefined] as const)
     this.#meanings = new Meanings(this.history, options.keys)
     const origins = Array.from({ length: options.replicas }, (_, at) => originOfCluster(at + 1))
     this.replicas = origins.map(
@@ -162,7 +165,7 @@ export class Network {
     const before = this.history.view(intent.key, seen)
     const meaning = this.#meanings.of(intent, seen, nowMs)
     if (meaning === undefined) return
-    const reply = run(replica.write, intent)
+    const reply = run(replica.keyspace, replica.write, intent)
     const stamp = replica.clock.last
     const operation = {
       stamp,
@@ -210,6 +213,14 @@ export class Network {
       case 'setAdd':
       case 'setRemove':
         return { command, key, members: random.chance(0.7) ? [field] : fieldNames }
+      case 'zsetAdd': {
+        const tag = random.pick([undefined, 'GT', 'LT', this.#scoreTag, this.#scoreTag] as const)
+        return { command, key, member: field, score: random.below(20), tag }
+      }
+      case 'zsetIncrement':
+        return { command, key, member: field, amount: random.chance(0.2) ? 100 : amount }
+      case 'zsetRemove':
+        return { command, key, members: random.chance(0.7) ? [field] : fieldNames }
       case 'transaction': {
         const others = this.#options.commands.filter((other) => other !== 'transaction' && other !== 'flush')
         return this.#intent(random.pick(others.length > 0 ? others : ['set']))
@@ -217,6 +228,7 @@ export class Network {
       case 'flush':
       case 'delete':
       case 'deleteExpired':
+      case 'zsetRemoveRange':
         return { command, key }
     }
   }
@@ -445,6 +457,7 @@ const textOf = (view: KeyView): string =>
     view.string,
     Object.entries(view.hash).sort(),
     view.set,
+    view.zset,
   ])
 
 const linkName = (from: Replica, to: Replica): string => `${from.origin}>${to.origin}`
@@ -453,7 +466,9 @@ const ownStamps = (done: readonly (Operation & { slot?: number })[], slot: numbe
   done.filter((operation) => operation.slot === slot).map(({ stamp }) => stamp)
 
 function replyOf(intent: Intent, view: KeyView): string | undefined {
-  return intent.command === 'hashIncrement' ? view.hash[intent.field] : view.string
+  if (intent.command === 'hashIncrement') return view.hash[intent.field]
+  if (intent.command !== 'zsetIncrement') return view.string
+  return String(view.zset.find(([member]) => member === intent.member)?.[1])
 }
 
 /** What the production state says, hidden states included, whether expired or not. */
@@ -466,6 +481,7 @@ export function productionView(replica: Replica, key: string): KeyView {
     string: undefined,
     hash: {},
     set: [],
+    zset: [],
   }
   if (found === 0) return none
   const content = tables.stateOf(found)
@@ -476,5 +492,6 @@ export function productionView(replica: Replica, key: string): KeyView {
     string: content.string?.shown(),
     hash: Object.fromEntries([...(content.hash?.entries() ?? [])].sort()),
     set: [...(content.set?.members() ?? [])].sort(),
+    zset: [...(content.zset?.range(0, content.zset.size) ?? [])],
   }
 }

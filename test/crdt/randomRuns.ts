@@ -17,6 +17,10 @@ export const allCommands: readonly Command[] = [
   'hashDelete',
   'setAdd',
   'setRemove',
+  'zsetAdd',
+  'zsetIncrement',
+  'zsetRemove',
+  'zsetRemoveRange',
   'transaction',
 ]
 
@@ -25,6 +29,17 @@ export const presets: Readonly<Record<string, readonly Command[]>> = {
   ghostTtl: ['delete', 'delete', 'setAdd', 'setAdd', 'setAdd', 'setRemove', 'expire', 'expire'],
   counters: ['increment', 'increment', 'increment', 'delete', 'hashIncrement', 'hashIncrement', 'hashDelete'],
   typeConflict: ['set', 'increment', 'hashSet', 'hashIncrement', 'setAdd', 'delete'],
+  scores: ['zsetAdd', 'zsetAdd', 'zsetIncrement', 'zsetIncrement', 'zsetRemove', 'zsetRemoveRange', 'delete'],
+  scoresAmongOthers: [
+    'zsetAdd',
+    'zsetIncrement',
+    'set',
+    'hashIncrement',
+    'setAdd',
+    'expire',
+    'delete',
+    'flush',
+  ],
   keepTtl: ['set', 'setKeepTtl', 'setKeepTtl', 'expire', 'setExpiring', 'hashSet', 'increment'],
 }
 
@@ -79,6 +94,7 @@ export function focusedRun(seed: number, production: Production): void {
       ['increment', 'increment', 'increment', 'delete'],
       ['delete', 'setAdd', 'setAdd', 'expire', 'setRemove'],
       ['hashIncrement', 'hashIncrement', 'hashDelete', 'delete'],
+      ['zsetIncrement', 'zsetIncrement', 'zsetRemove', 'zsetAdd'],
       ['increment', 'hashIncrement', 'set', 'delete', 'setAdd', 'expire'],
     ]),
     keys: keys.slice(0, 1),

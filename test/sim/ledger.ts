@@ -75,6 +75,8 @@ export class Ledger {
     this.#checkText(at, tag, read['text'] ?? null)
     if (this.#flushed) return
     this.#checkSum(`${at} sum`, this.#of('sum', tag), Number(read['sum'] ?? 0))
+    const points = read['points'] as string[] | null
+    this.#checkSum(`${at} points`, this.#of('points', tag), Number(points?.[1] ?? 0))
     this.#checkSum(`${at} left`, this.#of('pair', tag), Number(read['left'] ?? 0))
     this.#checkGrow(at, tag, read['grow'] as string[])
   }

@@ -248,7 +248,7 @@ export class Simulation {
     const seen = this.world.clusters.map((cluster) => {
       const content = new Map<string, Reply>()
       for (const tag of this.workload.tags) {
-        const names = ['s', 'c', 'h', 't', 'm', 'sum', 'grow', 'left', 'right', 'text']
+        const names = ['s', 'c', 'h', 't', 'z', 'm', 'sum', 'points', 'grow', 'left', 'right', 'text']
         for (const name of names)
           content.set(keyOf(tag, name), this.#read(cluster.clusterId, keyOf(tag, name)))
         const read = Object.fromEntries(names.map((name) => [name, content.get(keyOf(tag, name)) ?? null]))
@@ -266,6 +266,8 @@ export class Simulation {
         return this.ask(clusterId, ['GET', key])[0] ?? null
       case 'set':
         return (this.ask(clusterId, ['SMEMBERS', key])[0] as string[]).sort()
+      case 'zset':
+        return this.ask(clusterId, ['ZRANGE', key, '0', '-1', 'WITHSCORES'])[0] ?? null
       case 'hash':
         return this.#pairs(this.ask(clusterId, ['HGETALL', key])[0] as string[])
       default:

@@ -37,8 +37,11 @@ function randomRequest(random: SeededRandom): string[] {
     () => ['SADD', key('t'), element(), element()],
     () => ['SREM', key('t'), element()],
     () => ['SPOP', key('t')],
-    () => ['PEXPIRE', key(random.pick(['s', 'c', 'h', 't'])), String(1 + random.below(5000))],
-    () => ['DEL', key(random.pick(['s', 'c', 'h', 't']))],
+    () => ['ZADD', key('z'), String(random.below(50)), element(), '3', element()],
+    () => ['ZINCRBY', key('z'), '2', `n${random.below(5)}`],
+    () => ['ZREM', key('z'), element(), `n${random.below(5)}`],
+    () => ['PEXPIRE', key(random.pick(['s', 'c', 'h', 't', 'z'])), String(1 + random.below(5000))],
+    () => ['DEL', key(random.pick(['s', 'c', 'h', 't', 'z']))],
     () => ['RENAME', key('s'), key('s')],
     () => ['FLUSHALL'],
   ])()

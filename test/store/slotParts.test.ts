@@ -53,14 +53,17 @@ class Changing {
     random.pick<() => void>([
       () => this.set(name('s')),
       () => this.set(name('s')),
-      () => this.change((write) => write.delete(name(random.pick(['s', 'h', 'm', 'c'])))),
+      () => this.change((write) => write.delete(name(random.pick(['s', 'h', 'm', 'c', 'z'])))),
       () => this.change((write) => write.delete(name('s'))),
       () => this.change((write) => write.hashSet(name('h'), element, 'v'.repeat(random.below(40)))),
       () => this.change((write) => write.setAdd(name('m'), [element])),
+      () => this.change((write) => write.zsetAdd(name('z'), element, random.below(40))),
+      () => this.change((write) => write.zsetIncrement(name('z'), element, random.below(40) - 20)),
+      () => this.change((write) => write.zsetRemove(name('z'), [element])),
       () => this.change((write) => write.add(name('c'), 1)),
       () =>
         this.change((write) =>
-          write.expire(name(random.pick(['s', 'h', 'm', 'c'])), this.nowMs + 1 + random.below(100_000)),
+          write.expire(name(random.pick(['s', 'h', 'm', 'c', 'z'])), this.nowMs + 1 + random.below(100_000)),
         ),
     ])()
   }
