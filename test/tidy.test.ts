@@ -114,6 +114,6 @@ describe('every row of the command table', () => {
 function wordsOf(paths: RegExp): (name: string) => boolean {
   const found = projectPaths().filter((path) => paths.test(path) && /\.(ts|txt)$/.test(path))
   const text = found.map((path) => readFileSync(join(root, path), 'utf8')).join('\n')
-  const words = new Set(text.toUpperCase().match(/[A-Z][A-Z-]*/g))
+  const words = new Set(text.toUpperCase().match(/[A-Z][A-Z_-]*/g))
   return (name) => name.split('|').every((word) => words.has(word))
 }

@@ -114,7 +114,7 @@ function randomTransaction(v: Vocabulary, session: boolean): Step {
 }
 
 /** To Redis, adding a member that is there changes nothing; to Antipode it is a write, which survives a concurrent removal. */
-const touchesUnchanged = new Set(['SADD', 'ZADD', 'GEOADD'])
+const touchesUnchanged = new Set(['SADD', 'ZADD', 'ZINCRBY', 'GEOADD'])
 
 function transactionOf(v: Vocabulary, session: boolean): Step {
   const before: Request[] = []

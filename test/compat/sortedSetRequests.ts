@@ -2,7 +2,7 @@
 import type { Make } from './generator.ts'
 import { pickCount } from './hashRequests.ts'
 import { cursor, scanWords } from './keyRequests.ts'
-import { choice, lexRange, scan, scoreSum } from './randomSteps.ts'
+import { choice, lexRange, scan } from './randomSteps.ts'
 import type { Request } from './side.ts'
 import { plain, type Step } from './step.ts'
 import type { Vocabulary } from './vocabulary.ts'
@@ -28,10 +28,8 @@ function add(v: Vocabulary): Request | Step {
   // Now and then so many that Redis changes the encoding.
   if (roll < 1) return ['ZADD', v.sortedKey(), ...manyPairs(v)]
   if (roll < 12) {
-    const member = v.element()
     const more = v.maybe(0.05, ...pairs(v, 1))
-    const key = v.sortedKey()
-    return scoreSum(['ZADD', key, ...addWords(v, 1), v.increment(), member, ...more], key, member)
+    return ['ZADD', v.sortedKey(), ...addWords(v, 1), v.increment(), v.element(), ...more]
   }
   const words = v.chance(0.4) ? addWords(v, 0) : []
   return ['ZADD', v.sortedKey(), ...words, ...pairs(v, 5), ...v.maybe(0.02, v.oddText())]
@@ -47,12 +45,6 @@ function anew(v: Vocabulary): Step {
 
 function manyPairs(v: Vocabulary): string[] {
   return Array.from({ length: 200 }, (_, i) => [String(v.below(30)), `many${i}`]).flat()
-}
-
-function incrementBy(v: Vocabulary): Step {
-  const key = v.sortedKey()
-  const member = v.element()
-  return scoreSum(['ZINCRBY', key, v.increment(), member], key, member)
 }
 
 function scoreBound(v: Vocabulary): string {
@@ -235,7 +227,7 @@ export const sortedSetRequests: Readonly<Record<string, Make>> = {
   ZCOUNT: bounded('ZCOUNT', scoreBound),
   ZDIFF: algebra('ZDIFF', false),
   ZDIFFSTORE: stored('ZDIFFSTORE', false),
-  ZINCRBY: incrementBy,
+  ZINCRBY: (v) => ['ZINCRBY', v.sortedKey(), v.increment(), v.element()],
   ZINTER: algebra('ZINTER', true),
   ZINTERCARD: intersectionSize,
   ZINTERSTORE: stored('ZINTERSTORE', true),
