@@ -11,16 +11,16 @@ export interface KeyPlaces {
 type ArgumentAt = (index: number) => string
 
 /**
- * Indices of the key arguments, in order. Empty when the command has none or when the request doesn't say (a bad number
- * of keys): whoever runs the command finds the words for that. For the common case of one key look at `spec.onlyKey`.
+ * Indices of the key arguments, in order, as far as the request says where they are (it doesn't with a bad number of
+ * keys): whoever runs the command finds the words for that. For the common case of one key look at `spec.onlyKey`.
  */
 export function keyPositions(spec: CommandSpec, argumentCount: number, argumentAt: ArgumentAt): number[] {
   if (spec.onlyKey > 0) return spec.onlyKey < argumentCount ? [spec.onlyKey] : []
   const positions: number[] = []
   for (const keySpec of spec.keys) {
     const found = placesOf(keySpec, argumentCount, argumentAt)
-    if (found === null) return []
-    for (const position of found) positions.push(position)
+    if (found === null && keySpec.find.kind !== 'counted') return []
+    for (const position of found ?? []) positions.push(position)
   }
   return positions
 }

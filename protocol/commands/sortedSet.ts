@@ -29,7 +29,7 @@ const sortedSetMemberCommands = {
     geoNote:
       'An add wins over a concurrent removal. Of concurrent scores of one member the later stamp wins; where all were written with GT the greatest, with LT the least. A concurrent ZINCRBY goes on top. With INCR it is a ZINCRBY that is made or not: GT and LT are judged in this cluster alone.',
     difference:
-      'Writing the score that a member has is a write too, which survives a concurrent ZREM: so it touches a watched key. With INCR, increments are summed apart from the score that ZADD left, as ZINCRBY does. The score -0 is 0.',
+      'Writing the score that a member has is a write too, which survives a concurrent ZREM: so it touches a watched key. The score -0 is 0.',
     since: '1.2.0',
     history: [
       ['2.4.0', 'Accepts multiple elements.'],
@@ -71,8 +71,7 @@ const sortedSetMemberCommands = {
     geo: 'effect',
     geoNote:
       'Concurrent increments of all clusters add up; a ZADD or ZREM takes away only the increments it had seen.',
-    difference:
-      'Increments are summed apart from the score that ZADD left, and put on top of it at the end: the last bits of sums that are not exact can differ.',
+    difference: 'An increment that leaves the score as it is, is a write too: so it touches a watched key.',
     since: '1.2.0',
     complexity: 'O(log(N)) where N is the number of elements in the sorted set.',
     summary: 'Adds to the score of a member, which counts as 0 if it is missing, and returns the result.',

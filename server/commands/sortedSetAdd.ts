@@ -19,10 +19,15 @@ function flagAt(args: Arguments, i: number): number {
   return 0
 }
 
-export const ZADD: Handler = (context) => {
+export const ZADD: Handler = (context) => add(context, 0)
+
+/** As ZADD INCR, down to the words that are taken for flags in place of an increment. */
+export const ZINCRBY: Handler = (context) => add(context, AddFlag.INCR)
+
+function add(context: CommandContext, flagsBefore: number): void {
   const { args, reply } = context
   let first = 2
-  let flags = 0
+  let flags = flagsBefore
   for (let flag = flagAt(args, first); flag !== 0; flag = first < args.count ? flagAt(args, first) : 0) {
     flags |= flag
     first++
@@ -84,11 +89,6 @@ function mayWrite(flags: number, current: number | undefined, score: number): bo
 function tagOf(flags: number): 'GT' | 'LT' | undefined {
   if ((flags & AddFlag.GT) !== 0) return 'GT'
   return (flags & AddFlag.LT) !== 0 ? 'LT' : undefined
-}
-
-export const ZINCRBY: Handler = (context) => {
-  const { args } = context
-  increment(context, args.text(3), scoreAt(args, 2), 0)
 }
 
 function increment(

@@ -22,6 +22,7 @@ describe('keyPositions', () => {
     ['SINTERSTORE', ['SINTERSTORE', 'd', 'a', 'b'], [1, 2, 3]],
     ['SINTERCARD', ['SINTERCARD', '2', 'a', 'b', 'LIMIT', '1'], [2, 3]],
     ['ZUNIONSTORE', ['ZUNIONSTORE', 'd', '2', 'a', 'b', 'WEIGHTS', '1', '2'], [1, 3, 4]],
+    ['ZUNIONSTORE', ['ZUNIONSTORE', 'd', 'x', 'a', 'b'], [1]],
     ['ZMPOP', ['ZMPOP', '2', 'a', 'b', 'MIN'], [2, 3]],
     ['GEORADIUS', ['GEORADIUS', 'a', '0', '0', '1', 'm'], [1]],
     ['GEORADIUS', ['GEORADIUS', 'a', '0', '0', '1', 'm', 'store', 'b'], [1, 7]],

@@ -90,7 +90,7 @@ function spoiled(v: Vocabulary, request: Request): Request {
  * What may change something without Redis telling those who watch. Adding a member that is there: to Antipode a write, which
  * survives a concurrent removal. A BITFIELD of which all operations fail: the value still grows.
  */
-const quietWrites = new Set(['SADD', 'ZADD', 'GEOADD', 'BITFIELD'])
+const quietWrites = new Set(['SADD', 'ZADD', 'ZINCRBY', 'GEOADD', 'BITFIELD'])
 
 const ends = new Set(['EXEC', 'DISCARD'])
 const sessionMakes = Object.values(sessionRequests)

@@ -2,8 +2,12 @@
 import type { Make } from './generator.ts'
 import { geoSearch, geoStore } from './geoSteps.ts'
 import type { Request } from './side.ts'
-import type { Step } from './step.ts'
+import { plain, type Step } from './step.ts'
 import type { Vocabulary } from './vocabulary.ts'
+
+/** A member: few names, so that searches and distances find theirs. */
+const place = (v: Vocabulary): string =>
+  v.chance(0.9) ? v.pick(['a', 'b', 'c', 'd', 'e', 'f1']) : v.element()
 
 /** Places near each other, the corners of the map, and any. */
 function point(v: Vocabulary): string[] {
@@ -25,21 +29,30 @@ function point(v: Vocabulary): string[] {
       ['0', '0'],
       ['-0', '-0'],
     ])
-  const [longitude, latitude] = roll < 12 ? [13, 38] : [180, 85]
-  const spread = roll < 12 ? 5 : 1
-  const near = (range: number): number => (v.below(2_000_001) - 1_000_000) * 1e-6 * range
-  if (roll < 12) return [String(longitude + near(spread)), String(latitude + near(spread))]
-  return [String(near(longitude)), String(near(latitude))]
+  return roll < 14 ? nearPoint(v) : [degrees(v, 0, 180), degrees(v, 0, 85)]
 }
 
-function add(v: Vocabulary): Request {
+const nearPoint = (v: Vocabulary): string[] => [degrees(v, 13, 5), degrees(v, 38, 5)]
+
+const degrees = (v: Vocabulary, middle: number, range: number): string =>
+  String(middle + (v.below(2_000_001) - 1_000_000) * 1e-6 * range)
+
+function add(v: Vocabulary): Request | Step {
+  if (v.chance(0.3)) return anew(v)
   const words = v.shuffled([
     v.maybe(0.1, v.cased('NX')),
     v.maybe(0.1, v.cased('XX')),
     v.maybe(0.2, v.cased('CH')),
   ])
-  const points = v.some(6, () => [...point(v), v.element()]).flat()
+  const points = v.some(6, () => [...point(v), place(v)]).flat()
   return ['GEOADD', v.geoKey(), ...words, ...points, ...v.maybe(0.02, v.oddText())]
+}
+
+/** In place of what is there. */
+function anew(v: Vocabulary): Step {
+  const key = v.geoKey()
+  const points = v.some(9, () => [...nearPoint(v), place(v)]).flat()
+  return plain(['DEL', key], ['GEOADD', key, ...points])
 }
 
 const unit = (v: Vocabulary): string =>
@@ -95,10 +108,10 @@ const radius =
     return stored([...around, ...words])
   }
 
-const targetOf = (v: Vocabulary): string => (v.chance(0.8) ? v.geoKey() : v.anyKey())
+const targetOf = (v: Vocabulary): string => (v.chance(0.4) ? v.geoKey() : v.anyKey())
 
 const centre = (v: Vocabulary): string[] =>
-  v.chance(0.5) ? [v.cased('FROMMEMBER'), v.element()] : [v.cased('FROMLONLAT'), ...point(v)]
+  v.chance(0.5) ? [v.cased('FROMMEMBER'), place(v)] : [v.cased('FROMLONLAT'), ...point(v)]
 
 const extent = (v: Vocabulary): string[] =>
   v.chance(0.5)
@@ -124,23 +137,23 @@ function searchStore(v: Vocabulary): Request | Step {
 
 const members =
   (name: string): Make =>
-  (v) => [name, v.geoKey(), ...v.elements()]
+  (v) => [name, v.geoKey(), ...v.some(5, () => place(v))]
 
 export const geoRequests: Readonly<Record<string, Make>> = {
   GEOADD: add,
   GEODIST: (v) => [
     'GEODIST',
     v.geoKey(),
-    v.element(),
-    v.element(),
+    place(v),
+    place(v),
     ...v.maybe(0.6, unit(v)),
     ...v.maybe(0.02, 'm'),
   ],
   GEOHASH: members('GEOHASH'),
   GEOPOS: members('GEOPOS'),
   GEORADIUS: radius('GEORADIUS', point, 0.3),
-  GEORADIUSBYMEMBER: radius('GEORADIUSBYMEMBER', (v) => [v.element()], 0.3),
-  GEORADIUSBYMEMBER_RO: radius('GEORADIUSBYMEMBER_RO', (v) => [v.element()], 0.03),
+  GEORADIUSBYMEMBER: radius('GEORADIUSBYMEMBER', (v) => [place(v)], 0.3),
+  GEORADIUSBYMEMBER_RO: radius('GEORADIUSBYMEMBER_RO', (v) => [place(v)], 0.03),
   GEORADIUS_RO: radius('GEORADIUS_RO', point, 0.03),
   GEOSEARCH: search,
   GEOSEARCHSTORE: searchStore,

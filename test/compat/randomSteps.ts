@@ -189,30 +189,6 @@ export function floatSum(request: Request, store: (text: string) => Request): St
 }
 
 /**
- * ZINCRBY and ZADD INCR, of `member` in `key`: Antipode adds increments up apart from the score that ZADD left, so the last
- * digits may differ. Redis then gets the score that Antipode has.
- */
-export function scoreSum(request: Request, key: string, member: string): Step {
-  return {
-    requests: [request],
-    judge(ownBytes, redisBytes) {
-      const own = decodeReply(ownBytes[0] as Uint8Array)
-      const redis = decodeReply(redisBytes[0] as Uint8Array)
-      return isScore(own) && own.mark === redis.mark && nearlyEqual(own.text, redis.text)
-        ? null
-        : compareTrees(request, own, redis)
-    },
-    async settle({ redis }, [own], [theirs]) {
-      if (own === undefined || theirs === undefined || !isScore(own) || !isScore(theirs)) return null
-      if (Number(own.text) !== Number(theirs.text)) await redis.send([['ZADD', key, own.text, member]])
-      return null
-    },
-  }
-}
-
-const isScore = ({ mark, isNull }: Reply): boolean => (mark === '$' || mark === ',') && !isNull
-
-/**
  * A range by name, which means something only where all scores are equal: else just the kind of the reply is compared, and
  * the key that was `written` goes away on both sides.
  */

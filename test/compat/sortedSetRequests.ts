@@ -2,9 +2,9 @@
 import type { Make } from './generator.ts'
 import { pickCount } from './hashRequests.ts'
 import { cursor, scanWords } from './keyRequests.ts'
-import { choice, lexRange, scan, scoreSum } from './randomSteps.ts'
+import { choice, lexRange, scan } from './randomSteps.ts'
 import type { Request } from './side.ts'
-import type { Step } from './step.ts'
+import { plain, type Step } from './step.ts'
 import type { Vocabulary } from './vocabulary.ts'
 
 function pairs(v: Vocabulary, max: number): string[] {
@@ -24,26 +24,27 @@ function addWords(v: Vocabulary, incr: number): string[] {
 
 function add(v: Vocabulary): Request | Step {
   const roll = v.below(100)
+  if (roll >= 80) return anew(v)
   // Now and then so many that Redis changes the encoding.
   if (roll < 1) return ['ZADD', v.sortedKey(), ...manyPairs(v)]
   if (roll < 12) {
-    const member = v.element()
     const more = v.maybe(0.05, ...pairs(v, 1))
-    const key = v.sortedKey()
-    return scoreSum(['ZADD', key, ...addWords(v, 1), v.increment(), member, ...more], key, member)
+    return ['ZADD', v.sortedKey(), ...addWords(v, 1), v.increment(), v.element(), ...more]
   }
   const words = v.chance(0.4) ? addWords(v, 0) : []
   return ['ZADD', v.sortedKey(), ...words, ...pairs(v, 5), ...v.maybe(0.02, v.oddText())]
 }
 
-function manyPairs(v: Vocabulary): string[] {
-  return Array.from({ length: 200 }, (_, i) => [String(v.below(30)), `many${i}`]).flat()
+/** In place of what other types' commands may have left there; with one score for all, ranges by name mean something. */
+function anew(v: Vocabulary): Step {
+  const key = v.sortedKey()
+  const equal = v.chance(0.4)
+  const members = v.some(9, () => [equal ? '0' : String(v.below(10) / 2), v.element()]).flat()
+  return plain(['DEL', key], ['ZADD', key, ...members])
 }
 
-function incrementBy(v: Vocabulary): Step {
-  const key = v.sortedKey()
-  const member = v.element()
-  return scoreSum(['ZINCRBY', key, v.increment(), member], key, member)
+function manyPairs(v: Vocabulary): string[] {
+  return Array.from({ length: 200 }, (_, i) => [String(v.below(30)), `many${i}`]).flat()
 }
 
 function scoreBound(v: Vocabulary): string {
@@ -52,8 +53,8 @@ function scoreBound(v: Vocabulary): string {
   if (roll === 1)
     return v.pick(['(', '((1', '(nan', 'nan', ' 1', '1 ', '(\t2', '1\x00x', '-nan', '1e999', '0x1p-2'])
   if (roll < 6) return v.pick(['-inf', '+inf', 'inf', '(-inf', '(+inf', '(inf', '-Infinity'])
-  const bound = v.score()
-  return v.chance(0.3) ? `(${bound}` : bound
+  const bound = v.chance(0.4) ? String(v.below(5)) : v.score()
+  return v.chance(0.4) ? `(${bound}` : bound
 }
 
 function lexBound(v: Vocabulary): string {
@@ -226,7 +227,7 @@ export const sortedSetRequests: Readonly<Record<string, Make>> = {
   ZCOUNT: bounded('ZCOUNT', scoreBound),
   ZDIFF: algebra('ZDIFF', false),
   ZDIFFSTORE: stored('ZDIFFSTORE', false),
-  ZINCRBY: incrementBy,
+  ZINCRBY: (v) => ['ZINCRBY', v.sortedKey(), v.increment(), v.element()],
   ZINTER: algebra('ZINTER', true),
   ZINTERCARD: intersectionSize,
   ZINTERSTORE: stored('ZINTERSTORE', true),

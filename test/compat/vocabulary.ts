@@ -202,13 +202,14 @@ export class Vocabulary extends SeededRandom {
     return String(this.below(roll < 20 ? 3 : 20))
   }
 
-  /** One whose sums with others are exact: Antipode adds them up apart from the score. */
+  /** Of a score. */
   increment(): string {
     const roll = this.below(30)
-    if (roll === 0) return this.pick(['inf', '-inf', ...oddScores])
-    return roll < 15
+    if (roll === 0) return this.pick(['inf', '-inf', '1e300', '-1e308', '5e-324', ...oddScores])
+    if (roll < 10) return this.fraction4()
+    return roll < 20
       ? String((this.below(200) - 100) / 2)
-      : this.pick(['1', '-1', '2', '0', '1e3', '0x10', '.5', '4096'])
+      : this.pick(['1', '-1', '2', '0', '0.1', '-0.3', '1e3', '0x10'])
   }
 
   oddText(): string {
