@@ -2,7 +2,7 @@
 import type { keyCommands } from '#protocol/commands/key.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { Handler, Handlers } from './context.ts'
-import { dumpHash, dumpSet, dumpString } from './dump.ts'
+import { dumpHash, dumpList, dumpSet, dumpString } from './dump.ts'
 import { COPY, RENAME, RENAMENX } from './keyCopy.ts'
 import {
   EXPIRE,
@@ -52,6 +52,10 @@ const DUMP: Handler = ({ args, db, reply }) => {
     case 'set': {
       const set = db.set(key)
       return reply.bulkBytes(dumpSet(set?.size ?? 0, set?.members() ?? []))
+    }
+    case 'list': {
+      const list = db.list(key)
+      return reply.bulkBytes(dumpList(list?.size ?? 0, list?.range(0, list.size) ?? []))
     }
   }
 }

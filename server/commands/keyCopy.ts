@@ -76,10 +76,13 @@ function readValue({ db }: CommandContext, source: string): WriteTo {
   }
   // Views are live, and the source may be deleted before the target is written.
   const members = type === 'set' ? [...(db.set(source)?.members() ?? [])] : []
+  const list = type === 'list' ? db.list(source) : undefined
+  const values = [...(list?.range(0, list.size) ?? [])]
   const entries = type === 'hash' ? [...(db.hash(source)?.entries() ?? [])] : []
   return (write, key) => {
     write.delete(key)
     if (members.length > 0) write.setAdd(key, members)
+    if (values.length > 0) write.listPush(key, 'right', values)
     for (const [field, value] of entries) write.hashSet(key, field, value)
     if (atMs !== never) write.expire(key, atMs)
   }

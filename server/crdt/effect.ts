@@ -28,6 +28,8 @@ import {
   readExpireAt,
   writeExpireAt,
 } from './keyState.ts'
+import type { IdRange } from './list.ts'
+import { compareIds, type ListId, readId, type Side, writeId } from './listId.ts'
 import { readFlag, readResets, writeResets } from './stateCodec.ts'
 
 export interface FlushedKey {
@@ -65,6 +67,11 @@ export interface EffectSink {
   removeFields(stamp: Stamp, key: string, fields: readonly string[], resets: readonly FieldReset[]): void
   addMembers(stamp: Stamp, key: string, fresh: boolean, members: readonly string[]): void
   removeMembers(stamp: Stamp, key: string, members: readonly string[]): void
+  /** The ids follow from stamp, side and order (`pushedId`). */
+  pushElements(stamp: Stamp, key: string, fresh: boolean, side: Side, values: readonly string[]): void
+  /** A register write, of an element that may be new. */
+  writeElement(stamp: Stamp, key: string, id: ListId, text: string): void
+  removeElements(stamp: Stamp, key: string, ranges: readonly IdRange[]): void
   /** `types`: bits of the types that go; `endsTtl`: and the TTL, as DEL does. */
   remove(stamp: Stamp, key: string, types: number, endsTtl: boolean, counters: RemovedCounters): void
   writeTtl(stamp: Stamp, key: string, expireAtMs: number): void
@@ -85,6 +92,10 @@ const Code = {
   remove: 10,
   writeTtl: 11,
   flush: 12,
+  pushLeft: 20,
+  pushRight: 21,
+  writeElement: 22,
+  removeElements: 23,
 } as const
 
 const freshBit = 0x80
@@ -255,6 +266,21 @@ export class EffectWriter implements EffectSink {
     writeTexts(this.#begin(stamp, Code.removeMembers, key), members)
   }
 
+  pushElements(stamp: Stamp, key: string, fresh: boolean, side: Side, values: readonly string[]): void {
+    const code = side === -1 ? Code.pushLeft : Code.pushRight
+    writeTexts(this.#begin(stamp, fresh ? code | freshBit : code, key), values)
+  }
+
+  writeElement(stamp: Stamp, key: string, id: ListId, text: string): void {
+    const writer = this.#begin(stamp, Code.writeElement, key)
+    writeId(writer, id)
+    writer.text(text)
+  }
+
+  removeElements(stamp: Stamp, key: string, ranges: readonly IdRange[]): void {
+    writeRanges(this.#begin(stamp, Code.removeElements, key), ranges)
+  }
+
   remove(stamp: Stamp, key: string, types: number, endsTtl: boolean, counters: RemovedCounters): void {
     const kind = counters === noRemovedCounters ? Code.remove : Code.remove | resetsBit
     const writer = this.#begin(stamp, kind, key)
@@ -285,6 +311,17 @@ function writeIncrement(writer: ByteWriter, stamp: Stamp, from: Stamp, sum: Amou
 function writeTexts(writer: ByteWriter, texts: readonly string[]): void {
   writer.varint(texts.length)
   for (const text of texts) writer.text(text)
+}
+
+/** count varint, then each: single u8, id | (from, to). */
+function writeRanges(writer: ByteWriter, ranges: readonly IdRange[]): void {
+  writer.varint(ranges.length)
+  for (const { from, to } of ranges) {
+    const single = compareIds(from, to) === 0
+    writer.u8(single ? 1 : 0)
+    writeId(writer, from)
+    if (!single) writeId(writer, to)
+  }
 }
 
 function writeFieldResets(writer: ByteWriter, resets: readonly FieldReset[]): void {
@@ -382,6 +419,23 @@ function readEffect(reader: ByteReader, stamp: Stamp, sink: EffectSink, checkKey
       requireNo(fresh || resets, kind)
       sink.removeMembers(stamp, key, readTexts(reader))
       return
+    case Code.pushLeft:
+    case Code.pushRight: {
+      requireNo(resets, kind)
+      const side = (kind & codeMask) === Code.pushLeft ? -1 : 1
+      sink.pushElements(stamp, key, fresh, side, readTexts(reader))
+      return
+    }
+    case Code.writeElement: {
+      requireNo(fresh || resets, kind)
+      const id = readId(reader)
+      sink.writeElement(stamp, key, id, reader.text())
+      return
+    }
+    case Code.removeElements:
+      requireNo(fresh || resets, kind)
+      sink.removeElements(stamp, key, readRanges(reader))
+      return
     case Code.remove:
       requireNo(fresh, kind)
       readRemove(reader, stamp, key, resets, sink)
@@ -436,7 +490,7 @@ function readSetText(
 
 function readRemove(reader: ByteReader, stamp: Stamp, key: string, resets: boolean, sink: EffectSink): void {
   const types = reader.u8()
-  if (types > allTypes) throw new FormatError(`types ${types}`)
+  if ((types & ~allTypes) !== 0) throw new FormatError(`types ${types}`)
   const endsTtl = readFlag(reader)
   sink.remove(stamp, key, types, endsTtl, resets ? readCounters(reader) : noRemovedCounters)
 }
@@ -451,6 +505,19 @@ function readTexts(reader: ByteReader): string[] {
   const texts: string[] = []
   for (let count = reader.varint(); count > 0; count--) texts.push(reader.text())
   return texts
+}
+
+function readRanges(reader: ByteReader): IdRange[] {
+  const ranges: IdRange[] = []
+  for (let count = reader.varint(); count > 0; count--) {
+    const single = readFlag(reader)
+    const from = readId(reader)
+    const to = single ? from : readId(reader)
+    if (!single && compareIds(from, to) >= 0)
+      throw new FormatError('a range of list ids that ends before it begins')
+    ranges.push({ from, to })
+  }
+  return ranges
 }
 
 function readFieldResets(reader: ByteReader): FieldReset[] {
@@ -489,6 +556,9 @@ const check: EffectSink = {
   removeFields: nothing,
   addMembers: nothing,
   removeMembers: nothing,
+  pushElements: nothing,
+  writeElement: nothing,
+  removeElements: nothing,
   remove: nothing,
   writeTtl: nothing,
   flush: nothing,

@@ -18,6 +18,8 @@ import type { Amount } from './amount.ts'
 import type { CounterEntry, CounterReset } from './counter.ts'
 import { noResets } from './counter.ts'
 import { type FieldReset, HashState } from './hash.ts'
+import { type IdRange, ListState } from './list.ts'
+import type { ListId, Side } from './listId.ts'
 import { Sibling } from './register.ts'
 import { SetState } from './set.ts'
 import { readCount, readStrnum, requireAscending, writeStrnum } from './stateCodec.ts'
@@ -32,11 +34,11 @@ import {
   withTtlWrite,
 } from './ttl.ts'
 
-export type KeyType = 'string' | 'hash' | 'set'
+export type KeyType = 'string' | 'hash' | 'set' | 'list'
 
 /** Bits of the types, in effects and in slot states. */
-export const TypeBit = { string: 1, hash: 2, set: 4 } as const
-export const allTypes = TypeBit.string | TypeBit.hash | TypeBit.set
+export const TypeBit = { string: 1, hash: 2, set: 4, list: 32 } as const
+export const allTypes = TypeBit.string | TypeBit.hash | TypeBit.set | TypeBit.list
 const ttlBit = 8
 
 /** The live counters that an effect removes, as its origin saw them. */
@@ -57,6 +59,7 @@ export class KeyState {
   string: Strnum | undefined = undefined
   hash: HashState | undefined = undefined
   set: SetState | undefined = undefined
+  list: ListState | undefined = undefined
   /** The explicit ones; see `ttl.ts`. */
   ttl: TtlWrites = noTtlWrites
   /** Of a key with two live types; forgotten at each change. */
@@ -76,9 +79,7 @@ export class KeyState {
   /** The write that is the whole state, its TTL included, if one is. */
   get onlyWrite(): Sibling | undefined {
     const { string, ttl } = this
-    if (this.hash !== undefined || this.set !== undefined || ttl.length > 1 || string === undefined) {
-      return undefined
-    }
+    if (string === undefined || this.hasElements || ttl.length > 1) return undefined
     const sibling = string.siblings[0]
     if (sibling === undefined || string.siblings.length > 1 || string.entries.length > 0) return undefined
     const [ttlWrite] = ttl
@@ -91,6 +92,11 @@ export class KeyState {
     return ofOneWrite ? sibling : undefined
   }
 
+  /** Whether there is anything but a string, live or not. */
+  get hasElements(): boolean {
+    return this.hash !== undefined || this.set !== undefined || this.list !== undefined
+  }
+
   /** On the heap, about. */
   get usedBytes(): number {
     return (
@@ -98,6 +104,7 @@ export class KeyState {
       (this.string?.usedBytes ?? 0) +
       (this.hash?.usedBytes ?? 0) +
       (this.set?.usedBytes ?? 0) +
+      (this.list?.usedBytes ?? 0) +
       this.ttl.length * ttlWriteBytes
     )
   }
@@ -109,7 +116,8 @@ export class KeyState {
     return (
       (this.string?.live ? TypeBit.string : 0) |
       (this.hash?.live ? TypeBit.hash : 0) |
-      (this.set !== undefined && this.set.size > 0 ? TypeBit.set : 0)
+      (this.set !== undefined && this.set.size > 0 ? TypeBit.set : 0) |
+      (this.list !== undefined && this.list.size > 0 ? TypeBit.list : 0)
     )
   }
 
@@ -119,9 +127,7 @@ export class KeyState {
 
   /** Neither value nor residue. */
   get nothing(): boolean {
-    return (
-      this.string === undefined && this.hash === undefined && this.set === undefined && this.ttl.length === 0
-    )
+    return this.string === undefined && !this.hasElements && this.ttl.length === 0
   }
 
   /** TTL writes of a key that doesn't exist. */
@@ -144,6 +150,8 @@ export class KeyState {
         return 'hash'
       case TypeBit.set:
         return 'set'
+      case TypeBit.list:
+        return 'list'
       default:
         this.#visibleConflict ??= this.greatestType()
         return this.#visibleConflict
@@ -152,11 +160,13 @@ export class KeyState {
 
   /** The type that holds the greatest live stamp. */
   greatestType(): KeyType {
-    const string = this.string?.greatest() ?? 0
-    const hash = this.hash?.live ? this.hash.greatest() : 0
-    const set = this.set?.greatest() ?? 0
-    if (string > hash && string > set) return 'string'
-    return hash > set ? 'hash' : 'set'
+    const greatest: [KeyType, Stamp][] = [
+      ['string', this.string?.greatest() ?? 0],
+      ['hash', this.hash?.live ? this.hash.greatest() : 0],
+      ['set', this.set?.greatest() ?? 0],
+      ['list', this.list?.greatest() ?? 0],
+    ]
+    return greatest.reduce((a, b) => (b[1] > a[1] ? b : a))[0]
   }
 
   /** Whether a string write stands for the TTL write "none". */
@@ -255,6 +265,26 @@ export class KeyState {
     this.dropEmpty()
   }
 
+  pushElements(context: VersionVector, stamp: Stamp, side: Side, values: readonly string[]): void {
+    this.#visibleConflict = undefined
+    if (values.length === 0) return
+    this.list ??= new ListState()
+    this.list.push(context, stamp, side, values)
+  }
+
+  writeElement(context: VersionVector, stamp: Stamp, id: ListId, text: string): void {
+    this.#visibleConflict = undefined
+    this.list ??= new ListState()
+    this.list.write(context, stamp, id, text)
+  }
+
+  removeElements(context: VersionVector, ranges: readonly IdRange[], coversAll: boolean): void {
+    this.#visibleConflict = undefined
+    if (this.list === undefined) return
+    for (const range of ranges) this.list.remove(context, range, coversAll)
+    this.dropEmpty()
+  }
+
   /**
    * Removes what `context` covers of the types in `types`; of counters what `counters` says. `coversAll`: the context covers
    * all that the slot has.
@@ -270,6 +300,7 @@ export class KeyState {
     if (types & TypeBit.string) this.string?.remove(context, counters.string, stamp)
     if (types & TypeBit.hash) this.hash?.removeAll(context, stamp, counters.fields, coversAll)
     if (types & TypeBit.set) this.set?.removeAll(context, coversAll)
+    if (types & TypeBit.list) this.list?.removeAll(context, coversAll)
     this.dropEmpty()
   }
 
@@ -302,6 +333,10 @@ export class KeyState {
       this.set ??= new SetState()
       this.set.merge(own, other.set ?? new SetState(), label)
     }
+    if (this.list !== undefined || other.list !== undefined) {
+      this.list ??= new ListState()
+      this.list.merge(own, other.list ?? new ListState(), label)
+    }
     this.ttl = mergeTtl(this.ttl, own, other.ttl, label)
     this.dropEmpty()
   }
@@ -322,6 +357,7 @@ export class KeyState {
     if (this.string?.nothing) this.string = undefined
     if (this.hash?.nothing) this.hash = undefined
     if (this.set !== undefined && this.set.size === 0) this.set = undefined
+    if (this.list !== undefined && this.list.size === 0) this.list = undefined
   }
 
   // ---- codec: mask u8, then what it names
@@ -331,11 +367,13 @@ export class KeyState {
       (this.string === undefined ? 0 : TypeBit.string) |
         (this.hash === undefined ? 0 : TypeBit.hash) |
         (this.set === undefined ? 0 : TypeBit.set) |
+        (this.list === undefined ? 0 : TypeBit.list) |
         (this.ttl.length === 0 ? 0 : ttlBit),
     )
     if (this.string !== undefined) writeStrnum(writer, this.string)
     this.hash?.encode(writer)
     this.set?.encode(writer)
+    this.list?.encode(writer)
     if (this.ttl.length === 0) return
     writer.u8(this.ttl.length)
     for (const write of this.ttl) {
@@ -347,10 +385,11 @@ export class KeyState {
   static decode(reader: ByteReader): KeyState {
     const state = new KeyState()
     const mask = reader.u8()
-    if (mask === 0 || mask > (allTypes | ttlBit)) throw new FormatError(`types ${mask} of a key`)
+    if (mask === 0 || (mask & ~(allTypes | ttlBit)) !== 0) throw new FormatError(`types ${mask} of a key`)
     if (mask & TypeBit.string) state.string = readStrnum(reader)
     if (mask & TypeBit.hash) state.hash = HashState.decode(reader)
     if (mask & TypeBit.set) state.set = SetState.decode(reader)
+    if (mask & TypeBit.list) state.list = ListState.decode(reader)
     if (mask & ttlBit) state.ttl = readTtlWrites(reader)
     state.dropEmpty()
     return state

@@ -35,6 +35,7 @@ import {
   kindOf,
   nameLengthAt,
   originAt,
+  type PackedKind,
   setAccess,
   setStamp,
   stampOf,
@@ -44,7 +45,9 @@ import {
 } from './entry.ts'
 import { KeyIndex } from './keyIndex.ts'
 import { KeyName } from './keyName.ts'
+import type { ListElements } from './listRanges.ts'
 import { PackedElements, packedBytesMax, packHash, packLimits, packSet, repackLimits } from './packed.ts'
+import { PackedList, packList } from './packedList.ts'
 
 const never = Number.POSITIVE_INFINITY
 /** A cell of the index, at its usual load. */
@@ -203,6 +206,8 @@ export class EntryTable {
         return 'hash'
       case Kind.set:
         return 'set'
+      case Kind.list:
+        return 'list'
       case Kind.state:
         return this.#states[stampOf(bytes, at)]?.visibleType()
       default:
@@ -218,6 +223,26 @@ export class EntryTable {
     if (kind !== Kind.hash && kind !== Kind.set) return undefined
     readVarint(bytes, valueAt(bytes, at))
     return new PackedElements(bytes, varint.end, varint.end + varint.value, kind === Kind.hash)
+  }
+
+  /** Whether it is a hash, set or list whose elements lie in the entry. */
+  isPacked(ref: Ref): boolean {
+    const kind = this.kind(ref)
+    return kind === Kind.hash || kind === Kind.set || kind === Kind.list
+  }
+
+  /** The elements of a packed list; undefined: it is none. */
+  packedList(ref: Ref): PackedList | undefined {
+    const bytes = this.#arena.bytes(ref)
+    const at = this.#arena.offset(ref)
+    if (kindOf(bytes, at) !== Kind.list) return undefined
+    readVarint(bytes, valueAt(bytes, at))
+    return new PackedList(bytes, varint.end, varint.end + varint.value)
+  }
+
+  /** Of a list, shown or hidden. */
+  listElements(ref: Ref): ListElements | undefined {
+    return this.packedList(ref) ?? this.state(ref)?.list
   }
 
   /** Whether TTL writes belong to the key, which for a text are part of its one write. */
@@ -316,6 +341,7 @@ export class EntryTable {
         return this.#counter(ref)
       case Kind.hash:
       case Kind.set:
+      case Kind.list:
         return this.#unpacked(ref)
       default:
         return this.#states[stampOf(bytes, at)] as KeyState
@@ -326,9 +352,10 @@ export class EntryTable {
     const bytes = this.#arena.bytes(ref)
     const at = this.#arena.offset(ref)
     const state = new KeyState()
-    const elements = this.packed(ref)
-    if (kindOf(bytes, at) === Kind.hash) state.hash = elements?.toHash()
-    else state.set = elements?.toSet()
+    const kind = kindOf(bytes, at)
+    if (kind === Kind.hash) state.hash = this.packed(ref)?.toHash()
+    else if (kind === Kind.set) state.set = this.packed(ref)?.toSet()
+    else state.list = this.packedList(ref)?.toList()
     state.ttl = ttlOf(bytes, at)
     return state
   }
@@ -402,8 +429,8 @@ export class EntryTable {
     writeLatin1(bytes, at, base.text)
   }
 
-  /** The key is a hash or a set of these elements; its TTL stays as it is when there is an entry. */
-  putPacked(kind: typeof Kind.hash | typeof Kind.set, elements: ByteWriter): void {
+  /** The key is a hash, set or list of these elements; its TTL stays as it is when there is an entry. */
+  putPacked(kind: PackedKind, elements: ByteWriter): void {
     const ref = this.find()
     const [ttl] = ref === 0 ? noTtlWrites : ttlOf(this.#arena.bytes(ref), this.#arena.offset(ref))
     this.#putElements(kind, elements, ttl)
@@ -420,19 +447,19 @@ export class EntryTable {
     copyBytes(bytes, at, elements.bytes, 0, length)
   }
 
-  /** False: the state is not a small hash or set in no conflict. */
+  /** False: the state is not a small hash, set or list in no conflict. */
   #pack(state: KeyState): boolean {
-    const { string, hash, set, ttl } = state
+    const { string, hash, set, list, ttl } = state
     if (string !== undefined || ttl.length > 1) return false
     const ref = this.find()
     const limits = ref !== 0 && this.kind(ref) === Kind.state ? repackLimits : packLimits
-    if (hash !== undefined) {
-      if (set !== undefined || !packHash(this.#elements, hash, limits)) return false
-      this.#putElements(Kind.hash, this.#elements, ttl[0])
-      return true
-    }
-    if (set === undefined || !packSet(this.#elements, set, limits)) return false
-    this.#putElements(Kind.set, this.#elements, ttl[0])
+    const only = onlyType(state)
+    let kind: PackedKind
+    if (only === hash && hash !== undefined && packHash(this.#elements, hash, limits)) kind = Kind.hash
+    else if (only === set && set !== undefined && packSet(this.#elements, set, limits)) kind = Kind.set
+    else if (only === list && list !== undefined && packList(this.#elements, list, limits)) kind = Kind.list
+    else return false
+    this.#putElements(kind, this.#elements, ttl[0])
     return true
   }
 
@@ -580,9 +607,15 @@ function valueAt(bytes: Uint8Array, at: number): number {
   return body + (kindOf(bytes, at) === Kind.text ? u56Bytes : 2 * u56Bytes)
 }
 
+/** The hash, set or list of a key that has one of them. */
+function onlyType({ hash, set, list }: KeyState): object | undefined {
+  const [only, ...others] = [hash, set, list].filter((typed) => typed !== undefined)
+  return others.length === 0 ? only : undefined
+}
+
 /** One cluster's increments, over nothing or one text, and at most one TTL write. */
-function isSimpleCounter({ string, hash, set, ttl }: KeyState): boolean {
-  if (string === undefined || hash !== undefined || set !== undefined || ttl.length > 1) return false
+function isSimpleCounter({ string, hasElements, ttl }: KeyState): boolean {
+  if (string === undefined || hasElements || ttl.length > 1) return false
   const [entry] = string.entries
   return (
     entry !== undefined &&

@@ -19,13 +19,13 @@ import type { KeyState } from '#server/crdt/keyState.ts'
 import type { AccessClock } from './access.ts'
 import { Applier } from './applier.ts'
 import type { Ref } from './arena.ts'
-import { hashEncoding, setEncoding, stringEncoding } from './encoding.ts'
+import { hashEncoding, listEncoding, setEncoding, stringEncoding } from './encoding.ts'
 import { Expiries } from './expiries.ts'
 import { type Acknowledged, type AcknowledgedSlots, mayForgetBaseline, mayForgetGhost } from './residues.ts'
 import { slotDigest } from './slotDigest.ts'
 import { decodeSlot, encodePart, encodeSlot, loadPart, mergeTables } from './slotState.ts'
 import { SlotTables } from './slotTables.ts'
-import type { HashView, SetView, VisibleType } from './views.ts'
+import type { HashView, ListView, SetView, VisibleType } from './views.ts'
 
 export interface KeyspaceOptions {
   origin: Origin
@@ -162,7 +162,7 @@ export class Keyspace {
     return this.tables.typeOf(ref) ?? 'none'
   }
 
-  /** This and the next three throw `ReplyError(errors.wrongType)`. */
+  /** This and the next four throw `ReplyError(errors.wrongType)`. */
   string(name: string): string | undefined {
     const ref = this.#read(name)
     return ref === 0 ? undefined : this.#stringAt(ref)
@@ -210,6 +210,13 @@ export class Keyspace {
     return this.tables.packed(ref) ?? this.tables.state(ref)?.set
   }
 
+  list(name: string): ListView | undefined {
+    const ref = this.#read(name)
+    if (ref === 0) return undefined
+    this.#requireType(ref, 'list')
+    return this.tables.listElements(ref)
+  }
+
   /** undefined: no such key; Infinity: no TTL. */
   expireAtMs(name: string): number | undefined {
     const ref = this.#visible(name)
@@ -250,6 +257,7 @@ export class Keyspace {
     const state = tables.state(ref)
     const packed = tables.packed(ref)
     if (type === 'hash') return hashEncoding((packed ?? state?.hash) as HashView)
+    if (type === 'list') return listEncoding(tables.listElements(ref) as ListView)
     return setEncoding((packed ?? state?.set) as SetView)
   }
 

@@ -10,6 +10,7 @@
  * - whatever is removed: the reset of every live counter in it.
  */
 
+import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import {
   beginPart,
   beginRecord,
@@ -35,9 +36,21 @@ import {
   type RemovedCounters,
   TypeBit,
 } from '#server/crdt/keyState.ts'
+import type { IdRange } from '#server/crdt/list.ts'
+import {
+  depthBetween,
+  type InsertRun,
+  idBetween,
+  type ListId,
+  listDepthMax,
+  listKeyOf,
+  type Side,
+} from '#server/crdt/listId.ts'
 import { Applier } from './applier.ts'
 import type { Ref } from './arena.ts'
+import { InsertRuns } from './insertRuns.ts'
 import type { Keyspace } from './keyspace.ts'
+import { type ListElements, rangeOf, rangesOf } from './listRanges.ts'
 import type { SlotTables } from './slotTables.ts'
 
 export type Expiry = { kind: 'clear' } | { kind: 'keep' } | { kind: 'at'; atMs: number }
@@ -70,6 +83,7 @@ export class Transaction {
   readonly #tables: SlotTables
   readonly #clock: StampClock
   readonly #applier: Applier
+  readonly #runs: InsertRuns = new InsertRuns()
   #nowMs = 0
   readonly #drafts: Draft[] = []
   #draftCount = 0
@@ -326,6 +340,72 @@ export class Transaction {
     return present.length
   }
 
+  /** Returns the new length. */
+  listPush(name: string, side: 'left' | 'right', values: readonly string[]): number {
+    if (values.length > 0) this.#push(name, side === 'left' ? -1 : 1, values)
+    return this.#listOf(name)?.size ?? 0
+  }
+
+  /** In the order of popping. */
+  listPop(name: string, side: 'left' | 'right', count: number): string[] {
+    const list = this.#visibleList(name)
+    if (list === undefined || count <= 0) return []
+    const { size } = list
+    const start = side === 'left' ? 0 : Math.max(0, size - count)
+    const end = side === 'left' ? Math.min(size, count) : size
+    const values = [...(side === 'left' ? list.range(start, end) : list.rangeReversed(start, end))]
+    this.#removeElements(name, [rangeOf(list, start, end)])
+    return values
+  }
+
+  /** The caller has read the list: `index` is in it. */
+  listSet(name: string, index: number, value: string): void {
+    const id = this.#visibleList(name)?.idAt(index)
+    if (id === undefined) invariant(false, 'LSET is of a list', { index })
+    this.#openList(name)
+    this.#writeElement(name, id, value)
+  }
+
+  /** Returns the new length. Throws `ReplyError` when there is no room between the neighbours. */
+  listInsert(name: string, index: number, value: string): number {
+    const list = this.#visibleList(name)
+    const size = list?.size ?? 0
+    if (list === undefined || index === size) this.#push(name, 1, [value])
+    else if (index === 0) this.#push(name, -1, [value])
+    else this.#insertBetween(name, list.idAt(index - 1), list.idAt(index), value)
+    const id = this.#listOf(name)?.idAt(index)
+    if (id !== undefined) this.#runs.note(name, id)
+    return size + 1
+  }
+
+  #insertBetween(name: string, left: ListId, right: ListId, value: string): void {
+    const run = this.#runs.of(name)
+    // Before there is a stamp: nothing may be written of what is refused.
+    if (depthBetween(left, right, run) > listDepthMax) throw new ReplyError(errors.listTooDeep)
+    this.#openList(name)
+    this.#writeElement(name, this.idBetween(left, right, listKeyOf(this.#stamp), run), value)
+  }
+
+  /** Removes the elements at `indexes`, which ascend. */
+  listRemove(name: string, indexes: readonly number[]): void {
+    const list = this.#visibleList(name)
+    if (list !== undefined && indexes.length > 0) this.#removeElements(name, rangesOf(list, indexes))
+  }
+
+  /** Keeps what is at [start, end). */
+  listTrim(name: string, start: number, end: number): void {
+    const list = this.#visibleList(name)
+    if (list === undefined) return
+    const { size } = list
+    const ranges: IdRange[] = []
+    if (start >= end) ranges.push(rangeOf(list, 0, size))
+    else {
+      if (start > 0) ranges.push(rangeOf(list, 0, start))
+      if (end < size) ranges.push(rangeOf(list, end, size))
+    }
+    if (ranges.length > 0) this.#removeElements(name, ranges)
+  }
+
   // ---- rules that tests break on purpose (`test/crdt/faults.ts`)
 
   /** Rule D5: a write that is no TTL write leaves a finite TTL alone, and stands itself for "none" when none shows. */
@@ -344,7 +424,7 @@ export class Transaction {
   }
 
   #countersAt(ref: Ref): RemovedCounters {
-    const isSimple = this.#tables.isText(ref) || this.#tables.packed(ref) !== undefined
+    const isSimple = this.#tables.isText(ref) || this.#tables.isPacked(ref)
     return isSimple ? noRemovedCounters : this.countersOf(this.#tables.stateOf(ref))
   }
 
@@ -356,6 +436,11 @@ export class Transaction {
       if (ofField.length > 0) resets.push({ field, resets: ofField })
     }
     return resets
+  }
+
+  /** Rules B5, B6. */
+  protected idBetween(left: ListId, right: ListId, key: number, run: InsertRun | undefined): ListId {
+    return idBetween(left, right, key, run)
   }
 
   /** Rule B2: whether removing the string would take the infinity along that the key shows. */
@@ -417,7 +502,7 @@ export class Transaction {
       requireType(TypeBit.string, type)
       return this.isFresh(true, true)
     }
-    if (this.#tables.packed(ref) !== undefined && !this.#tables.hasExpired(ref)) {
+    if (this.#tables.isPacked(ref) && !this.#tables.hasExpired(ref)) {
       requireType(TypeBit[this.#tables.typeOf(ref) ?? 'string'], type)
       return this.isFresh(true, true)
     }
@@ -455,6 +540,38 @@ export class Transaction {
   #onHeap(name: string): KeyState | undefined {
     const ref = this.#tables.findText(name)
     return ref === 0 ? undefined : this.#tables.state(ref)
+  }
+
+  #visibleList(name: string): ListElements | undefined {
+    return this.#keyspace.list(name) === undefined ? undefined : this.#listOf(name)
+  }
+
+  /** Whether it shows or not. */
+  #listOf(name: string): ListElements | undefined {
+    const ref = this.#tables.findText(name)
+    return ref === 0 ? undefined : this.#tables.listElements(ref)
+  }
+
+  #openList(name: string): boolean {
+    this.#begin(this.#tables.slotOf(name))
+    return this.#open(name, TypeBit.list)
+  }
+
+  #push(name: string, side: Side, values: readonly string[]): void {
+    const fresh = this.#openList(name)
+    this.#draft.effects.pushElements(this.#stamp, name, fresh, side, values)
+    this.#applier.pushElements(this.#stamp, name, fresh, side, values)
+  }
+
+  #writeElement(name: string, id: ListId, text: string): void {
+    this.#draft.effects.writeElement(this.#stamp, name, id, text)
+    this.#applier.writeElement(this.#stamp, name, id, text)
+  }
+
+  #removeElements(name: string, ranges: readonly IdRange[]): void {
+    this.#openList(name)
+    this.#draft.effects.removeElements(this.#stamp, name, ranges)
+    this.#applier.removeElements(this.#stamp, name, ranges)
   }
 
   /** Elements of the hash or set. */
