@@ -10,7 +10,7 @@ import { slotOfKey } from '#protocol/slots/crc16.ts'
 import { originOfCluster, stampEpochMs } from '#protocol/sync/stamp.ts'
 import { contextAt, History, type KeyView } from './history.ts'
 import { type Intent, Meanings, run } from './intents.ts'
-import { must, productionView } from './network.ts'
+import { madeAt, must, productionView } from './network.ts'
 import { production, Replica, type Shipment } from './replica.ts'
 
 /** Commands in a history of two replicas; of three, one less. 4 takes a minute, 5 half an hour. */
@@ -36,6 +36,14 @@ const menu = {
   hashDelete: (key) => ({ command: 'hashDelete', key, fields: ['f'] }),
   setAdd: (key) => ({ command: 'setAdd', key, members: ['m'] }),
   setRemove: (key) => ({ command: 'setRemove', key, members: ['m'] }),
+  listPush: (key) => ({ command: 'listPush', key, side: 'right', values: ['a', 'b'] }),
+  listPushLeft: (key) => ({ command: 'listPush', key, side: 'left', values: ['c'] }),
+  listPop: (key) => ({ command: 'listPop', key, side: 'left', count: 1 }),
+  listPopRight: (key) => ({ command: 'listPop', key, side: 'right', count: 2 }),
+  listSet: (key) => ({ command: 'listSet', key, index: 0, text: 's' }),
+  listInsert: (key) => ({ command: 'listInsert', key, index: 1, text: 'i' }),
+  listRemove: (key) => ({ command: 'listRemove', key, indexes: [1] }),
+  listTrim: (key) => ({ command: 'listTrim', key, start: 1, end: 2 }),
 } satisfies Record<string, Make>
 
 /** One step of a history. */
@@ -75,6 +83,7 @@ class World {
       if (shipment === undefined) continue
       sent.push(shipment)
       const stamp = replica.clock.last
+      meanings.name(meaning, key, stamp, (index) => madeAt(replica, key, index))
       history.tell({ stamp, context: contextAt(seen, stamp), adds: meaning.adds, kills: meaning.kills })
       this.#expect(replica, key, history.view(key, replica.seen(slot)))
     }
@@ -134,7 +143,8 @@ class World {
         shown.expireAtMs === told.expireAtMs &&
         shown.string === told.string &&
         shown.hash['f'] === told.hash['f'] &&
-        shown.set.length === told.set.length,
+        shown.set.length === told.set.length &&
+        JSON.stringify(shown.list) === JSON.stringify(told.list),
       () => `origin ${replica.origin} shows ${JSON.stringify(shown)}, told ${JSON.stringify(told)}`,
     )
   }
@@ -192,6 +202,11 @@ const pairs: readonly (readonly (keyof typeof menu)[])[] = [
   ['set', 'setAdd', 'delete', 'expire'],
   ['increment', 'hashIncrement', 'set', 'delete'],
   ['hashIncrement', 'setAdd', 'flush', 'expire'],
+  ['listPush', 'listPop', 'listSet', 'listInsert'],
+  ['listPush', 'listPushLeft', 'listTrim', 'listInsert'],
+  ['listPush', 'listSet', 'listRemove', 'delete'],
+  ['listPushLeft', 'listPopRight', 'listInsert', 'expire'],
+  ['listPush', 'set', 'setAdd', 'flush'],
 ]
 
 describe('all short histories mean what they say', () => {

@@ -8,52 +8,29 @@ import { originOf } from '#protocol/sync/stamp.ts'
 import { covers, type VersionVector } from '#protocol/sync/versionVector.ts'
 import type { CounterEntry } from '#server/crdt/counter.ts'
 import {
+  allTypes,
   KeyState,
   type KeyType,
   keepTtl,
   noRemovedCounters,
   type RemovedCounters,
+  TypeBit,
 } from '#server/crdt/keyState.ts'
 import { SetState } from '#server/crdt/set.ts'
 import { Strnum } from '#server/crdt/strnum.ts'
 import { Keyspace } from '#server/store/keyspace.ts'
 import type { Acknowledged } from '#server/store/residues.ts'
 import { Transaction } from '#server/store/transaction.ts'
+import { type Fault, replace, script } from './fault.ts'
+import { listFaults } from './listFaults.ts'
 import { focusedRun, randomRun, runOf } from './randomRuns.ts'
 import { type Heartbeat, type Production, production, Replica, type Shipment } from './replica.ts'
-import { scripts } from './scripts.ts'
-
-export interface Fault {
-  name: string
-  what: string
-  run: (seed: number, made: Production) => void
-  made?: Partial<Production>
-  /** Replaces a method; returns what puts it back. */
-  plant?: () => () => void
-}
-
-const script =
-  (name: string) =>
-  (_seed: number, made: Production): void =>
-    scripts[name]?.(made)
-
-function replace<T extends object, K extends keyof T>(
-  target: T,
-  name: K,
-  make: (original: T[K]) => T[K],
-): () => void {
-  const original = target[name]
-  target[name] = make(original)
-  return () => {
-    target[name] = original
-  }
-}
 
 /** What a receiver would have to guess when an effect doesn't carry its resets: everything its context covers. */
 function resetsFromContext(state: KeyState, context: VersionVector): RemovedCounters {
   const covered = (entries: readonly CounterEntry[]) =>
     entries.filter((entry) => entry.live && covers(context, entry.last))
-  const all = state.removedCounters(7)
+  const all = state.removedCounters(allTypes)
   const string = covered(state.string?.entries ?? [])
   const fields = all.fields.map(({ field }) => ({
     field,
@@ -301,13 +278,8 @@ export const faults: readonly Fault[] = [
         (original) =>
           function (this: KeyState) {
             const first = firstTypes.get(this)
-            const stillLive =
-              first === 'string'
-                ? this.string?.live
-                : first === 'hash'
-                  ? this.hash?.live
-                  : (this.set?.size ?? 0) > 0
-            const type = first !== undefined && stillLive ? first : original.call(this)
+            const isLive = first !== undefined && (this.liveTypes & TypeBit[first]) !== 0
+            const type = isLive ? first : original.call(this)
             if (type === undefined) firstTypes.delete(this)
             else firstTypes.set(this, type)
             return type
@@ -390,6 +362,7 @@ export const faults: readonly Fault[] = [
     run: randomRun,
     made: { Replica: WholeOrNothingReplica },
   },
+  ...listFaults,
 ]
 
 export const madeWith = (fault: Fault): Production => ({ ...production, ...fault.made })

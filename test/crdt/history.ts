@@ -7,13 +7,14 @@
  */
 import { type Origin, originOf, type Stamp, stampStep } from '#protocol/sync/stamp.ts'
 import type { VersionVector } from '#protocol/sync/versionVector.ts'
+import { comparePaths, pathNamed } from './listOrder.ts'
 
-export type TypeName = 'string' | 'hash' | 'set'
-export const typeNames: readonly TypeName[] = ['string', 'hash', 'set']
+export type TypeName = 'string' | 'hash' | 'set' | 'list'
+export const typeNames: readonly TypeName[] = ['string', 'hash', 'set', 'list']
 
 export type Add =
-  /** A register write; `element` is the field, '' for a string. */
-  | { kind: 'write'; key: string; type: 'string' | 'hash'; element: string; text: string }
+  /** A register write; `element` is the field, '' for a string, the name of the path in a list. */
+  | { kind: 'write'; key: string; type: 'string' | 'hash' | 'list'; element: string; text: string }
   | { kind: 'increment'; key: string; type: 'string' | 'hash'; element: string; amount: number }
   | { kind: 'member'; key: string; type: 'set'; element: string }
   /** `implied`: a plain SET, which is a TTL write for as long as it is a write. */
@@ -38,6 +39,14 @@ export interface KeyView {
   string: string | undefined
   hash: Record<string, string>
   set: string[]
+  /** In order. */
+  list: ListElement[]
+}
+
+export interface ListElement {
+  /** Of its path. */
+  name: string
+  text: string
 }
 
 interface Told<T> {
@@ -94,6 +103,13 @@ export class History {
     return viewOf(this.liveAdds(key, seen))
   }
 
+  /** Whether there has ever been an element of this name. */
+  hasElement(key: string, name: string): boolean {
+    return (this.#adds.get(key) ?? []).some(
+      ({ what }) => what.kind === 'write' && what.type === 'list' && what.element === name,
+    )
+  }
+
   /** Whether explicit TTL writes are live (rule D5 looks at it). */
   hasExplicitTtl(key: string, seen: VersionVector): boolean {
     return this.liveAdds(key, seen).some(({ what }) => what.kind === 'ttl' && !what.implied)
@@ -143,6 +159,9 @@ function viewOf(live: Told<Add>[]): KeyView {
     string: elements('string').length === 0 ? undefined : shownText(live, 'string', ''),
     hash,
     set: elements('set'),
+    list: elements('list')
+      .map((name) => ({ name, text: shownText(live, 'list', name) }))
+      .sort((a, b) => comparePaths(pathNamed(a.name), pathNamed(b.name))),
   }
 }
 

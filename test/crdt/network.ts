@@ -9,9 +9,12 @@
 import { slotOfKey } from '#protocol/slots/crc16.ts'
 import { originOfCluster, type Stamp, stampEpochMs } from '#protocol/sync/stamp.ts'
 import { includes } from '#protocol/sync/versionVector.ts'
+import type { ListState } from '#server/crdt/list.ts'
+import type { ListElements } from '#server/store/listRanges.ts'
 import type { SeededRandom } from '#test/seed.ts'
 import { contextAt, History, type KeyView, type Operation } from './history.ts'
 import { type Intent, Meanings, run } from './intents.ts'
+import { nameOf, pathOf } from './listOrder.ts'
 import {
   type Heartbeat,
   type Production,
@@ -164,6 +167,7 @@ export class Network {
     if (meaning === undefined) return
     const reply = run(replica.write, intent)
     const stamp = replica.clock.last
+    this.#meanings.name(meaning, intent.key, stamp, (index) => madeAt(replica, intent.key, index))
     const operation = {
       stamp,
       context: contextAt(seen, stamp),
@@ -175,7 +179,7 @@ export class Network {
     done.push(operation)
     const after = this.history.view(intent.key, contextAt(seen, stamp + 8))
     this.#expectView(replica, intent.key, after, intent)
-    const told = replyOf(intent, after)
+    const told = replyOf(intent, before, after)
     must(
       reply === undefined || reply === told,
       () => `reply ${reply}, told ${told} of ${JSON.stringify(intent)}`,
@@ -210,6 +214,19 @@ export class Network {
       case 'setAdd':
       case 'setRemove':
         return { command, key, members: random.chance(0.7) ? [field] : fieldNames }
+      case 'listPush': {
+        const values = Array.from({ length: 1 + random.below(3) }, () => `e${this.#values++}`)
+        return { command, key, side: random.pick(['left', 'right']), values }
+      }
+      case 'listPop':
+        return { command, key, side: random.pick(['left', 'right']), count: random.pick([1, 1, 1, 2, 4]) }
+      case 'listSet':
+      case 'listInsert':
+        return { command, key, index: random.below(5), text }
+      case 'listRemove':
+        return { command, key, indexes: [0, 1, 2, 3].filter(() => random.chance(0.4)) }
+      case 'listTrim':
+        return { command, key, start: random.below(3), end: random.below(6) }
       case 'transaction': {
         const others = this.#options.commands.filter((other) => other !== 'transaction' && other !== 'flush')
         return this.#intent(random.pick(others.length > 0 ? others : ['set']))
@@ -445,6 +462,7 @@ const textOf = (view: KeyView): string =>
     view.string,
     Object.entries(view.hash).sort(),
     view.set,
+    view.list,
   ])
 
 const linkName = (from: Replica, to: Replica): string => `${from.origin}>${to.origin}`
@@ -452,8 +470,48 @@ const linkName = (from: Replica, to: Replica): string => `${from.origin}>${to.or
 const ownStamps = (done: readonly (Operation & { slot?: number })[], slot: number): Stamp[] =>
   done.filter((operation) => operation.slot === slot).map(({ stamp }) => stamp)
 
-function replyOf(intent: Intent, view: KeyView): string | undefined {
-  return intent.command === 'hashIncrement' ? view.hash[intent.field] : view.string
+function replyOf(intent: Intent, before: KeyView, after: KeyView): string | undefined {
+  switch (intent.command) {
+    case 'hashIncrement':
+      return after.hash[intent.field]
+    case 'listPush':
+    case 'listInsert':
+      return String(after.list.length)
+    case 'listPop': {
+      const list = intent.side === 'left' ? before.list : [...before.list].reverse()
+      return list
+        .slice(0, intent.count)
+        .map(({ text }) => text)
+        .join()
+    }
+    default:
+      return after.string
+  }
+}
+
+/** The id of an element that a replica has just made. */
+export function madeAt(replica: Replica, key: string, index: number): readonly number[] {
+  const { tables } = replica.keyspace
+  return tables.listElements(tables.findText(key))?.idAt(index) ?? []
+}
+
+/** Through each way to look at a list; `view` is what is read from where it lies. */
+function elementsOf(list: ListState | undefined, view: ListElements | undefined): KeyView['list'] {
+  if (list === undefined || view === undefined) return []
+  const texts = [...list.range(0, list.size)]
+  must(
+    view.size === list.size && [...view.range(0, view.size)].join() === texts.join(),
+    () => 'a list is another where it lies',
+  )
+  must(
+    [...view.rangeReversed(0, list.size)].reverse().join() === texts.join(),
+    () => 'a list is another backwards',
+  )
+  must(
+    texts.every((text, index) => view.at(index) === text),
+    () => 'a list is another by index',
+  )
+  return texts.map((text, index) => ({ name: nameOf(pathOf(view.idAt(index))), text }))
 }
 
 /** What the production state says, hidden states included, whether expired or not. */
@@ -466,6 +524,7 @@ export function productionView(replica: Replica, key: string): KeyView {
     string: undefined,
     hash: {},
     set: [],
+    list: [],
   }
   if (found === 0) return none
   const content = tables.stateOf(found)
@@ -476,5 +535,6 @@ export function productionView(replica: Replica, key: string): KeyView {
     string: content.string?.shown(),
     hash: Object.fromEntries([...(content.hash?.entries() ?? [])].sort()),
     set: [...(content.set?.members() ?? [])].sort(),
+    list: elementsOf(content.list, tables.listElements(found)),
   }
 }

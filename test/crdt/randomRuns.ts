@@ -17,6 +17,12 @@ export const allCommands: readonly Command[] = [
   'hashDelete',
   'setAdd',
   'setRemove',
+  'listPush',
+  'listPop',
+  'listSet',
+  'listInsert',
+  'listRemove',
+  'listTrim',
   'transaction',
 ]
 
@@ -24,7 +30,9 @@ export const allCommands: readonly Command[] = [
 export const presets: Readonly<Record<string, readonly Command[]>> = {
   ghostTtl: ['delete', 'delete', 'setAdd', 'setAdd', 'setAdd', 'setRemove', 'expire', 'expire'],
   counters: ['increment', 'increment', 'increment', 'delete', 'hashIncrement', 'hashIncrement', 'hashDelete'],
-  typeConflict: ['set', 'increment', 'hashSet', 'hashIncrement', 'setAdd', 'delete'],
+  typeConflict: ['set', 'increment', 'hashSet', 'hashIncrement', 'setAdd', 'listPush', 'delete'],
+  lists: ['listPush', 'listPop', 'listSet', 'listInsert', 'listInsert', 'listRemove', 'listTrim', 'delete'],
+  inserts: ['listPush', 'listInsert', 'listInsert', 'listInsert', 'listInsert', 'listPop', 'listRemove'],
   keepTtl: ['set', 'setKeepTtl', 'setKeepTtl', 'expire', 'setExpiring', 'hashSet', 'increment'],
 }
 

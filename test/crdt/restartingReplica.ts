@@ -182,9 +182,13 @@ function wholeSlot(db: Keyspace, slot: number): string {
   const keys = [...decodeSlot(new ByteReader(writer.bytes, 0, writer.length), slot)]
   const texts = keys.map(([name, { full, text, expireAtMs, stamp }]) => {
     if (full === undefined) return JSON.stringify([name, text, String(expireAtMs), stamp])
-    const { string, hash, set, ttl } = full
+    const { string, hash, set, list, ttl } = full
     const members: string[] = []
     set?.digest((member, dots) => members.push(`${member} ${dots.join()}`))
+    const elements: string[] = []
+    list?.digest((id, siblings) =>
+      elements.push(`${id} ${siblings.map(({ stamp, text: value }) => `${stamp} ${value}`)}`),
+    )
     const fields = hash === undefined ? [] : fieldsOf(hash)
     const ttls = ttl.map((write) => `${write.stamp} ${write.expireAtMs}`)
     return JSON.stringify([
@@ -192,6 +196,7 @@ function wholeSlot(db: Keyspace, slot: number): string {
       string === undefined ? '' : encoded((to) => writeStrnum(to, string)),
       fields,
       members.sort(),
+      elements,
       ttls,
     ])
   })
