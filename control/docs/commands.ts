@@ -30,6 +30,11 @@ const groupPages: Readonly<Record<CommandGroup, GroupPage>> = {
     title: 'Sets',
     lead: 'Members merge one by one; an add wins over a removal that had not seen it.',
   },
+  list: {
+    file: 'list.md',
+    title: 'Lists',
+    lead: 'Elements merge one by one and keep their order: what was pushed later stands further out. Removing takes away what was seen. A command that waits for an element is woken by those of other clusters, too.',
+  },
   transactions: {
     file: 'transaction.md',
     title: 'Transactions',

@@ -7,6 +7,7 @@
 export type CommandFlag =
   | 'admin'
   | 'allow_busy'
+  | 'blocking'
   | 'denyoom'
   | 'fast'
   | 'loading'
@@ -23,11 +24,13 @@ export type CommandFlag =
 /** ACL categories, without the `@`. Written out in each row: computed ones were a regret of Redis. */
 export type Category =
   | 'admin'
+  | 'blocking'
   | 'connection'
   | 'dangerous'
   | 'fast'
   | 'hash'
   | 'keyspace'
+  | 'list'
   | 'read'
   | 'set'
   | 'slow'
@@ -154,6 +157,7 @@ export type CommandGroup =
   | 'generic'
   | 'hash'
   | 'set'
+  | 'list'
   | 'transactions'
   | 'connection'
   | 'server'

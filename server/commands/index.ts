@@ -3,6 +3,7 @@ import type { Handler } from './context.ts'
 import { crdtHandlers } from './crdt.ts'
 import { hashHandlers } from './hash.ts'
 import { keyHandlers } from './key.ts'
+import { listHandlers } from './list.ts'
 import { serverHandlers } from './server.ts'
 import { setHandlers } from './set.ts'
 import { stringHandlers } from './string.ts'
@@ -12,6 +13,7 @@ export const handlers: Readonly<Record<string, Handler>> = {
   ...keyHandlers,
   ...hashHandlers,
   ...setHandlers,
+  ...listHandlers,
   ...serverHandlers,
   ...crdtHandlers,
 }

@@ -5,7 +5,7 @@
  */
 import type { Persistence } from '#config/process.ts'
 import { evictionPolicies, type MemorySettings } from '#protocol/frames/memory.ts'
-import type { ShardVariations } from '#server/shard.ts'
+import type { ShardVariations } from '#server/shardOptions.ts'
 import { SeededRandom } from '#test/seed.ts'
 import { PartwiseKeyspace } from '#test/store/partwiseKeyspace.ts'
 import { unlimitedMemory } from '#test/unlimitedMemory.ts'
