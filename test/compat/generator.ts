@@ -1,6 +1,7 @@
 /** An endless stream of random steps over all commands that shards run. */
 import { hashRequests } from './hashRequests.ts'
 import { keyRequests, serverRequests } from './keyRequests.ts'
+import { blockingNames, listRequests } from './listRequests.ts'
 import { sessionRequests } from './sessionRequests.ts'
 import { setRequests } from './setRequests.ts'
 import { nameOf, type Request } from './side.ts'
@@ -16,6 +17,7 @@ export const makes: Readonly<Record<string, Make>> = {
   ...keyRequests,
   ...hashRequests,
   ...setRequests,
+  ...listRequests,
   ...serverRequests,
 }
 
@@ -24,6 +26,8 @@ const weights: Readonly<Record<string, number>> = {
   SET: 5,
   HSET: 5,
   SADD: 5,
+  LPUSH: 4,
+  RPUSH: 4,
   INCRBY: 2,
   FLUSHALL: 0.3,
   FLUSHDB: 0.3,
@@ -43,8 +47,11 @@ export function nextStep(v: Vocabulary, session: boolean): Step {
   if (roll < 17) return plain(unknownRequest(v))
   const made = v.pick(lottery)(v)
   if (!isRequest(made)) return made
-  return plain(roll < 50 ? spoiled(v, made) : recased(v, made))
+  return plain(roll < 50 && !isTimed(made) ? spoiled(v, made) : recased(v, made))
 }
+
+/** With another argument at the end it would wait for long, or have a time for a key. */
+const isTimed = (request: Request): boolean => blockingNames.has(nameOf(request))
 
 const wholeDatabase = new Set(['KEYS', 'DBSIZE', 'FLUSHALL', 'FLUSHDB'])
 
@@ -53,7 +60,7 @@ function plainRequest(v: Vocabulary): Request {
   for (;;) {
     const made = v.pick(lottery)(v)
     if (isRequest(made) && !(v.oneSlot && wholeDatabase.has(nameOf(made))))
-      return v.chance(0.05) ? spoiled(v, made) : made
+      return v.chance(0.05) && !isTimed(made) ? spoiled(v, made) : made
   }
 }
 
@@ -103,12 +110,15 @@ function randomTransaction(v: Vocabulary, session: boolean): Step {
   return step
 }
 
+const notBetween: ReadonlySet<string> = new Set(['SADD', 'LTRIM', ...blockingNames])
+
 function transactionOf(v: Vocabulary, session: boolean): Step {
   const before: Request[] = []
   if (v.chance(0.3)) before.push(['WATCH', v.anyKey(), v.anyKey()])
   const between = plainRequest(v)
   // To Redis, adding a member that is there changes nothing; to Antipode it is a write, which survives a concurrent SREM.
-  if (before.length > 0 && v.chance(0.7) && nameOf(between) !== 'SADD') before.push(between)
+  // An LTRIM that removes nothing changes nothing to Antipode.
+  if (before.length > 0 && v.chance(0.7) && !notBetween.has(nameOf(between))) before.push(between)
   if (before.length > 0 && v.chance(0.1)) before.push(['UNWATCH'])
   const queued = v
     .some(6, () => (session && v.chance(0.1) ? sessionRequest(v) : plainRequest(v)))

@@ -143,6 +143,7 @@ export function dump(key: string, request: Request): Step {
 
 export function readRequest(type: string): (key: string) => Request {
   if (type === 'hash') return (key) => ['HGETALL', key]
+  if (type === 'list') return (key) => ['LRANGE', key, '0', '-1']
   return type === 'set' ? (key) => ['SMEMBERS', key] : (key) => ['GET', key]
 }
 

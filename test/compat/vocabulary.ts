@@ -8,6 +8,7 @@ import type { Request } from './side.ts'
 const stringKeys = ['{t}s1', '{t}s2', '{t}s3', '{t}s4', '{t}\x00\xff\r\n']
 const hashKeys = ['{t}h1', '{t}h2', '{t}h3', '{t}h4']
 const setKeys = ['{t}z1', '{t}z2', '{t}z3', '{t}z4', '{t}z5']
+const listKeys = ['{t}l1', '{t}l2', '{t}l3', '{t}l4']
 const otherKeys = ['{t}none', '{t}new']
 /** In slots of their own; only for commands with one key, and those that a cluster splits. */
 const looseKeys = ['', 'o1', 'o2', '{o3', 'o4}{}', '\x00']
@@ -67,9 +68,13 @@ export class Vocabulary extends SeededRandom {
     return this.#key(setKeys)
   }
 
+  listKey(): string {
+    return this.#key(listKeys)
+  }
+
   /** With the tag. */
   anyKey(): string {
-    return this.pick(this.pick([stringKeys, hashKeys, setKeys, otherKeys]))
+    return this.pick(this.pick([stringKeys, hashKeys, setKeys, listKeys, otherKeys]))
   }
 
   /** Also keys in other slots. */
