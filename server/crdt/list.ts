@@ -101,6 +101,10 @@ export class ListState {
   /** `coversAll`: the context covers all that is here; a range goes in one step. */
   remove(context: VersionVector, { from, to }: IdRange, coversAll: boolean): void {
     const elements = this.#elements
+    if (compareIds(from, to) === 0) {
+      if (elements.seek(from)) this.#removeAimed(context)
+      return
+    }
     elements.seek(from)
     const start = elements.index
     const end = elements.seek(to) ? elements.index + 1 : elements.index
@@ -120,15 +124,20 @@ export class ListState {
     }
     for (let index = end - 1; index >= start; index--) {
       elements.seekIndex(index)
-      if (!elements.atIsInConflict) {
-        if (covers(context, elements.atStamp)) elements.remove()
-        continue
-      }
-      const before = elements.atSiblings
-      const left = withoutCovered(before, context)
-      if (left.length === 0) elements.remove()
-      else if (left.length < before.length) elements.write(left)
+      this.#removeAimed(context)
     }
+  }
+
+  #removeAimed(context: VersionVector): void {
+    const elements = this.#elements
+    if (!elements.atIsInConflict) {
+      if (covers(context, elements.atStamp)) elements.remove()
+      return
+    }
+    const before = elements.atSiblings
+    const left = withoutCovered(before, context)
+    if (left.length === 0) elements.remove()
+    else if (left.length < before.length) elements.write(left)
   }
 
   /** Appends an element that is one write. Its id is greater than all. */

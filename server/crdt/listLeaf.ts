@@ -52,7 +52,7 @@ export class ListLeaf {
 
   /** On the heap and beside it, about. */
   get usedBytes(): number {
-    const perElement = this.#stamps === undefined ? 14 : 22
+    const perElement = 14 + (this.#stamps === undefined ? 0 : 8) + (this.#rares === undefined ? 0 : 8)
     return leafBytes + this.#keys.length * perElement + this.#bytes.length + this.#rareBytes
   }
 
@@ -176,10 +176,20 @@ export class ListLeaf {
 
   /** Appends [from, to) of another leaf. There must be room. */
   take(other: ListLeaf, from: number, to: number): void {
+    const start = this.count
+    const count = start + to - from
+    if (count > this.#keys.length) this.#resize(count)
+    this.#keys.set(other.#keys.subarray(from, to), start)
+    this.#offsets.set(other.#offsets.subarray(from, to), start)
     for (let at = from; at < to; at++) {
-      this.insert(this.count, other.id(at), other.stamp(at), other.text(at))
-      const siblings = other.#rares?.[at]?.siblings
-      if (siblings !== undefined) this.setSiblings(this.count - 1, siblings)
+      const place = other.#places[at] as number
+      readVarint(other.#bytes, place)
+      this.#places[start + at - from] = this.#appendBytes(other.#bytes, place, varint.end + varint.value)
+      this.count++
+      if (this.#stamps !== undefined || other.#stamps !== undefined)
+        this.#setStamp(this.count - 1, other.stamp(at))
+      const rare = other.#rares?.[at]
+      if (rare !== undefined || this.#rares !== undefined) this.#setRare(this.count - 1, rare)
     }
   }
 
@@ -247,11 +257,23 @@ export class ListLeaf {
 
   /** Returns its place. The element at `at` has none, or one that it gives up. */
   #append(text: string, at: number): number {
-    const sizeBytes = sizeOf(text.length)
+    const place = this.#placeFor(sizeOf(text.length), at)
+    writeLatin1(this.#bytes, writeVarint(this.#bytes, place, text.length), text)
+    return place
+  }
+
+  /** The same for a text with its length at [start, end) of `bytes`, of an element that isn't counted yet. */
+  #appendBytes(bytes: Uint8Array, start: number, end: number): number {
+    const place = this.#placeFor(end - start, -1)
+    copyBytes(this.#bytes, place, bytes, start, end)
+    return place
+  }
+
+  #placeFor(sizeBytes: number, at: number): number {
     if (this.#end + sizeBytes > this.#bytes.length || this.#end > placeMax)
       this.#gather(roomFor(this.#liveBytes + sizeBytes), at)
     const place = this.#end
-    this.#end = writeLatin1(this.#bytes, writeVarint(this.#bytes, place, text.length), text)
+    this.#end += sizeBytes
     this.#liveBytes += sizeBytes
     return place
   }

@@ -15,9 +15,33 @@ const groupLeavesMax = 256
 /** A leaf with fewer elements is joined to a neighbour that is small, too. */
 const joinBelow = leafCountMax / 4
 
-interface Group {
-  leaves: ListLeaf[]
-  count: number
+class Group {
+  readonly leaves: ListLeaf[] = []
+  /** Of each leaf, side by side: they are added up to find a position. */
+  readonly counts: number[] = []
+  count = 0
+
+  constructor(leaves: readonly ListLeaf[]) {
+    for (const leaf of leaves) this.insert(this.leaves.length, leaf)
+  }
+
+  insert(number: number, leaf: ListLeaf): void {
+    this.leaves.splice(number, 0, leaf)
+    this.counts.splice(number, 0, leaf.count)
+    this.count += leaf.count
+  }
+
+  /** With all leaves behind it, if they are not said to be fewer. */
+  take(number: number, leaves = this.leaves.length - number): ListLeaf[] {
+    for (const count of this.counts.splice(number, leaves)) this.count -= count
+    return this.leaves.splice(number, leaves)
+  }
+
+  /** A leaf has so many more elements. */
+  add(number: number, change: number): void {
+    this.counts[number] = (this.counts[number] as number) + change
+    this.count += change
+  }
 }
 
 export class ListSequence {
@@ -36,7 +60,7 @@ export class ListSequence {
 
   clear(): void {
     const leaf = new ListLeaf()
-    this.#groups = [{ leaves: [leaf], count: 0 }]
+    this.#groups = [new Group([leaf])]
     this.size = 0
     this.usedBytes = leaf.usedBytes
     this.#aim(0, 0, 0)
@@ -61,16 +85,16 @@ export class ListSequence {
   }
 
   #seekInGroup(group: number, index: number): void {
-    const { leaves, count } = this.#groups[group] as Group
+    const { counts, count } = this.#groups[group] as Group
     let leaf = 0
     let before = 0
     if (index * 2 <= count) {
-      while (leaf < leaves.length - 1 && before + countOf(leaves[leaf]) <= index)
-        before += countOf(leaves[leaf++])
+      while (leaf < counts.length - 1 && before + (counts[leaf] as number) <= index)
+        before += counts[leaf++] as number
     } else {
-      leaf = leaves.length - 1
-      before = count - countOf(leaves[leaf])
-      while (before > index) before -= countOf(leaves[--leaf])
+      leaf = counts.length - 1
+      before = count - (counts[leaf] as number)
+      while (before > index) before -= counts[--leaf] as number
     }
     this.#aim(group, leaf, index - before)
   }
@@ -81,6 +105,9 @@ export class ListSequence {
       this.#aim(0, 0, 0)
       return false
     }
+    // A local command has just asked for the id of that element.
+    const aimed = this.#groups[this.#group]?.leaves[this.#leaf]
+    if (aimed !== undefined && this.#at < aimed.count && aimed.compare(this.#at, id) === 0) return true
     const groups = this.#groups
     const group = lastNotBehind(groups.length, (at) => firstLeafOf(groups[at]).compare(0, id))
     const { leaves } = groups[group] as Group
@@ -109,8 +136,8 @@ export class ListSequence {
   get index(): number {
     let index = this.#at
     for (let group = 0; group < this.#group; group++) index += countOf(this.#groups[group])
-    const { leaves } = this.#aimedGroup
-    for (let leaf = 0; leaf < this.#leaf; leaf++) index += countOf(leaves[leaf])
+    const { counts } = this.#aimedGroup
+    for (let leaf = 0; leaf < this.#leaf; leaf++) index += counts[leaf] as number
     return index
   }
 
@@ -204,7 +231,7 @@ export class ListSequence {
 
   #count(change: number): void {
     this.size += change
-    this.#aimedGroup.count += change
+    this.#aimedGroup.add(this.#leaf, change)
   }
 
   // ---- leaves
@@ -212,15 +239,11 @@ export class ListSequence {
   /** A leaf, or the half of one, that has room where it is aimed at. */
   #makeRoom(): void {
     const leaf = this.#aimedLeaf
-    if (this.#at === leaf.count) {
+    if (this.#at === leaf.count || this.#at === 0) {
       this.usedBytes -= leaf.usedBytes
       leaf.trim()
       this.usedBytes += leaf.usedBytes
-      this.#addLeaf(this.#leaf + 1, new ListLeaf())
-      return
-    }
-    if (this.#at === 0) {
-      this.#addLeaf(this.#leaf, new ListLeaf())
+      this.#addLeaf(this.#at === 0 ? this.#leaf : this.#leaf + 1, new ListLeaf())
       return
     }
     const [at, middle] = [this.#at, leaf.count >>> 1]
@@ -229,7 +252,7 @@ export class ListSequence {
     upper.take(leaf, middle, leaf.count)
     leaf.remove(middle, leaf.count)
     this.usedBytes += leaf.usedBytes
-    this.#aimedGroup.count -= upper.count
+    this.#aimedGroup.add(this.#leaf, -upper.count)
     this.#addLeaf(this.#leaf + 1, upper)
     if (at > middle) this.#at = at - middle
     else this.#aimBefore(at)
@@ -251,22 +274,18 @@ export class ListSequence {
     const { leaves } = group
     this.usedBytes += leaf.usedBytes
     if (leaves.length < groupLeavesMax) {
-      leaves.splice(number, 0, leaf)
-      group.count += leaf.count
+      group.insert(number, leaf)
       this.#aim(this.#group, number, 0)
       return
     }
     if (number === leaves.length || number === 0) {
       const place = number === 0 ? this.#group : this.#group + 1
-      groups.splice(place, 0, { leaves: [leaf], count: leaf.count })
+      groups.splice(place, 0, new Group([leaf]))
       this.#aim(place, 0, 0)
       return
     }
     const half = leaves.length >>> 1
-    const moved = leaves.splice(half)
-    const count = moved.reduce((sum, each) => sum + each.count, 0)
-    group.count -= count
-    groups.splice(this.#group + 1, 0, { leaves: moved, count })
+    groups.splice(this.#group + 1, 0, new Group(group.take(half)))
     const inUpper = number > half
     this.usedBytes -= leaf.usedBytes
     this.#aim(inUpper ? this.#group + 1 : this.#group, 0, 0)
@@ -279,15 +298,15 @@ export class ListSequence {
       this.clear()
       return
     }
-    const { leaves } = this.#aimedGroup
-    this.usedBytes -= this.#aimedLeaf.usedBytes
-    leaves.splice(this.#leaf, 1)
-    if (leaves.length === 0) this.#groups.splice(this.#group, 1)
+    const group = this.#aimedGroup
+    for (const leaf of group.take(this.#leaf, 1)) this.usedBytes -= leaf.usedBytes
+    if (group.leaves.length === 0) this.#groups.splice(this.#group, 1)
   }
 
   /** Joins the small leaf that is aimed at with the next of its group, or with the one before. */
   #join(): void {
-    const { leaves } = this.#aimedGroup
+    const group = this.#aimedGroup
+    const { leaves } = group
     for (const number of [this.#leaf, this.#leaf - 1]) {
       const lower = leaves[number]
       const upper = leaves[number + 1]
@@ -295,7 +314,8 @@ export class ListSequence {
       this.usedBytes -= lower.usedBytes + upper.usedBytes
       lower.take(upper, 0, upper.count)
       this.usedBytes += lower.usedBytes
-      leaves.splice(number + 1, 1)
+      group.take(number + 1, 1)
+      group.add(number, upper.count)
       return
     }
   }
