@@ -125,9 +125,15 @@ function isInRightSubtree(left: ListId, right: ListId): boolean {
   return left.every((value, at) => value === right[at])
 }
 
-/** A sibling of a step of `right` or `left` that fits, at the level nearest to the root. */
+/**
+ * A sibling of a step of `right` or `left` that fits, at the level nearest to the root. Where both are the same it would lie
+ * before or behind both; a level below the first at which they differ any fits.
+ */
 function shallowestBetween(left: ListId, right: ListId, key: number, depth: number): ListId | undefined {
-  for (let level = 0; level < depth - 1; level++) {
+  let same = 0
+  while (same < left.length && left[same] === right[same]) same++
+  const first = Math.floor(same / stepLength)
+  for (let level = first; level < Math.min(depth - 1, first + 2); level++) {
     const before = siblingAt(right, level, -key)
     if (before !== undefined && isBetween(left, before, right)) return before
     const after = siblingAt(left, level, key)
