@@ -122,10 +122,13 @@ export class ListState {
       elements.cut(start, end)
       return
     }
-    for (let index = end - 1; index >= start; index--) {
-      elements.seekIndex(index)
-      this.#removeAimed(context)
-    }
+    const inConflict: ListId[] = []
+    elements.removeWhere(start, end, (leaf, at) => {
+      if (!leaf.isInConflict(at)) return covers(context, leaf.stamp(at))
+      inConflict.push(leaf.id(at))
+      return false
+    })
+    for (const id of inConflict) if (elements.seek(id)) this.#removeAimed(context)
   }
 
   #removeAimed(context: VersionVector): void {

@@ -219,6 +219,25 @@ export class ListSequence {
     }
   }
 
+  /** Removes those at [start, end) that `goes` names, neighbours at once. */
+  removeWhere(start: number, end: number, goes: (leaf: ListLeaf, at: number) => boolean): void {
+    for (let left = end; left > start; ) {
+      this.seekIndex(left - 1)
+      const leaf = this.#aimedLeaf
+      const first = left - 1 - this.#at
+      const from = Math.max(0, start - first)
+      const going = new Uint8Array(this.#at + 1)
+      for (let at = from; at < going.length; at++) going[at] = goes(leaf, at) ? 1 : 0
+      for (let behind = going.length; behind > from; ) {
+        const last = going.lastIndexOf(1, behind - 1)
+        if (last < from) break
+        behind = Math.max(from, going.lastIndexOf(0, last) + 1)
+        this.cut(first + behind, first + last + 1)
+      }
+      left = first + from
+    }
+  }
+
   #removeFromLeaf(count: number): void {
     const leaf = this.#aimedLeaf
     this.usedBytes -= leaf.usedBytes

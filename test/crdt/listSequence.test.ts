@@ -76,6 +76,21 @@ class Both {
     this.model.splice(start, end - start)
   }
 
+  removeSome(start: number, end: number, chance: number): void {
+    const seen = new Set<string>()
+    const gone = new Set<string>()
+    this.sequence.removeWhere(start, end, (leaf, at) => {
+      const id = String(leaf.id(at))
+      expect(seen.has(id)).toBe(false)
+      seen.add(id)
+      if (this.#random.chance(chance)) gone.add(id)
+      return gone.has(id)
+    })
+    expect(seen.size).toBe(end - start)
+    for (let at = end - 1; at >= start; at--)
+      if (gone.has(String(this.model[at]?.id))) this.model.splice(at, 1)
+  }
+
   /** Some element, or the place behind the last. */
   anyIndex(): number {
     return this.#random.below(this.model.length + 1)
@@ -136,7 +151,9 @@ describe('a sequence', () => {
           both.removeAt(random.pick([0, length - 1, random.below(length)]))
         if (random.chance(cutting * 0.01)) {
           const start = both.anyIndex()
-          both.cut(start, start + random.below(both.model.length - start + 1))
+          const end = start + random.below(both.model.length - start + 1)
+          if (random.chance(0.5)) both.cut(start, end)
+          else both.removeSome(start, end, random.pick([0.1, 0.5, 0.97, 1]))
         }
       }
       both.check()
@@ -163,7 +180,9 @@ describe('a sequence', () => {
     // The middle is taken apart, which splits full groups.
     for (let step = 0; step < 3_000; step++) both.insertAt(30_000 + random.below(500))
     both.check()
-    both.cut(10, 80_000)
+    both.removeSome(60_000, 80_000, 0.98)
+    both.check()
+    both.cut(10, 60_000)
     both.check()
     both.cut(5_000, both.model.length - 3)
     both.check()
