@@ -29,8 +29,16 @@ import {
   writeExpireAt,
 } from './keyState.ts'
 import type { IdRange } from './list.ts'
-import { compareIds, type ListId, readId, type Side, writeId } from './listId.ts'
-import { readFlag, readResets, writeResets } from './stateCodec.ts'
+import {
+  isListCode,
+  ListCode,
+  type ListEffectSink,
+  readListEffect,
+  writeElementBody,
+  writeRemovalBody,
+} from './listEffect.ts'
+import type { ListId, Side } from './listId.ts'
+import { readFlag, readResets, readTexts, writeResets, writeTexts } from './stateCodec.ts'
 
 export interface FlushedKey {
   readonly key: string
@@ -38,7 +46,7 @@ export interface FlushedKey {
 }
 
 /** Who takes effects: the writer of bytes, the keyspace, a check that keeps nothing. */
-export interface EffectSink {
+export interface EffectSink extends ListEffectSink {
   /**
    * `setText` of a text without resets whose TTL isn't kept, key and text being ranges of `bytes`. False: the sink wants it
    * by `setText`. Nearly all effects are of this form.
@@ -67,11 +75,6 @@ export interface EffectSink {
   removeFields(stamp: Stamp, key: string, fields: readonly string[], resets: readonly FieldReset[]): void
   addMembers(stamp: Stamp, key: string, fresh: boolean, members: readonly string[]): void
   removeMembers(stamp: Stamp, key: string, members: readonly string[]): void
-  /** The ids follow from stamp, side and order (`pushedId`). */
-  pushElements(stamp: Stamp, key: string, fresh: boolean, side: Side, values: readonly string[]): void
-  /** A register write, of an element that may be new. */
-  writeElement(stamp: Stamp, key: string, id: ListId, text: string): void
-  removeElements(stamp: Stamp, key: string, ranges: readonly IdRange[]): void
   /** `types`: bits of the types that go; `endsTtl`: and the TTL, as DEL does. */
   remove(stamp: Stamp, key: string, types: number, endsTtl: boolean, counters: RemovedCounters): void
   writeTtl(stamp: Stamp, key: string, expireAtMs: number): void
@@ -92,11 +95,8 @@ const Code = {
   remove: 10,
   writeTtl: 11,
   flush: 12,
-  pushLeft: 20,
-  pushRight: 21,
-  writeElement: 22,
-  removeElements: 23,
 } as const
+// 20 to 23 are those of lists (`listEffect.ts`).
 
 const freshBit = 0x80
 const resetsBit = 0x40
@@ -267,18 +267,16 @@ export class EffectWriter implements EffectSink {
   }
 
   pushElements(stamp: Stamp, key: string, fresh: boolean, side: Side, values: readonly string[]): void {
-    const code = side === -1 ? Code.pushLeft : Code.pushRight
+    const code = side === -1 ? ListCode.pushLeft : ListCode.pushRight
     writeTexts(this.#begin(stamp, fresh ? code | freshBit : code, key), values)
   }
 
   writeElement(stamp: Stamp, key: string, id: ListId, text: string): void {
-    const writer = this.#begin(stamp, Code.writeElement, key)
-    writeId(writer, id)
-    writer.text(text)
+    writeElementBody(this.#begin(stamp, ListCode.writeElement, key), id, text)
   }
 
   removeElements(stamp: Stamp, key: string, ranges: readonly IdRange[]): void {
-    writeRanges(this.#begin(stamp, Code.removeElements, key), ranges)
+    writeRemovalBody(this.#begin(stamp, ListCode.removeElements, key), ranges)
   }
 
   remove(stamp: Stamp, key: string, types: number, endsTtl: boolean, counters: RemovedCounters): void {
@@ -306,22 +304,6 @@ export class EffectWriter implements EffectSink {
 function writeIncrement(writer: ByteWriter, stamp: Stamp, from: Stamp, sum: Amount): void {
   writer.varint((stamp - from) / stampStep)
   writeAmount(writer, sum)
-}
-
-function writeTexts(writer: ByteWriter, texts: readonly string[]): void {
-  writer.varint(texts.length)
-  for (const text of texts) writer.text(text)
-}
-
-/** count varint, then each: single u8, id | (from, to). */
-function writeRanges(writer: ByteWriter, ranges: readonly IdRange[]): void {
-  writer.varint(ranges.length)
-  for (const { from, to } of ranges) {
-    const single = compareIds(from, to) === 0
-    writer.u8(single ? 1 : 0)
-    writeId(writer, from)
-    if (!single) writeId(writer, to)
-  }
 }
 
 function writeFieldResets(writer: ByteWriter, resets: readonly FieldReset[]): void {
@@ -379,6 +361,11 @@ function readEffect(reader: ByteReader, stamp: Stamp, sink: EffectSink, checkKey
   const key = latin1(reader.bytes, keyStart, keyEnd)
   const fresh = (kind & freshBit) !== 0
   const resets = (kind & resetsBit) !== 0
+  if (isListCode(kind & codeMask)) {
+    requireNo(resets, kind)
+    readListEffect(reader, stamp, key, kind & codeMask, fresh, sink)
+    return
+  }
   switch (kind & codeMask) {
     case Code.setText:
     case Code.setTextKeepTtl:
@@ -418,23 +405,6 @@ function readEffect(reader: ByteReader, stamp: Stamp, sink: EffectSink, checkKey
     case Code.removeMembers:
       requireNo(fresh || resets, kind)
       sink.removeMembers(stamp, key, readTexts(reader))
-      return
-    case Code.pushLeft:
-    case Code.pushRight: {
-      requireNo(resets, kind)
-      const side = (kind & codeMask) === Code.pushLeft ? -1 : 1
-      sink.pushElements(stamp, key, fresh, side, readTexts(reader))
-      return
-    }
-    case Code.writeElement: {
-      requireNo(fresh || resets, kind)
-      const id = readId(reader)
-      sink.writeElement(stamp, key, id, reader.text())
-      return
-    }
-    case Code.removeElements:
-      requireNo(fresh || resets, kind)
-      sink.removeElements(stamp, key, readRanges(reader))
       return
     case Code.remove:
       requireNo(fresh, kind)
@@ -499,25 +469,6 @@ function readFrom(reader: ByteReader, stamp: Stamp): Stamp {
   const from = stamp - reader.varint() * stampStep
   if (from <= 0) throw new FormatError('counter entry from before the epoch')
   return from
-}
-
-function readTexts(reader: ByteReader): string[] {
-  const texts: string[] = []
-  for (let count = reader.varint(); count > 0; count--) texts.push(reader.text())
-  return texts
-}
-
-function readRanges(reader: ByteReader): IdRange[] {
-  const ranges: IdRange[] = []
-  for (let count = reader.varint(); count > 0; count--) {
-    const single = readFlag(reader)
-    const from = readId(reader)
-    const to = single ? from : readId(reader)
-    if (!single && compareIds(from, to) >= 0)
-      throw new FormatError('a range of list ids that ends before it begins')
-    ranges.push({ from, to })
-  }
-  return ranges
 }
 
 function readFieldResets(reader: ByteReader): FieldReset[] {

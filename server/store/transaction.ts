@@ -10,23 +10,13 @@
  * - whatever is removed: the reset of every live counter in it.
  */
 
-import { errors, ReplyError } from '#protocol/resp/errors.ts'
-import {
-  beginPart,
-  beginRecord,
-  endRecord,
-  partHeaderBytesMax,
-  RecordKind,
-  recordHeaderBytes,
-} from '#protocol/sync/record.ts'
 import type { Stamp, StampClock } from '#protocol/sync/stamp.ts'
-import { emptyVector, type VersionVector } from '#protocol/sync/versionVector.ts'
 import { latin1 } from '#runtime/bytes/bytes.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { invariant } from '#runtime/invariant.ts'
 import type { Amount } from '#server/crdt/amount.ts'
 import { nextIncrement, noEntries, noResets } from '#server/crdt/counter.ts'
-import { EffectWriter, type FlushedKey } from '#server/crdt/effect.ts'
+import type { EffectSink, FlushedKey } from '#server/crdt/effect.ts'
 import type { FieldReset } from '#server/crdt/hash.ts'
 import {
   allTypes,
@@ -36,88 +26,53 @@ import {
   type RemovedCounters,
   TypeBit,
 } from '#server/crdt/keyState.ts'
-import type { IdRange } from '#server/crdt/list.ts'
-import {
-  depthBetween,
-  type InsertRun,
-  idBetween,
-  type ListId,
-  listDepthMax,
-  listKeyOf,
-  type Side,
-} from '#server/crdt/listId.ts'
 import { Applier } from './applier.ts'
 import type { Ref } from './arena.ts'
-import { InsertRuns } from './insertRuns.ts'
+import { Draft, Drafts } from './drafts.ts'
 import type { Keyspace } from './keyspace.ts'
-import { type ListElements, rangeOf, rangesOf } from './listRanges.ts'
+import { ListIntents } from './listIntents.ts'
 import type { SlotTables } from './slotTables.ts'
 
 export type Expiry = { kind: 'clear' } | { kind: 'keep' } | { kind: 'at'; atMs: number }
 
 const never = Number.POSITIVE_INFINITY
-/** Parts up to this count are searched one by one, and their buffers kept. */
-const searchedDraftsMax = 16
-/** A buffer that one large command has blown up is not kept. */
-const keptEffectsBytesMax = 1 << 20
-
-/** The part of the record under way for one slot. */
-class Draft {
-  slot = 0
-  first: Stamp = 0
-  /** Of the slot before the first intent: the greatest that any origin has there. */
-  last: Stamp = 0
-  previous: Stamp = 0
-  /** What this shard had applied in the slot at the start. */
-  readonly context: VersionVector = emptyVector()
-  effects: EffectWriter = new EffectWriter()
-}
 
 /** Handlers answer WRONGTYPE before they write. */
 function requireType(visible: number, written: number): void {
   if (visible !== written) invariant(false, 'a write is of the type that shows', { visible, written })
 }
 
-export class Transaction {
+export class Transaction extends ListIntents {
   readonly #keyspace: Keyspace
   readonly #tables: SlotTables
   readonly #clock: StampClock
   readonly #applier: Applier
-  readonly #runs: InsertRuns = new InsertRuns()
   #nowMs = 0
-  readonly #drafts: Draft[] = []
-  #draftCount = 0
-  /** By slot, those behind the first `searchedDraftsMax`. */
-  readonly #farDrafts: Map<number, Draft> = new Map()
+  readonly #drafts: Drafts
   /** The one that the applier is aimed at. */
   #draft: Draft = new Draft()
   /** Of the running intent. */
   #stamp: Stamp = 0
 
   constructor(keyspace: Keyspace, clock: StampClock) {
+    super(keyspace)
     this.#keyspace = keyspace
     this.#tables = keyspace.tables
     this.#clock = clock
     this.#applier = new Applier(keyspace.tables)
+    this.#drafts = new Drafts(keyspace.vectors, clock.origin)
   }
 
   /** Also sets the keyspace's clock. */
   begin(nowMs: number): void {
     this.#nowMs = nowMs
     this.#keyspace.nowMs = nowMs
-    this.#clear()
-  }
-
-  #clear(): void {
-    this.#draftCount = 0
-    if (this.#farDrafts.size === 0) return
-    this.#farDrafts.clear()
-    this.#drafts.length = searchedDraftsMax
+    this.#drafts.clear()
   }
 
   /** Whether there is an effect since `begin`. */
   get written(): boolean {
-    return this.#draftCount > 0
+    return this.#drafts.count > 0
   }
 
   /** Of the slot that was written to last. */
@@ -127,28 +82,12 @@ export class Transaction {
 
   /** What `finish` will write is not longer. */
   get recordBytesMax(): number {
-    let bytesMax = recordHeaderBytes
-    for (let at = 0; at < this.#draftCount; at++) {
-      bytesMax += partHeaderBytesMax + (this.#drafts[at] as Draft).effects.length
-    }
-    return bytesMax
+    return this.#drafts.recordBytesMax
   }
 
   /** Appends the record, if there is an effect, and raises the slots' vectors. False: nothing to log. */
   finish(writer: ByteWriter): boolean {
-    if (this.#draftCount === 0) return false
-    const start = beginRecord(writer, RecordKind.operations)
-    for (let at = 0; at < this.#draftCount; at++) {
-      const draft = this.#drafts[at] as Draft
-      const { slot, first, last, previous, context, effects } = draft
-      beginPart(writer, slot, first, last, previous, context, effects.length)
-      effects.writeTo(writer)
-      this.#tables.vectors.set(slot, this.#clock.origin, last)
-      if (effects.capacityBytes > keptEffectsBytesMax) draft.effects = new EffectWriter()
-    }
-    endRecord(writer, start)
-    this.#clear()
-    return true
+    return this.#drafts.finish(writer)
   }
 
   // ---- intents
@@ -340,72 +279,6 @@ export class Transaction {
     return present.length
   }
 
-  /** Returns the new length. */
-  listPush(name: string, side: 'left' | 'right', values: readonly string[]): number {
-    if (values.length > 0) this.#push(name, side === 'left' ? -1 : 1, values)
-    return this.#listOf(name)?.size ?? 0
-  }
-
-  /** In the order of popping. */
-  listPop(name: string, side: 'left' | 'right', count: number): string[] {
-    const list = this.#visibleList(name)
-    if (list === undefined || count <= 0) return []
-    const { size } = list
-    const start = side === 'left' ? 0 : Math.max(0, size - count)
-    const end = side === 'left' ? Math.min(size, count) : size
-    const values = [...(side === 'left' ? list.range(start, end) : list.rangeReversed(start, end))]
-    this.#removeElements(name, [rangeOf(list, start, end)])
-    return values
-  }
-
-  /** The caller has read the list: `index` is in it. */
-  listSet(name: string, index: number, value: string): void {
-    const id = this.#visibleList(name)?.idAt(index)
-    if (id === undefined) invariant(false, 'LSET is of a list', { index })
-    this.#openList(name)
-    this.#writeElement(name, id, value)
-  }
-
-  /** Returns the new length. Throws `ReplyError` when there is no room between the neighbours. */
-  listInsert(name: string, index: number, value: string): number {
-    const list = this.#visibleList(name)
-    const size = list?.size ?? 0
-    if (list === undefined || index === size) this.#push(name, 1, [value])
-    else if (index === 0) this.#push(name, -1, [value])
-    else this.#insertBetween(name, list.idAt(index - 1), list.idAt(index), value)
-    const id = this.#listOf(name)?.idAt(index)
-    if (id !== undefined) this.#runs.note(name, id)
-    return size + 1
-  }
-
-  #insertBetween(name: string, left: ListId, right: ListId, value: string): void {
-    const run = this.#runs.of(name)
-    // Before there is a stamp: nothing may be written of what is refused.
-    if (depthBetween(left, right, run) > listDepthMax) throw new ReplyError(errors.listTooDeep)
-    this.#openList(name)
-    this.#writeElement(name, this.idBetween(left, right, listKeyOf(this.#stamp), run), value)
-  }
-
-  /** Removes the elements at `indexes`, which ascend. */
-  listRemove(name: string, indexes: readonly number[]): void {
-    const list = this.#visibleList(name)
-    if (list !== undefined && indexes.length > 0) this.#removeElements(name, rangesOf(list, indexes))
-  }
-
-  /** Keeps what is at [start, end). */
-  listTrim(name: string, start: number, end: number): void {
-    const list = this.#visibleList(name)
-    if (list === undefined) return
-    const { size } = list
-    const ranges: IdRange[] = []
-    if (start >= end) ranges.push(rangeOf(list, 0, size))
-    else {
-      if (start > 0) ranges.push(rangeOf(list, 0, start))
-      if (end < size) ranges.push(rangeOf(list, end, size))
-    }
-    if (ranges.length > 0) this.#removeElements(name, ranges)
-  }
-
   // ---- rules that tests break on purpose (`test/crdt/faults.ts`)
 
   /** Rule D5: a write that is no TTL write leaves a finite TTL alone, and stands itself for "none" when none shows. */
@@ -438,11 +311,6 @@ export class Transaction {
     return resets
   }
 
-  /** Rules B5, B6. */
-  protected idBetween(left: ListId, right: ListId, key: number, run: InsertRun | undefined): ListId {
-    return idBetween(left, right, key, run)
-  }
-
   /** Rule B2: whether removing the string would take the infinity along that the key shows. */
   protected losesInfinity(state: KeyState, removed: number): boolean {
     return (removed & TypeBit.string) !== 0 && state.ttl.length > 0 && state.expireAtMs() === never
@@ -452,40 +320,11 @@ export class Transaction {
 
   /** Opens the slot's part and takes a stamp for one intent. */
   #begin(slot: number): void {
-    const draft = this.#draftOf(slot)
+    const draft = this.#aim(this.#drafts.of(slot))
     const stamp = this.#clock.next(this.#nowMs, draft.last)
     if (draft.first === 0) draft.first = stamp
     draft.last = stamp
     this.#stamp = stamp
-  }
-
-  #draftOf(slot: number): Draft {
-    const begun = this.#findDraft(slot)
-    if (begun !== undefined) return this.#aim(begun)
-    let draft = this.#drafts[this.#draftCount]
-    if (draft === undefined) {
-      draft = new Draft()
-      this.#drafts.push(draft)
-    }
-    this.#draftCount++
-    if (this.#draftCount > searchedDraftsMax) this.#farDrafts.set(slot, draft)
-    const { vectors } = this.#tables
-    draft.slot = slot
-    draft.first = 0
-    draft.last = vectors.copyTo(slot, draft.context)
-    draft.previous = vectors.get(slot, this.#clock.origin)
-    draft.effects.clear()
-    return this.#aim(draft)
-  }
-
-  /** Nearly always there is one, or a few; FLUSHALL has one a slot. */
-  #findDraft(slot: number): Draft | undefined {
-    const searched = Math.min(this.#draftCount, searchedDraftsMax)
-    for (let at = 0; at < searched; at++) {
-      const draft = this.#drafts[at] as Draft
-      if (draft.slot === slot) return draft
-    }
-    return this.#farDrafts.get(slot)
   }
 
   #aim(draft: Draft): Draft {
@@ -542,36 +381,14 @@ export class Transaction {
     return ref === 0 ? undefined : this.#tables.state(ref)
   }
 
-  #visibleList(name: string): ListElements | undefined {
-    return this.#keyspace.list(name) === undefined ? undefined : this.#listOf(name)
-  }
-
-  /** Whether it shows or not. */
-  #listOf(name: string): ListElements | undefined {
-    const ref = this.#tables.findText(name)
-    return ref === 0 ? undefined : this.#tables.listElements(ref)
-  }
-
-  #openList(name: string): boolean {
+  protected openList(name: string): boolean {
     this.#begin(this.#tables.slotOf(name))
     return this.#open(name, TypeBit.list)
   }
 
-  #push(name: string, side: Side, values: readonly string[]): void {
-    const fresh = this.#openList(name)
-    this.#draft.effects.pushElements(this.#stamp, name, fresh, side, values)
-    this.#applier.pushElements(this.#stamp, name, fresh, side, values)
-  }
-
-  #writeElement(name: string, id: ListId, text: string): void {
-    this.#draft.effects.writeElement(this.#stamp, name, id, text)
-    this.#applier.writeElement(this.#stamp, name, id, text)
-  }
-
-  #removeElements(name: string, ranges: readonly IdRange[]): void {
-    this.#openList(name)
-    this.#draft.effects.removeElements(this.#stamp, name, ranges)
-    this.#applier.removeElements(this.#stamp, name, ranges)
+  protected write(effect: (sink: EffectSink, stamp: Stamp) => void): void {
+    effect(this.#draft.effects, this.#stamp)
+    effect(this.#applier, this.#stamp)
   }
 
   /** Elements of the hash or set. */

@@ -10,8 +10,8 @@ import { slotOfKey } from '#protocol/slots/crc16.ts'
 import { originOfCluster, stampEpochMs } from '#protocol/sync/stamp.ts'
 import { contextAt, History, type KeyView } from './history.ts'
 import { type Intent, Meanings, run } from './intents.ts'
-import { madeAt, must, productionView } from './network.ts'
 import { production, Replica, type Shipment } from './replica.ts'
+import { madeAt, must, productionView } from './shown.ts'
 
 /** Commands in a history of two replicas; of three, one less. 4 takes a minute, 5 half an hour. */
 const depth = Number(process.env['DEPTH'] ?? 3)

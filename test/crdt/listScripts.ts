@@ -1,7 +1,8 @@
 /** What Redis Enterprise documents of lists (L-1 to L-4, J-10), and the habits that made ids long or runs interleave. */
 import { SeededRandom } from '#test/seed.ts'
-import { Network, productionView } from './network.ts'
+import { Network } from './network.ts'
 import type { Production, Replica } from './replica.ts'
+import { productionView } from './shown.ts'
 
 const key = 'k'
 /** Rule D9: whatever is done again and again at one place. */

@@ -9,12 +9,9 @@
 import { slotOfKey } from '#protocol/slots/crc16.ts'
 import { originOfCluster, type Stamp, stampEpochMs } from '#protocol/sync/stamp.ts'
 import { includes } from '#protocol/sync/versionVector.ts'
-import type { ListState } from '#server/crdt/list.ts'
-import type { ListElements } from '#server/store/listRanges.ts'
 import type { SeededRandom } from '#test/seed.ts'
 import { contextAt, History, type KeyView, type Operation } from './history.ts'
 import { type Intent, Meanings, run } from './intents.ts'
-import { nameOf, pathOf } from './listOrder.ts'
 import {
   type Heartbeat,
   type Production,
@@ -23,6 +20,7 @@ import {
   type Shipment,
   type SlotCut,
 } from './replica.ts'
+import { madeAt, must, productionView } from './shown.ts'
 
 export type Command = Intent['command'] | 'transaction'
 
@@ -448,13 +446,6 @@ export class Network {
   }
 }
 
-class Fault extends Error {}
-
-/** As `expect`, without its cost. */
-export function must(holds: boolean, message: () => string): void {
-  if (!holds) throw new Fault(message())
-}
-
 const textOf = (view: KeyView): string =>
   JSON.stringify([
     view.type,
@@ -486,55 +477,5 @@ function replyOf(intent: Intent, before: KeyView, after: KeyView): string | unde
     }
     default:
       return after.string
-  }
-}
-
-/** The id of an element that a replica has just made. */
-export function madeAt(replica: Replica, key: string, index: number): readonly number[] {
-  const { tables } = replica.keyspace
-  return tables.listElements(tables.findText(key))?.idAt(index) ?? []
-}
-
-/** Through each way to look at a list; `view` is what is read from where it lies. */
-function elementsOf(list: ListState | undefined, view: ListElements | undefined): KeyView['list'] {
-  if (list === undefined || view === undefined) return []
-  const texts = [...list.range(0, list.size)]
-  must(
-    view.size === list.size && [...view.range(0, view.size)].join() === texts.join(),
-    () => 'a list is another where it lies',
-  )
-  must(
-    [...view.rangeReversed(0, list.size)].reverse().join() === texts.join(),
-    () => 'a list is another backwards',
-  )
-  must(
-    texts.every((text, index) => view.at(index) === text),
-    () => 'a list is another by index',
-  )
-  return texts.map((text, index) => ({ name: nameOf(pathOf(view.idAt(index))), text }))
-}
-
-/** What the production state says, hidden states included, whether expired or not. */
-export function productionView(replica: Replica, key: string): KeyView {
-  const { tables } = replica.keyspace
-  const found = tables.findText(key)
-  const none: KeyView = {
-    type: 'none',
-    expireAtMs: Number.POSITIVE_INFINITY,
-    string: undefined,
-    hash: {},
-    set: [],
-    list: [],
-  }
-  if (found === 0) return none
-  const content = tables.stateOf(found)
-  const type = content.visibleType() ?? 'none'
-  return {
-    type,
-    expireAtMs: type === 'none' ? none.expireAtMs : content.expireAtMs(),
-    string: content.string?.shown(),
-    hash: Object.fromEntries([...(content.hash?.entries() ?? [])].sort()),
-    set: [...(content.set?.members() ?? [])].sort(),
-    list: elementsOf(content.list, tables.listElements(found)),
   }
 }
