@@ -45,6 +45,11 @@ const groupPages: Readonly<Record<CommandGroup, GroupPage>> = {
     title: 'Geography',
     lead: 'Points are members of a sorted set, whose scores tell where they are: what holds for sorted sets holds for them.',
   },
+  list: {
+    file: 'list.md',
+    title: 'Lists',
+    lead: 'Elements merge one by one and keep their order: what was pushed later stands further out. Removing takes away what was seen. A command that waits for an element is woken by those of other clusters, too.',
+  },
   transactions: {
     file: 'transaction.md',
     title: 'Transactions',

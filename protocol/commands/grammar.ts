@@ -11,6 +11,11 @@ export function keysFrom(index: number, step: number, ...flags: KeyFlag[]): KeyS
   return { flags, begin: index, find: { kind: 'range', last: -1, step } }
 }
 
+/** Keys from the argument at `index` to the last but one. */
+export function keysBeforeLast(index: number, ...flags: KeyFlag[]): KeySpec {
+  return { flags, begin: index, find: { kind: 'range', last: -2, step: 1 } }
+}
+
 /** Two neighbouring keys. */
 export function keyPairAt(index: number, ...flags: KeyFlag[]): KeySpec {
   return { flags, begin: index, find: { kind: 'range', last: 1, step: 1 } }

@@ -76,6 +76,13 @@ export const errors = {
   negativeBox: 'ERR height or width cannot be negative',
   geoCountNotPositive: 'ERR COUNT must be > 0',
   anyWithoutCount: 'ERR the ANY argument requires COUNT argument',
+  rankZero:
+    "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start from the end of the list",
+  negativeCount: "ERR COUNT can't be negative",
+  negativeMaxlen: "ERR MAXLEN can't be negative",
+  timeoutNotFloat: 'ERR timeout is not a float or out of range',
+  timeoutNegative: 'ERR timeout is negative',
+  timeoutOutOfRange: 'ERR timeout is out of range',
   busyKey: 'BUSYKEY Target key name already exists.',
   badDump: 'ERR DUMP payload version or checksum are wrong',
   badDumpData: 'ERR Bad data format',
@@ -87,6 +94,8 @@ export const errors = {
   noIdleTime:
     'ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.',
   outOfMemory: "OOM command not allowed when used memory > 'maxmemory'.",
+  listTooDeep:
+    'ERR no place is left between these elements of the list: too many were inserted one between the others; write the list anew',
   databaseOutOfRange: 'ERR DB index is out of range',
 
   noAuth: 'NOAUTH Authentication required.',
@@ -99,6 +108,8 @@ export const errors = {
   protocolNotInteger: 'ERR Protocol version is not an integer or out of range',
   noSuchClient: 'ERR No such client',
   noSuchClientId: 'ERR Invalid client ID',
+  unblocked: 'UNBLOCKED client unblocked via CLIENT UNBLOCK',
+  unblockReason: 'ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR',
   noSuchUser: "ERR No such user 'default'",
   maxClients: 'ERR max number of clients reached',
 

@@ -5,6 +5,7 @@ import { crdtHandlers } from './crdt.ts'
 import { geoHandlers } from './geo.ts'
 import { hashHandlers } from './hash.ts'
 import { keyHandlers } from './key.ts'
+import { listHandlers } from './list.ts'
 import { serverHandlers } from './server.ts'
 import { setHandlers } from './set.ts'
 import { sortedSetHandlers } from './sortedSet.ts'
@@ -18,6 +19,7 @@ export const handlers: Readonly<Record<string, Handler>> = {
   ...setHandlers,
   ...sortedSetHandlers,
   ...geoHandlers,
+  ...listHandlers,
   ...serverHandlers,
   ...crdtHandlers,
 }

@@ -2,7 +2,7 @@
 import type { keyCommands } from '#protocol/commands/key.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { Handler, Handlers } from './context.ts'
-import { dumpHash, dumpSet, dumpSortedSet, dumpString } from './dump.ts'
+import { dumpHash, dumpList, dumpSet, dumpSortedSet, dumpString } from './dump.ts'
 import { COPY, RENAME, RENAMENX } from './keyCopy.ts'
 import {
   EXPIRE,
@@ -57,6 +57,10 @@ const DUMP: Handler = ({ args, db, reply }) => {
     case 'zset': {
       const set = db.sortedSet(key)
       return reply.bulkBytes(dumpSortedSet(set?.size ?? 0, set?.range(0, set.size) ?? []))
+    }
+    case 'list': {
+      const list = db.list(key)
+      return reply.bulkBytes(dumpList(list?.size ?? 0, list?.range(0, list.size) ?? []))
     }
   }
 }

@@ -1,6 +1,5 @@
 /** A value outside the keyspace: what RENAME, COPY and RESTORE put in the place of another. */
 import type { RdbValue } from '#protocol/rdb/rdbValue.ts'
-import { ReplyError } from '#protocol/resp/errors.ts'
 import type { Keyspace } from '#server/store/keyspace.ts'
 import type { Transaction } from '#server/store/transaction.ts'
 
@@ -16,6 +15,10 @@ export function takeValue(db: Keyspace, key: string): RdbValue {
     case 'zset': {
       const sortedSet = db.sortedSet(key)
       return { type: 'zset', scores: [...(sortedSet?.range(0, sortedSet.size) ?? [])] }
+    }
+    case 'list': {
+      const list = db.list(key)
+      return { type: 'list', values: [...(list?.range(0, list.size) ?? [])] }
     }
     default:
       return { type: 'string', text: db.string(key) ?? '' }
@@ -45,6 +48,7 @@ function writeElements(write: Transaction, key: string, value: Exclude<RdbValue,
       for (const [member, score] of value.scores) write.zsetAdd(key, member, score)
       return
     case 'list':
-      throw new ReplyError(`ERR a ${value.type} can't be restored`)
+      write.listPush(key, 'right', value.values)
+      return
   }
 }

@@ -28,6 +28,16 @@ import {
   readExpireAt,
   writeExpireAt,
 } from './keyState.ts'
+import type { IdRange } from './list.ts'
+import {
+  isListCode,
+  ListCode,
+  type ListEffectSink,
+  readListEffect,
+  writeElementBody,
+  writeRemovalBody,
+} from './listEffect.ts'
+import type { ListId, Side } from './listId.ts'
 import { Tag } from './score.ts'
 import {
   readDouble,
@@ -37,7 +47,7 @@ import {
   writeScoreResets,
 } from './scoreCodec.ts'
 import type { MemberReset } from './sortedSet.ts'
-import { readFlag, readResets, writeResets } from './stateCodec.ts'
+import { readFlag, readResets, readTexts, writeResets, writeTexts } from './stateCodec.ts'
 
 export interface FlushedKey {
   readonly key: string
@@ -45,7 +55,7 @@ export interface FlushedKey {
 }
 
 /** Who takes effects: the writer of bytes, the keyspace, a check that keeps nothing. */
-export interface EffectSink {
+export interface EffectSink extends ListEffectSink {
   /**
    * `setText` of a text without resets whose TTL isn't kept, key and text being ranges of `bytes`. False: the sink wants it
    * by `setText`. Nearly all effects are of this form.
@@ -122,6 +132,7 @@ const Code = {
   removeCounted: 18,
   flushCounted: 19,
 } as const
+// 20 to 23 are those of lists (`listEffect.ts`).
 
 const freshBit = 0x80
 const resetsBit = 0x40
@@ -350,6 +361,19 @@ export class EffectWriter implements EffectSink {
     if (resets.length > 0) writeMemberResets(writer, resets)
   }
 
+  pushElements(stamp: Stamp, key: string, fresh: boolean, side: Side, values: readonly string[]): void {
+    const code = side === -1 ? ListCode.pushLeft : ListCode.pushRight
+    writeTexts(this.#begin(stamp, fresh ? code | freshBit : code, key), values)
+  }
+
+  writeElement(stamp: Stamp, key: string, id: ListId, text: string): void {
+    writeElementBody(this.#begin(stamp, ListCode.writeElement, key), id, text)
+  }
+
+  removeElements(stamp: Stamp, key: string, ranges: readonly IdRange[]): void {
+    writeRemovalBody(this.#begin(stamp, ListCode.removeElements, key), ranges)
+  }
+
   remove(stamp: Stamp, key: string, types: number, endsTtl: boolean, counters: RemovedCounters): void {
     const counted = counters.scores.length > 0
     const kind = counted
@@ -381,11 +405,6 @@ export class EffectWriter implements EffectSink {
 function writeIncrement(writer: ByteWriter, stamp: Stamp, from: Stamp, sum: Amount): void {
   writer.varint((stamp - from) / stampStep)
   writeAmount(writer, sum)
-}
-
-function writeTexts(writer: ByteWriter, texts: readonly string[]): void {
-  writer.varint(texts.length)
-  for (const text of texts) writer.text(text)
 }
 
 function writeFieldResets(writer: ByteWriter, resets: readonly FieldReset[]): void {
@@ -445,6 +464,11 @@ function readEffect(reader: ByteReader, stamp: Stamp, sink: EffectSink, checkKey
   const key = latin1(reader.bytes, keyStart, keyEnd)
   const fresh = (kind & freshBit) !== 0
   const resets = (kind & resetsBit) !== 0
+  if (isListCode(kind & codeMask)) {
+    requireNo(resets, kind)
+    readListEffect(reader, stamp, key, kind & codeMask, fresh, sink)
+    return
+  }
   switch (kind & codeMask) {
     case Code.setText:
     case Code.setTextKeepTtl:
@@ -605,12 +629,6 @@ function readFrom(reader: ByteReader, stamp: Stamp): Stamp {
   return from
 }
 
-function readTexts(reader: ByteReader): string[] {
-  const texts: string[] = []
-  for (let count = reader.varint(); count > 0; count--) texts.push(reader.text())
-  return texts
-}
-
 function readFieldResets(reader: ByteReader): FieldReset[] {
   const resets: FieldReset[] = []
   for (let count = reader.varint(); count > 0; count--) {
@@ -660,6 +678,9 @@ const check: EffectSink = {
   setScore: nothing,
   incrementScore: nothing,
   removeScores: nothing,
+  pushElements: nothing,
+  writeElement: nothing,
+  removeElements: nothing,
   remove: nothing,
   writeTtl: nothing,
   flush: nothing,

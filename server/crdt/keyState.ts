@@ -18,6 +18,8 @@ import type { Amount } from './amount.ts'
 import type { CounterEntry, CounterReset } from './counter.ts'
 import { noResets } from './counter.ts'
 import { type FieldReset, HashState } from './hash.ts'
+import { type IdRange, ListState } from './list.ts'
+import type { ListId, Side } from './listId.ts'
 import { Sibling } from './register.ts'
 import type { Tag } from './score.ts'
 import { SetState } from './set.ts'
@@ -34,11 +36,11 @@ import {
   withTtlWrite,
 } from './ttl.ts'
 
-export type KeyType = 'string' | 'hash' | 'set' | 'zset'
+export type KeyType = 'string' | 'hash' | 'set' | 'zset' | 'list'
 
 /** Bits of the types, in effects and in slot states. */
-export const TypeBit = { string: 1, hash: 2, set: 4, zset: 16 } as const
-export const allTypes = TypeBit.string | TypeBit.hash | TypeBit.set | TypeBit.zset
+export const TypeBit = { string: 1, hash: 2, set: 4, zset: 16, list: 32 } as const
+export const allTypes = TypeBit.string | TypeBit.hash | TypeBit.set | TypeBit.zset | TypeBit.list
 /** In slot states. */
 const ttlBit = 8
 
@@ -62,6 +64,7 @@ export class KeyState {
   hash: HashState | undefined = undefined
   set: SetState | undefined = undefined
   zset: SortedSetState | undefined = undefined
+  list: ListState | undefined = undefined
   /** The explicit ones; see `ttl.ts`. */
   ttl: TtlWrites = noTtlWrites
   /** Of a key with two live types; forgotten at each change. */
@@ -96,7 +99,8 @@ export class KeyState {
 
   /** Whether there is a state of elements, hidden ones and residues included. */
   get hasElements(): boolean {
-    return this.hash !== undefined || this.set !== undefined || this.zset !== undefined
+    const { hash, set, zset, list } = this
+    return hash !== undefined || set !== undefined || zset !== undefined || list !== undefined
   }
 
   /** On the heap, about. */
@@ -107,6 +111,7 @@ export class KeyState {
       (this.hash?.usedBytes ?? 0) +
       (this.set?.usedBytes ?? 0) +
       (this.zset?.usedBytes ?? 0) +
+      (this.list?.usedBytes ?? 0) +
       this.ttl.length * ttlWriteBytes
     )
   }
@@ -119,7 +124,8 @@ export class KeyState {
       (this.string?.live ? TypeBit.string : 0) |
       (this.hash?.live ? TypeBit.hash : 0) |
       (this.set !== undefined && this.set.size > 0 ? TypeBit.set : 0) |
-      (this.zset !== undefined && this.zset.size > 0 ? TypeBit.zset : 0)
+      (this.zset !== undefined && this.zset.size > 0 ? TypeBit.zset : 0) |
+      (this.list !== undefined && this.list.size > 0 ? TypeBit.list : 0)
     )
   }
 
@@ -158,6 +164,8 @@ export class KeyState {
         return 'set'
       case TypeBit.zset:
         return 'zset'
+      case TypeBit.list:
+        return 'list'
       default:
         this.#visibleConflict ??= this.greatestType()
         return this.#visibleConflict
@@ -166,14 +174,14 @@ export class KeyState {
 
   /** The type that holds the greatest live stamp. */
   greatestType(): KeyType {
-    const string = this.string?.greatest() ?? 0
-    const hash = this.hash?.live ? this.hash.greatest() : 0
-    const set = this.set?.greatest() ?? 0
-    const zset = this.zset !== undefined && this.zset.size > 0 ? this.zset.greatest() : 0
-    const greatest = Math.max(string, hash, set, zset)
-    if (greatest === string) return 'string'
-    if (greatest === hash) return 'hash'
-    return greatest === set ? 'set' : 'zset'
+    const greatest: [KeyType, Stamp][] = [
+      ['string', this.string?.greatest() ?? 0],
+      ['hash', this.hash?.live ? this.hash.greatest() : 0],
+      ['set', this.set?.greatest() ?? 0],
+      ['zset', this.zset !== undefined && this.zset.size > 0 ? this.zset.greatest() : 0],
+      ['list', this.list?.greatest() ?? 0],
+    ]
+    return greatest.reduce((a, b) => (b[1] > a[1] ? b : a))[0]
   }
 
   /** Whether a string write stands for the TTL write "none". */
@@ -306,6 +314,26 @@ export class KeyState {
     this.dropEmpty()
   }
 
+  pushElements(context: VersionVector, stamp: Stamp, side: Side, values: readonly string[]): void {
+    this.#visibleConflict = undefined
+    if (values.length === 0) return
+    this.list ??= new ListState()
+    this.list.push(context, stamp, side, values)
+  }
+
+  writeElement(context: VersionVector, stamp: Stamp, id: ListId, text: string): void {
+    this.#visibleConflict = undefined
+    this.list ??= new ListState()
+    this.list.write(context, stamp, id, text)
+  }
+
+  removeElements(context: VersionVector, ranges: readonly IdRange[], coversAll: boolean): void {
+    this.#visibleConflict = undefined
+    if (this.list === undefined) return
+    for (const range of ranges) this.list.remove(context, range, coversAll)
+    this.dropEmpty()
+  }
+
   /**
    * Removes what `context` covers of the types in `types`; of counters what `counters` says. `coversAll`: the context covers
    * all that the slot has.
@@ -322,6 +350,7 @@ export class KeyState {
     if (types & TypeBit.hash) this.hash?.removeAll(context, stamp, counters.fields, coversAll)
     if (types & TypeBit.set) this.set?.removeAll(context, coversAll)
     if (types & TypeBit.zset) this.zset?.removeAll(context, stamp, counters.scores, coversAll)
+    if (types & TypeBit.list) this.list?.removeAll(context, coversAll)
     this.dropEmpty()
   }
 
@@ -360,6 +389,10 @@ export class KeyState {
       this.zset = other.zset
       this.zset.merge(label, new SortedSetState(), own)
     }
+    if (this.list !== undefined || other.list !== undefined) {
+      this.list ??= new ListState()
+      this.list.merge(own, other.list ?? new ListState(), label)
+    }
     this.ttl = mergeTtl(this.ttl, own, other.ttl, label)
     this.dropEmpty()
   }
@@ -382,6 +415,7 @@ export class KeyState {
     if (this.hash?.nothing) this.hash = undefined
     if (this.set !== undefined && this.set.size === 0) this.set = undefined
     if (this.zset?.nothing) this.zset = undefined
+    if (this.list !== undefined && this.list.size === 0) this.list = undefined
   }
 
   // ---- codec: mask u8, then what it names
@@ -392,12 +426,14 @@ export class KeyState {
         (this.hash === undefined ? 0 : TypeBit.hash) |
         (this.set === undefined ? 0 : TypeBit.set) |
         (this.zset === undefined ? 0 : TypeBit.zset) |
+        (this.list === undefined ? 0 : TypeBit.list) |
         (this.ttl.length === 0 ? 0 : ttlBit),
     )
     if (this.string !== undefined) writeStrnum(writer, this.string)
     this.hash?.encode(writer)
     this.set?.encode(writer)
     this.zset?.encode(writer)
+    this.list?.encode(writer)
     if (this.ttl.length === 0) return
     writer.u8(this.ttl.length)
     for (const write of this.ttl) {
@@ -414,6 +450,7 @@ export class KeyState {
     if (mask & TypeBit.hash) state.hash = HashState.decode(reader)
     if (mask & TypeBit.set) state.set = SetState.decode(reader)
     if (mask & TypeBit.zset) state.zset = SortedSetState.decode(reader)
+    if (mask & TypeBit.list) state.list = ListState.decode(reader)
     if (mask & ttlBit) state.ttl = readTtlWrites(reader)
     state.dropEmpty()
     return state

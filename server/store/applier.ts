@@ -16,11 +16,14 @@ import {
   noRemovedCounters,
   type RemovedCounters,
 } from '#server/crdt/keyState.ts'
+import type { IdRange } from '#server/crdt/list.ts'
+import type { ListId, Side } from '#server/crdt/listId.ts'
 import type { Tag } from '#server/crdt/score.ts'
 import type { MemberReset } from '#server/crdt/sortedSet.ts'
 import type { Ref } from './arena.ts'
-import { Kind } from './entry.ts'
+import { Kind, type PackedKind } from './entry.ts'
 import { noFields, noMembers, type PackedElements, packedBytesMax } from './packed.ts'
+import { noElements } from './packedList.ts'
 import { noScores, type PackedScores } from './packedScores.ts'
 import type { SlotTables } from './slotTables.ts'
 
@@ -215,6 +218,30 @@ export class Applier implements EffectSink {
     this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
   }
 
+  pushElements(stamp: Stamp, name: string, fresh: boolean, side: Side, values: readonly string[]): void {
+    const context = this.#cover(stamp)
+    if (this.#pushPacked(stamp, name, fresh, side, values)) return
+    const state = this.#open(name)
+    if (fresh) state.clearTtl(context)
+    state.pushElements(context, stamp, side, values)
+    this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
+  }
+
+  writeElement(stamp: Stamp, name: string, id: ListId, text: string): void {
+    const context = this.#cover(stamp)
+    const state = this.#open(name)
+    state.writeElement(context, stamp, id, text)
+    this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
+  }
+
+  removeElements(stamp: Stamp, name: string, ranges: readonly IdRange[]): void {
+    const context = this.#cover(stamp)
+    if (this.#removePackedRanges(name, ranges)) return
+    const state = this.#open(name)
+    state.removeElements(context, ranges, this.#coversSlot(context))
+    this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
+  }
+
   remove(stamp: Stamp, name: string, types: number, endsTtl: boolean, counters: RemovedCounters): void {
     const context = this.#cover(stamp)
     const tables = this.#tables
@@ -238,7 +265,8 @@ export class Applier implements EffectSink {
     const tables = this.#tables
     if (tables.isText(ref)) return tables.coveredBy(ref, context)
     if (tables.hasTtl(ref) || !tables.isPacked(ref)) return false
-    return (tables.packedScores(ref) ?? tables.packed(ref))?.coveredBy(context) === true
+    const packed = tables.packedScores(ref) ?? tables.packed(ref) ?? tables.packedList(ref)
+    return packed?.coveredBy(context) === true
   }
 
   writeTtl(stamp: Stamp, name: string, expireAtMs: number): void {
@@ -263,7 +291,7 @@ export class Applier implements EffectSink {
 
   /** A field or member of a small hash or set. False: it has to be done the long way. */
   #writePacked(
-    kind: typeof Kind.hash | typeof Kind.set,
+    kind: PackedKind,
     none: PackedElements,
     stamp: Stamp,
     name: string,
@@ -301,22 +329,49 @@ export class Applier implements EffectSink {
     return true
   }
 
-  #removePacked(
-    kind: typeof Kind.hash | typeof Kind.set | typeof Kind.zset,
-    name: string,
-    elements: readonly string[],
-  ): boolean {
+  #removePacked(kind: PackedKind, name: string, elements: readonly string[]): boolean {
     const tables = this.#tables
     const ref = tables.findText(name)
     // Of a key that is gone its TTL writes may have to stay.
     if (ref === 0 || tables.kind(ref) !== kind || tables.hasTtl(ref)) return false
     const packed = kind === Kind.zset ? tables.packedScores(ref) : tables.packed(ref)
     packed?.remove(this.#elements, this.#context, elements)
+    this.#putLeft(kind, name)
+    return true
+  }
+
+  #removePackedRanges(name: string, ranges: readonly IdRange[]): boolean {
+    const tables = this.#tables
+    const ref = tables.findText(name)
+    if (ref === 0 || tables.hasTtl(ref)) return false
+    const list = tables.packedList(ref)
+    if (list === undefined) return false
+    list.remove(this.#elements, this.#context, ranges)
+    this.#putLeft(Kind.list, name)
+    return true
+  }
+
+  /** What a removal has left of a packed value without a TTL. */
+  #putLeft(kind: PackedKind, name: string): void {
+    const tables = this.#tables
     if (this.#elements.bytes[0] !== 0) tables.putPacked(kind, this.#elements)
     else {
       tables.remove()
       tables.size--
     }
+    if (tables.onTouched !== undefined) tables.onTouched(name)
+  }
+
+  /** False: it has to be done the long way. */
+  #pushPacked(stamp: Stamp, name: string, fresh: boolean, side: Side, values: readonly string[]): boolean {
+    const tables = this.#tables
+    const ref = tables.findText(name)
+    // A push of nothing makes no key.
+    if (values.length === 0 || (ref !== 0 && fresh && tables.hasTtl(ref))) return false
+    const list = ref === 0 ? noElements : tables.packedList(ref)
+    if (list === undefined || !list.push(this.#elements, side, stamp, values)) return false
+    tables.putPacked(Kind.list, this.#elements)
+    if (ref === 0) tables.size++
     if (tables.onTouched !== undefined) tables.onTouched(name)
     return true
   }

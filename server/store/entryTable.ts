@@ -35,6 +35,7 @@ import {
   kindOf,
   nameLengthAt,
   originAt,
+  type PackedKind,
   setAccess,
   setStamp,
   stampOf,
@@ -44,6 +45,7 @@ import {
 } from './entry.ts'
 import { KeyIndex } from './keyIndex.ts'
 import { KeyName } from './keyName.ts'
+import type { ListElements } from './listRanges.ts'
 import {
   PackedElements,
   type PackLimits,
@@ -53,12 +55,12 @@ import {
   packSet,
   repackLimits,
 } from './packed.ts'
+import { PackedList, packList } from './packedList.ts'
 import { PackedScores, packScores } from './packedScores.ts'
 
 const never = Number.POSITIVE_INFINITY
 /** A cell of the index, at its usual load. */
 const indexBytesPerKey = 8
-type PackedKind = typeof Kind.hash | typeof Kind.set | typeof Kind.zset
 /** Blocks that one step of the compaction looks at. */
 const compactBlocks = 64
 
@@ -220,6 +222,8 @@ export class EntryTable {
         return 'set'
       case Kind.zset:
         return 'zset'
+      case Kind.list:
+        return 'list'
       case Kind.state:
         return this.#states[stampOf(bytes, at)]?.visibleType()
       default:
@@ -246,9 +250,23 @@ export class EntryTable {
     return new PackedScores(bytes, varint.end, varint.end + varint.value)
   }
 
-  /** Whether it is a packed hash, set or sorted set. */
+  /** Whether it is a hash, set, sorted set or list whose elements lie in the entry. */
   isPacked(ref: Ref): boolean {
-    return kindOf(this.#arena.bytes(ref), this.#arena.offset(ref)) >= Kind.hash
+    return this.kind(ref) >= Kind.hash
+  }
+
+  /** The elements of a packed list; undefined: it is none. */
+  packedList(ref: Ref): PackedList | undefined {
+    const bytes = this.#arena.bytes(ref)
+    const at = this.#arena.offset(ref)
+    if (kindOf(bytes, at) !== Kind.list) return undefined
+    readVarint(bytes, valueAt(bytes, at))
+    return new PackedList(bytes, varint.end, varint.end + varint.value)
+  }
+
+  /** Of a list, shown or hidden. */
+  listElements(ref: Ref): ListElements | undefined {
+    return this.packedList(ref) ?? this.state(ref)?.list
   }
 
   /** Whether TTL writes belong to the key, which for a text are part of its one write. */
@@ -352,6 +370,7 @@ export class EntryTable {
       case Kind.hash:
       case Kind.set:
       case Kind.zset:
+      case Kind.list:
         return this.#unpacked(ref)
       default:
         return this.#states[stampOf(bytes, at)] as KeyState
@@ -365,7 +384,8 @@ export class EntryTable {
     const kind = kindOf(bytes, at)
     if (kind === Kind.hash) state.hash = this.packed(ref)?.toHash()
     else if (kind === Kind.set) state.set = this.packed(ref)?.toSet()
-    else state.zset = this.packedScores(ref)?.toSortedSet()
+    else if (kind === Kind.zset) state.zset = this.packedScores(ref)?.toSortedSet()
+    else state.list = this.packedList(ref)?.toList()
     state.ttl = ttlOf(bytes, at)
     return state
   }
@@ -439,7 +459,7 @@ export class EntryTable {
     writeLatin1(bytes, at, base.text)
   }
 
-  /** The key is a hash, set or sorted set of these elements; its TTL stays as it is when there is an entry. */
+  /** The key is a hash, set, sorted set or list of these elements; its TTL stays as it is when there is an entry. */
   putPacked(kind: PackedKind, elements: ByteWriter): void {
     const ref = this.find()
     const [ttl] = ref === 0 ? noTtlWrites : ttlOf(this.#arena.bytes(ref), this.#arena.offset(ref))
@@ -457,7 +477,7 @@ export class EntryTable {
     copyBytes(bytes, at, elements.bytes, 0, length)
   }
 
-  /** False: the state is not a small hash, set or sorted set in no conflict. */
+  /** False: the state is not a small hash, set, sorted set or list in no conflict. */
   #pack(state: KeyState): boolean {
     if (state.string !== undefined || state.ttl.length > 1) return false
     const ref = this.find()
@@ -468,14 +488,19 @@ export class EntryTable {
   }
 
   /** Of the only type there is. */
-  #packElements({ hash, set, zset }: KeyState, limits: PackLimits): PackedKind | undefined {
+  #packElements({ hash, set, zset, list }: KeyState, limits: PackLimits): PackedKind | undefined {
     const into = this.#elements
     if (hash !== undefined) {
-      const only = set === undefined && zset === undefined
+      const only = set === undefined && zset === undefined && list === undefined
       return only && packHash(into, hash, limits) ? Kind.hash : undefined
     }
-    if (set !== undefined) return zset === undefined && packSet(into, set, limits) ? Kind.set : undefined
-    return zset !== undefined && packScores(into, zset, limits) ? Kind.zset : undefined
+    if (set !== undefined) {
+      const only = zset === undefined && list === undefined
+      return only && packSet(into, set, limits) ? Kind.set : undefined
+    }
+    if (zset !== undefined)
+      return list === undefined && packScores(into, zset, limits) ? Kind.zset : undefined
+    return list !== undefined && packList(into, list, limits) ? Kind.list : undefined
   }
 
   #putState(state: KeyState): void {

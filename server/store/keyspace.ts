@@ -20,13 +20,13 @@ import type { KeyState } from '#server/crdt/keyState.ts'
 import type { AccessClock } from './access.ts'
 import { Applier } from './applier.ts'
 import type { Ref } from './arena.ts'
-import { hashEncoding, setEncoding, sortedSetEncoding, stringEncoding } from './encoding.ts'
+import { hashEncoding, listEncoding, setEncoding, sortedSetEncoding, stringEncoding } from './encoding.ts'
 import { Expiries } from './expiries.ts'
 import { type Acknowledged, type AcknowledgedSlots, mayForgetBaseline, mayForgetGhost } from './residues.ts'
 import { slotDigest } from './slotDigest.ts'
 import { decodeSlot, encodePart, encodeSlot, loadPart, mergeTables } from './slotState.ts'
 import { SlotTables } from './slotTables.ts'
-import type { HashView, SetView, SortedSetView, VisibleType } from './views.ts'
+import type { HashView, ListView, SetView, SortedSetView, VisibleType } from './views.ts'
 
 export interface KeyspaceOptions {
   origin: Origin
@@ -245,6 +245,13 @@ export class Keyspace {
     return this.tables.packedScores(ref) ?? this.tables.state(ref)?.zset
   }
 
+  list(name: string): ListView | undefined {
+    const ref = this.#read(name)
+    if (ref === 0) return undefined
+    this.#requireType(ref, 'list')
+    return this.tables.listElements(ref)
+  }
+
   /** undefined: no such key; Infinity: no TTL. */
   expireAtMs(name: string): number | undefined {
     const ref = this.#visible(name)
@@ -301,6 +308,7 @@ export class Keyspace {
     if (type === 'zset') return sortedSetEncoding((tables.packedScores(ref) ?? state?.zset) as SortedSetView)
     const packed = tables.packed(ref)
     if (type === 'hash') return hashEncoding((packed ?? state?.hash) as HashView)
+    if (type === 'list') return listEncoding(tables.listElements(ref) as ListView)
     return setEncoding((packed ?? state?.set) as SetView)
   }
 

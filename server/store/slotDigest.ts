@@ -9,6 +9,8 @@ import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { writeAmount } from '#server/crdt/amount.ts'
 import { amountOf } from '#server/crdt/counter.ts'
 import { type KeyState, writeExpireAt } from '#server/crdt/keyState.ts'
+import { writeId } from '#server/crdt/listId.ts'
+import type { Siblings } from '#server/crdt/register.ts'
 import { partOf, restOf, type Score } from '#server/crdt/score.ts'
 import type { Strnum } from '#server/crdt/strnum.ts'
 import type { SlotTables } from './slotTables.ts'
@@ -38,7 +40,7 @@ class Sum {
 }
 
 /** What an element is, so that equal bytes of different meaning differ. */
-const Part = { string: 1, field: 2, member: 3, ttl: 4, score: 5 } as const
+const Part = { string: 1, field: 2, member: 3, ttl: 4, score: 5, element: 6 } as const
 
 export function slotDigest(tables: SlotTables, slot: number): string {
   const sum = new Sum()
@@ -80,6 +82,12 @@ function addKey(sum: Sum, name: string, state: KeyState): void {
     writeScore(score)
     sum.add(scratch.bytes, scratch.length)
   })
+  state.list?.digest((id, siblings) => {
+    begin(Part.element, name)
+    writeId(scratch, id)
+    writeSiblings(siblings)
+    sum.add(scratch.bytes, scratch.length)
+  })
   for (const write of state.ttl) {
     begin(Part.ttl, name)
     scratch.f64(write.stamp)
@@ -88,12 +96,16 @@ function addKey(sum: Sum, name: string, state: KeyState): void {
   }
 }
 
-function writeValue(value: Strnum): void {
-  for (const sibling of value.siblings) {
+function writeSiblings(siblings: Siblings): void {
+  for (const sibling of siblings) {
     scratch.f64(sibling.stamp)
     scratch.u8(sibling.ttlApart ? 1 : 0)
     scratch.text(sibling.text)
   }
+}
+
+function writeValue(value: Strnum): void {
+  writeSiblings(value.siblings)
   for (const entry of value.entries) {
     if (!entry.live) continue
     scratch.f64(entry.last)

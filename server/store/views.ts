@@ -4,7 +4,7 @@
  */
 import type { Random } from '#runtime/ports.ts'
 
-export type VisibleType = 'none' | 'string' | 'hash' | 'set' | 'zset'
+export type VisibleType = 'none' | 'string' | 'hash' | 'set' | 'zset' | 'list'
 
 export interface HashView {
   /** Fields that have a value; never 0 in a view that a keyspace gives. */
@@ -50,4 +50,14 @@ export interface SortedSetView {
   randomMember(random: Random): string
   /** As `HashView.scan`. */
   scan(position: number, count: number, visit: (member: string, score: number) => void): number
+}
+
+export interface ListView {
+  readonly size: number
+  /** 0 <= index < size; undefined elsewhere. */
+  at(index: number): string | undefined
+  /** Values at [start, end), from the first to the last. */
+  range(start: number, end: number): Iterable<string>
+  /** The same from the last to the first. */
+  rangeReversed(start: number, end: number): Iterable<string>
 }

@@ -58,14 +58,17 @@ describe('DUMP', () => {
     }
   })
 
-  it('of hashes and sets of all sizes', async () => {
+  it('of hashes, sets and lists of all sizes', async () => {
     for (const count of [1, 63, 64, 600, 20_000]) {
       const elements = Array.from({ length: count }, (_, i) => (i % 3 === 0 ? String(i) : `element-${i}`))
-      db.run('DEL', 'h', 's')
+      db.run('DEL', 'h', 's', 'l')
       db.run('HSET', 'h', ...elements.flatMap((field, i) => [field, String(i * 1000)]))
       db.run('SADD', 's', ...elements)
+      db.run('RPUSH', 'l', ...elements)
       expect(await redis.server?.request('RESTORE', 'h', '0', payload('h'), 'REPLACE')).toBe('OK')
       expect(await redis.server?.request('RESTORE', 's', '0', payload('s'), 'REPLACE')).toBe('OK')
+      expect(await redis.server?.request('RESTORE', 'l', '0', payload('l'), 'REPLACE')).toBe('OK')
+      expect(await redis.server?.request('LRANGE', 'l', '0', '-1')).toEqual(elements)
       expect(await redis.server?.request('HLEN', 'h')).toBe(count)
       expect(await redis.server?.request('SCARD', 's')).toBe(count)
       expect(await redis.server?.request('HGET', 'h', elements.at(-1) ?? '')).toBe(String((count - 1) * 1000))

@@ -33,6 +33,7 @@ const readers: Readonly<Record<string, (key: string) => string[]>> = {
   hash: (key) => ['HGETALL', key],
   set: (key) => ['SMEMBERS', key],
   zset: (key) => ['ZRANGE', key, '0', '-1', 'WITHSCORES'],
+  list: (key) => ['LRANGE', key, '0', '-1'],
 }
 
 /** What `ask` says of the key, elements in order. */
@@ -44,7 +45,8 @@ async function content(ask: (...request: string[]) => Reply | Promise<Reply>, ke
   const texts = reply.items.map(show)
   const elements =
     type === 'hash' ? texts.flatMap((text, i) => (i % 2 === 0 ? [`${text} ${texts[i + 1]}`] : [])) : texts
-  return `${type} ${reply.items.length === 0 ? show(reply) : elements.sort().join(' ')}`
+  if (type !== 'list') elements.sort()
+  return `${type} ${reply.items.length === 0 ? show(reply) : elements.join(' ')}`
 }
 
 /** Both restore the payload, or refuse it alike. */
@@ -76,15 +78,16 @@ describe('what redis-server has dumped', () => {
 
   const scores = ['0', '-1', '1.5', 'inf', '-inf', '0.125', '-0.25', '100000', '3']
 
-  it.each([1, 20, 128, 129, 5000])('as a hash of %i fields, a set, a sorted set', async (count) => {
-    await ofRedis('DEL', 'h', 's', 'z')
+  it.each([1, 20, 128, 129, 5000])('as a hash of %i fields, a set, a sorted set, a list', async (count) => {
+    await ofRedis('DEL', 'h', 's', 'z', 'l')
     for (let i = 0; i < count; i++) {
       const element = String(numbers[i] ?? `element-${i}${i % 7 === 0 ? 'y'.repeat(i % 70) : ''}`)
       await ofRedis('HSET', 'h', element, i % 5 === 0 ? 'z'.repeat(i % 64) : String(i * 37))
       await ofRedis('SADD', 's', element)
+      await ofRedis('RPUSH', 'l', element, i % 90 === 0 ? 'w'.repeat(i * 9) : '')
       await ofRedis('ZADD', 'z', scores[i % scores.length] ?? '0', element)
     }
-    for (const key of ['h', 's', 'z']) {
+    for (const key of ['h', 's', 'z', 'l']) {
       await restoredAlike(await dumpOfRedis(key))
       expect(await content(ofOwn, 'r')).toBe(await content(ofRedis, key))
     }
@@ -133,6 +136,13 @@ describe('what old versions have dumped', () => {
       ['long', 'w'.repeat(400)],
     ])
     expect(await restoredAlike(rdb(9, rdbText(map)))).toMatch(/^hash /)
+    expect(await restoredAlike(rdb(10, rdbText(ziplist(['a', 5, 'a']))))).toBe('list $"a" $"5" $"a"')
+    const [left, right] = [rdbText(ziplist(['a', 5])), rdbText(ziplist(['b']))]
+    expect(await restoredAlike(rdb(14, '\x02', left, right))).toBe('list $"a" $"5" $"b"')
+    expect(await restoredAlike(rdb(1, '\x02', rdbText('a'), '\xc0\x07'))).toBe('list $"a" $"7"')
+    expect(await restoredAlike(rdb(18, '\x02\x01', rdbText('plain'), '\x01', rdbText('more')))).toMatch(
+      /^list /,
+    )
     expect(await restoredAlike(rdb(12, rdbText(ziplist(['b', '0.5', 'a', 5, 'c', 'inf']))))).toMatch(/^zset /)
     expect(await restoredAlike(rdb(3, '\x02', rdbText('a'), '\x041e10', rdbText('b'), '\xff'))).toMatch(
       /^zset /,
@@ -149,6 +159,8 @@ describe('refused as Redis refuses it', () => {
     ['an unknown type', rdb(200, '\x01a')],
     ['an empty hash', rdb(4, '\x00')],
     ['an empty set', rdb(2, '\x00')],
+    ['an empty list', rdb(1, '\x00')],
+    ['a list node of an unknown form', rdb(18, '\x01\x03', rdbText('a'))],
     ['an empty ziplist', rdb(13, rdbText(ziplist([])))],
     ['a field without value', rdb(13, rdbText(ziplist(['f'])))],
     ['a field twice', rdb(13, rdbText(ziplist(['f', 1, 'f', 2])))],

@@ -3,6 +3,7 @@ import { bitmapRequests } from './bitmapRequests.ts'
 import { geoRequests } from './geoRequests.ts'
 import { hashRequests } from './hashRequests.ts'
 import { keyRequests, serverRequests } from './keyRequests.ts'
+import { blockingNames, listRequests } from './listRequests.ts'
 import { sessionRequests } from './sessionRequests.ts'
 import { setRequests } from './setRequests.ts'
 import { nameOf, type Request } from './side.ts'
@@ -22,6 +23,7 @@ export const makes: Readonly<Record<string, Make>> = {
   ...setRequests,
   ...sortedSetRequests,
   ...geoRequests,
+  ...listRequests,
   ...serverRequests,
 }
 
@@ -32,6 +34,8 @@ const weights: Readonly<Record<string, number>> = {
   SADD: 5,
   ZADD: 8,
   GEOADD: 6,
+  LPUSH: 4,
+  RPUSH: 4,
   INCRBY: 2,
   FLUSHALL: 0.3,
   FLUSHDB: 0.3,
@@ -51,8 +55,11 @@ export function nextStep(v: Vocabulary, session: boolean): Step {
   if (roll < 17) return plain(unknownRequest(v))
   const made = v.pick(lottery)(v)
   if (!isRequest(made)) return made
-  return plain(roll < 50 ? spoiled(v, made) : recased(v, made))
+  return plain(roll < 50 && !isTimed(made) ? spoiled(v, made) : recased(v, made))
 }
+
+/** With another argument at the end it would wait for long, or have a time for a key. */
+const isTimed = (request: Request): boolean => blockingNames.has(nameOf(request))
 
 const wholeDatabase = new Set(['KEYS', 'DBSIZE', 'FLUSHALL', 'FLUSHDB'])
 
@@ -61,7 +68,7 @@ function plainRequest(v: Vocabulary): Request {
   for (;;) {
     const made = v.pick(lottery)(v)
     if (isRequest(made) && !(v.oneSlot && wholeDatabase.has(nameOf(made))))
-      return v.chance(0.05) ? spoiled(v, made) : made
+      return v.chance(0.05) && !isTimed(made) ? spoiled(v, made) : made
   }
 }
 
@@ -88,9 +95,18 @@ function spoiled(v: Vocabulary, request: Request): Request {
 
 /**
  * What may change something without Redis telling those who watch. Adding a member that is there: to Antipode a write, which
- * survives a concurrent removal. A BITFIELD of which all operations fail: the value still grows.
+ * survives a concurrent removal. A BITFIELD of which all operations fail: the value still grows. An LTRIM that removes nothing:
+ * to Antipode nothing at all.
  */
-const quietWrites = new Set(['SADD', 'ZADD', 'ZINCRBY', 'GEOADD', 'BITFIELD'])
+const quietWrites: ReadonlySet<string> = new Set([
+  'SADD',
+  'ZADD',
+  'ZINCRBY',
+  'GEOADD',
+  'BITFIELD',
+  'LTRIM',
+  ...blockingNames,
+])
 
 const ends = new Set(['EXEC', 'DISCARD'])
 const sessionMakes = Object.values(sessionRequests)

@@ -70,6 +70,8 @@ const payloads = [
   rdb(11, rdbText(intset(2, [-3, 7, 300]))),
   rdb(3, '\x02', rdbText('m1'), '\x031.5', rdbText('m2'), '\xfe'),
   rdb(12, rdbText(ziplist(['m3', '-0.25', 'm1', 5]))),
+  rdb(1, '\x02', rdbText('e1'), '\xc0\x07'),
+  rdb(10, rdbText(ziplist(['e1', 5, 'e1', 'e2']))),
   rdb(99, '\x01a'),
   rdb(4, '\x00'),
   sealed('\x00\x01a', 99),

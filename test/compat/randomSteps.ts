@@ -163,6 +163,7 @@ async function restored(side: Side, key: string, request: Request, payload: Repl
 export function readRequest(type: string): (key: string) => Request {
   if (type === 'hash') return (key) => ['HGETALL', key]
   if (type === 'zset') return (key) => ['ZRANGE', key, '0', '-1', 'WITHSCORES']
+  if (type === 'list') return (key) => ['LRANGE', key, '0', '-1']
   return type === 'set' ? (key) => ['SMEMBERS', key] : (key) => ['GET', key]
 }
 

@@ -15,7 +15,8 @@ export function redisForTests(): RedisForTests {
   const redis: { server?: RealRedis; side?: SocketSide } = {}
 
   beforeAll(async () => {
-    redis.server = await RealRedis.start(['--databases', '1'])
+    // The time of a blocked client is looked at so many times a second.
+    redis.server = await RealRedis.start(['--databases', '1', '--hz', '500'])
     redis.side = await SocketSide.connect({ path: redis.server.socketPath })
   })
 

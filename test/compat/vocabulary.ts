@@ -11,6 +11,7 @@ const hashKeys = ['{t}h1', '{t}h2', '{t}h3', '{t}h4']
 const setKeys = ['{t}z1', '{t}z2', '{t}z3', '{t}z4', '{t}z5']
 const sortedKeys = ['{t}r1', '{t}r2', '{t}r3', '{t}r4']
 const geoKeys = ['{t}g1', '{t}g2', '{t}g3']
+const listKeys = ['{t}l1', '{t}l2', '{t}l3', '{t}l4']
 const otherKeys = ['{t}none', '{t}new']
 /** In slots of their own; only for commands with one key, and those that a cluster splits. */
 const looseKeys = ['', 'o1', 'o2', '{o3', 'o4}{}', '\x00']
@@ -101,9 +102,13 @@ export class Vocabulary extends SeededRandom {
     return this.#key(geoKeys)
   }
 
+  listKey(): string {
+    return this.#key(listKeys)
+  }
+
   /** With the tag. */
   anyKey(): string {
-    const kinds = [stringKeys, hashKeys, setKeys, sortedKeys, geoKeys, bitmapKeys, otherKeys]
+    const kinds = [stringKeys, hashKeys, setKeys, sortedKeys, geoKeys, listKeys, bitmapKeys, otherKeys]
     return this.pick(this.pick(kinds))
   }
 

@@ -15,6 +15,7 @@ import {
   keepTtl,
   noRemovedCounters,
   type RemovedCounters,
+  TypeBit,
 } from '#server/crdt/keyState.ts'
 import { Score, Tag } from '#server/crdt/score.ts'
 import { ScoreIndex } from '#server/crdt/scoreIndex.ts'
@@ -24,36 +25,11 @@ import { Strnum } from '#server/crdt/strnum.ts'
 import { Keyspace } from '#server/store/keyspace.ts'
 import type { Acknowledged } from '#server/store/residues.ts'
 import { Transaction } from '#server/store/transaction.ts'
+import { type Fault, replace, script } from './fault.ts'
 import { removedScoreMax } from './intents.ts'
+import { listFaults } from './listFaults.ts'
 import { focusedRun, randomRun, runOf } from './randomRuns.ts'
 import { type Heartbeat, type Production, production, Replica, type Shipment } from './replica.ts'
-import { scripts } from './scripts.ts'
-
-export interface Fault {
-  name: string
-  what: string
-  run: (seed: number, made: Production) => void
-  made?: Partial<Production>
-  /** Replaces a method; returns what puts it back. */
-  plant?: () => () => void
-}
-
-const script =
-  (name: string) =>
-  (_seed: number, made: Production): void =>
-    scripts[name]?.(made)
-
-function replace<T extends object, K extends keyof T>(
-  target: T,
-  name: K,
-  make: (original: T[K]) => T[K],
-): () => void {
-  const original = target[name]
-  target[name] = make(original)
-  return () => {
-    target[name] = original
-  }
-}
 
 /** What a receiver would have to guess when an effect doesn't carry its resets: everything its context covers. */
 function resetsFromContext(state: KeyState, context: VersionVector): RemovedCounters {
@@ -364,13 +340,8 @@ export const faults: readonly Fault[] = [
         (original) =>
           function (this: KeyState) {
             const first = firstTypes.get(this)
-            const stillLive =
-              first === 'string'
-                ? this.string?.live
-                : first === 'hash'
-                  ? this.hash?.live
-                  : (this[first ?? 'set']?.size ?? 0) > 0
-            const type = first !== undefined && stillLive ? first : original.call(this)
+            const isLive = first !== undefined && (this.liveTypes & TypeBit[first]) !== 0
+            const type = isLive ? first : original.call(this)
             if (type === undefined) firstTypes.delete(this)
             else firstTypes.set(this, type)
             return type
@@ -537,6 +508,7 @@ export const faults: readonly Fault[] = [
     run: randomRun,
     made: { Replica: WholeOrNothingReplica },
   },
+  ...listFaults,
 ]
 
 export const madeWith = (fault: Fault): Production => ({ ...production, ...fault.made })

@@ -7,15 +7,16 @@
  */
 import { type Origin, originOf, type Stamp, stampStep } from '#protocol/sync/stamp.ts'
 import type { VersionVector } from '#protocol/sync/versionVector.ts'
+import { comparePaths, pathNamed } from './listOrder.ts'
 
-export type TypeName = 'string' | 'hash' | 'set' | 'zset'
-export const typeNames: readonly TypeName[] = ['string', 'hash', 'set', 'zset']
+export type TypeName = 'string' | 'hash' | 'set' | 'zset' | 'list'
+export const typeNames: readonly TypeName[] = ['string', 'hash', 'set', 'zset', 'list']
 
 export type ScoreTag = 'GT' | 'LT' | undefined
 
 export type Add =
-  /** A register write; `element` is the field, '' for a string. */
-  | { kind: 'write'; key: string; type: 'string' | 'hash'; element: string; text: string }
+  /** A register write; `element` is the field, '' for a string, the name of the path in a list. */
+  | { kind: 'write'; key: string; type: 'string' | 'hash' | 'list'; element: string; text: string }
   | { kind: 'increment'; key: string; type: 'string' | 'hash' | 'zset'; element: string; amount: number }
   | { kind: 'member'; key: string; type: 'set'; element: string }
   /** `tag`: it was written on that condition. */
@@ -44,6 +45,14 @@ export interface KeyView {
   set: string[]
   /** In its order. */
   zset: [member: string, score: number][]
+  /** In order. */
+  list: ListElement[]
+}
+
+export interface ListElement {
+  /** Of its path. */
+  name: string
+  text: string
 }
 
 interface Told<T> {
@@ -100,6 +109,13 @@ export class History {
     return viewOf(this.liveAdds(key, seen))
   }
 
+  /** Whether there has ever been an element of this name. */
+  hasElement(key: string, name: string): boolean {
+    return (this.#adds.get(key) ?? []).some(
+      ({ what }) => what.kind === 'write' && what.type === 'list' && what.element === name,
+    )
+  }
+
   /** Whether explicit TTL writes are live (rule D5 looks at it). */
   hasExplicitTtl(key: string, seen: VersionVector): boolean {
     return this.liveAdds(key, seen).some(({ what }) => what.kind === 'ttl' && !what.implied)
@@ -152,6 +168,9 @@ function viewOf(live: Told<Add>[]): KeyView {
     zset: elements('zset')
       .map((member): [string, number] => [member, shownScore(live, member)])
       .sort(byScore),
+    list: elements('list')
+      .map((name) => ({ name, text: shownText(live, 'list', name) }))
+      .sort((a, b) => comparePaths(pathNamed(a.name), pathNamed(b.name))),
   }
 }
 

@@ -4,6 +4,7 @@
  * the replica, never from the replica.
  */
 import { slotOfKey } from '#protocol/slots/crc16.ts'
+import type { Stamp } from '#protocol/sync/stamp.ts'
 import type { VersionVector } from '#protocol/sync/versionVector.ts'
 import { amountFromInteger, parseAmount } from '#server/crdt/amount.ts'
 import type { Keyspace } from '#server/store/keyspace.ts'
@@ -18,6 +19,7 @@ import {
   type TypeName,
   typeNames,
 } from './history.ts'
+import { isStrictlyBetween, nameOf, type Path, pathNamed, pathOf, pushedPath } from './listOrder.ts'
 
 export type Intent =
   | { command: 'set'; key: string; text: string }
@@ -39,16 +41,28 @@ export type Intent =
   | { command: 'zsetRemove'; key: string; members: string[] }
   /** ZREMRANGEBYSCORE from 0 to `removedScoreMax`. */
   | { command: 'zsetRemoveRange'; key: string }
+  | ListIntent
 
 type ElementIntent = Extract<Intent, { command: `hash${string}` | `setAdd` | `setRemove` | `zset${string}` }>
 
 export const removedScoreMax = 10
+
+type ListIntent =
+  | { command: 'listPush'; key: string; side: 'left' | 'right'; values: string[] }
+  | { command: 'listPop'; key: string; side: 'left' | 'right'; count: number }
+  | { command: 'listSet'; key: string; index: number; text: string }
+  | { command: 'listInsert'; key: string; index: number; text: string }
+  | { command: 'listRemove'; key: string; indexes: number[] }
+  | { command: 'listTrim'; key: string; start: number; end: number }
 
 export interface Meaning {
   adds: Add[]
   kills: Kill[]
   /** What the write must leave as it was: rule D5. */
   keepsTtl: boolean
+  /** What the new elements of a list are called, known when the operation has its stamp. */
+  pushes?: { side: 'left' | 'right'; values: string[] }
+  inserts?: { index: number; left: string | undefined; right: string | undefined; text: string }
 }
 
 const never = Number.POSITIVE_INFINITY
@@ -106,10 +120,43 @@ export class Meanings {
         meaning.kills.push({ kind: 'ttl', key })
         meaning.adds.push({ kind: 'ttl', key, expireAtMs: intent.expireAtMs, implied: false })
         break
+      case 'listPush':
+      case 'listPop':
+      case 'listSet':
+      case 'listInsert':
+      case 'listRemove':
+      case 'listTrim':
+        if (visible !== 'none' && visible !== 'list') return undefined
+        if (!ofList(intent, meaning, visible === 'list' ? view.list : [])) return undefined
+        this.#open(meaning, key, 'list', view, expired, seen)
+        break
       default:
         return this.#ofElements(intent, meaning, view, expired, seen) ? meaning : undefined
     }
     return meaning
+  }
+
+  /**
+   * Completes the meaning of an operation with the names of the elements that it has made. Of an insertion it takes the path
+   * that the replica has chosen, if only it is a new one and lies between the neighbours (the rule is for `listId.test.ts`).
+   */
+  name(meaning: Meaning, key: string, stamp: Stamp, made: (index: number) => readonly number[]): void {
+    const write = (path: Path, text: string): void => {
+      const name = nameOf(path)
+      if (this.#history.hasElement(key, name)) throw new Error(`path ${name} is used twice`)
+      meaning.adds.push({ kind: 'write', key, type: 'list', element: name, text })
+    }
+    const { pushes, inserts } = meaning
+    for (const [number, value] of pushes?.values.entries() ?? [])
+      write(pushedPath(pushes?.side ?? 'right', stamp, number), value)
+    if (inserts === undefined) return
+    const path = pathOf(made(inserts.index))
+    const [left, right] = [inserts.left, inserts.right].map((name) =>
+      name === undefined ? undefined : pathNamed(name),
+    )
+    if (!isStrictlyBetween(left, path, right))
+      throw new Error(`${nameOf(path)} is not between its neighbours`)
+    write(path, inserts.text)
   }
 
   #ofElements(
@@ -233,6 +280,48 @@ function ofScores(
   }
 }
 
+/** False: a handler would refuse it, or do nothing. */
+function ofList(intent: ListIntent, meaning: Meaning, list: KeyView['list']): boolean {
+  const { key } = intent
+  const kill = (from: number, to: number): void => {
+    for (const { name } of list.slice(from, to))
+      meaning.kills.push({ kind: 'state', key, type: 'list', element: name })
+  }
+  switch (intent.command) {
+    case 'listPush':
+      meaning.pushes = { side: intent.side, values: intent.values }
+      return true
+    case 'listPop':
+      if (intent.side === 'left') kill(0, intent.count)
+      else kill(Math.max(0, list.length - intent.count), list.length)
+      return list.length > 0
+    case 'listSet': {
+      const element = list[intent.index]
+      if (element === undefined) return false
+      kill(intent.index, intent.index + 1)
+      meaning.adds.push({ kind: 'write', key, type: 'list', element: element.name, text: intent.text })
+      return true
+    }
+    case 'listInsert': {
+      const { index, text } = intent
+      if (index > list.length) return false
+      meaning.inserts = { index, left: list[index - 1]?.name, right: list[index]?.name, text }
+      return true
+    }
+    case 'listRemove':
+      if (intent.indexes.some((index) => index >= list.length)) return false
+      for (const index of intent.indexes) kill(index, index + 1)
+      return intent.indexes.length > 0
+    case 'listTrim': {
+      const { start, end } = intent
+      if (start > list.length || end > list.length || (start === 0 && end === list.length)) return false
+      kill(0, start < end ? start : list.length)
+      if (start < end) kill(end, list.length)
+      return true
+    }
+  }
+}
+
 const killTypes = (key: string): Kill[] => typeNames.map((type) => ({ kind: 'state', key, type }))
 
 function killKey(meaning: Meaning, key: string): void {
@@ -300,6 +389,21 @@ export function run(db: Keyspace, write: Transaction, intent: Intent): string | 
       )
       return undefined
     }
+    case 'listPush':
+      return String(write.listPush(intent.key, intent.side, intent.values))
+    case 'listPop':
+      return write.listPop(intent.key, intent.side, intent.count).join()
+    case 'listSet':
+      write.listSet(intent.key, intent.index, intent.text)
+      return undefined
+    case 'listInsert':
+      return String(write.listInsert(intent.key, intent.index, intent.text))
+    case 'listRemove':
+      write.listRemove(intent.key, intent.indexes)
+      return undefined
+    case 'listTrim':
+      write.listTrim(intent.key, intent.start, intent.end)
+      return undefined
   }
 }
 

@@ -6,9 +6,10 @@ import { expect, test } from 'vitest'
 import { slotCount, slotOfKey } from '#protocol/slots/crc16.ts'
 import { Keyspace } from '#server/store/keyspace.ts'
 import { SeededRandom, seedFromEnv } from '#test/seed.ts'
-import { Network, productionView } from './network.ts'
+import { Network } from './network.ts'
 import { allCommands, presets } from './randomRuns.ts'
 import { production, Replica, type SlotCut } from './replica.ts'
+import { productionView } from './shown.ts'
 
 const runs = Number(process.env['RUNS'] ?? 150)
 const key = 'k'

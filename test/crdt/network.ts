@@ -20,6 +20,7 @@ import {
   type Shipment,
   type SlotCut,
 } from './replica.ts'
+import { madeAt, must, productionView } from './shown.ts'
 
 export type Command = Intent['command'] | 'transaction'
 
@@ -167,6 +168,7 @@ export class Network {
     if (meaning === undefined) return
     const reply = run(replica.keyspace, replica.write, intent)
     const stamp = replica.clock.last
+    this.#meanings.name(meaning, intent.key, stamp, (index) => madeAt(replica, intent.key, index))
     const operation = {
       stamp,
       context: contextAt(seen, stamp),
@@ -178,7 +180,7 @@ export class Network {
     done.push(operation)
     const after = this.history.view(intent.key, contextAt(seen, stamp + 8))
     this.#expectView(replica, intent.key, after, intent)
-    const told = replyOf(intent, after)
+    const told = replyOf(intent, before, after)
     must(
       reply === undefined || reply === told,
       () => `reply ${reply}, told ${told} of ${JSON.stringify(intent)}`,
@@ -221,6 +223,19 @@ export class Network {
         return { command, key, member: field, amount: random.chance(0.2) ? 100 : amount }
       case 'zsetRemove':
         return { command, key, members: random.chance(0.7) ? [field] : fieldNames }
+      case 'listPush': {
+        const values = Array.from({ length: 1 + random.below(3) }, () => `e${this.#values++}`)
+        return { command, key, side: random.pick(['left', 'right']), values }
+      }
+      case 'listPop':
+        return { command, key, side: random.pick(['left', 'right']), count: random.pick([1, 1, 1, 2, 4]) }
+      case 'listSet':
+      case 'listInsert':
+        return { command, key, index: random.below(5), text }
+      case 'listRemove':
+        return { command, key, indexes: [0, 1, 2, 3].filter(() => random.chance(0.4)) }
+      case 'listTrim':
+        return { command, key, start: random.below(3), end: random.below(6) }
       case 'transaction': {
         const others = this.#options.commands.filter((other) => other !== 'transaction' && other !== 'flush')
         return this.#intent(random.pick(others.length > 0 ? others : ['set']))
@@ -443,13 +458,6 @@ export class Network {
   }
 }
 
-class Fault extends Error {}
-
-/** As `expect`, without its cost. */
-export function must(holds: boolean, message: () => string): void {
-  if (!holds) throw new Fault(message())
-}
-
 const textOf = (view: KeyView): string =>
   JSON.stringify([
     view.type,
@@ -458,6 +466,7 @@ const textOf = (view: KeyView): string =>
     Object.entries(view.hash).sort(),
     view.set,
     view.zset,
+    view.list,
   ])
 
 const linkName = (from: Replica, to: Replica): string => `${from.origin}>${to.origin}`
@@ -465,33 +474,23 @@ const linkName = (from: Replica, to: Replica): string => `${from.origin}>${to.or
 const ownStamps = (done: readonly (Operation & { slot?: number })[], slot: number): Stamp[] =>
   done.filter((operation) => operation.slot === slot).map(({ stamp }) => stamp)
 
-function replyOf(intent: Intent, view: KeyView): string | undefined {
-  if (intent.command === 'hashIncrement') return view.hash[intent.field]
-  if (intent.command !== 'zsetIncrement') return view.string
-  return String(view.zset.find(([member]) => member === intent.member)?.[1])
-}
-
-/** What the production state says, hidden states included, whether expired or not. */
-export function productionView(replica: Replica, key: string): KeyView {
-  const { tables } = replica.keyspace
-  const found = tables.findText(key)
-  const none: KeyView = {
-    type: 'none',
-    expireAtMs: Number.POSITIVE_INFINITY,
-    string: undefined,
-    hash: {},
-    set: [],
-    zset: [],
-  }
-  if (found === 0) return none
-  const content = tables.stateOf(found)
-  const type = content.visibleType() ?? 'none'
-  return {
-    type,
-    expireAtMs: type === 'none' ? none.expireAtMs : content.expireAtMs(),
-    string: content.string?.shown(),
-    hash: Object.fromEntries([...(content.hash?.entries() ?? [])].sort()),
-    set: [...(content.set?.members() ?? [])].sort(),
-    zset: [...(content.zset?.range(0, content.zset.size) ?? [])],
+function replyOf(intent: Intent, before: KeyView, after: KeyView): string | undefined {
+  switch (intent.command) {
+    case 'hashIncrement':
+      return after.hash[intent.field]
+    case 'zsetIncrement':
+      return String(after.zset.find(([member]) => member === intent.member)?.[1])
+    case 'listPush':
+    case 'listInsert':
+      return String(after.list.length)
+    case 'listPop': {
+      const list = intent.side === 'left' ? before.list : [...before.list].reverse()
+      return list
+        .slice(0, intent.count)
+        .map(({ text }) => text)
+        .join()
+    }
+    default:
+      return after.string
   }
 }

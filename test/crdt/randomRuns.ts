@@ -21,6 +21,12 @@ export const allCommands: readonly Command[] = [
   'zsetIncrement',
   'zsetRemove',
   'zsetRemoveRange',
+  'listPush',
+  'listPop',
+  'listSet',
+  'listInsert',
+  'listRemove',
+  'listTrim',
   'transaction',
 ]
 
@@ -28,7 +34,7 @@ export const allCommands: readonly Command[] = [
 export const presets: Readonly<Record<string, readonly Command[]>> = {
   ghostTtl: ['delete', 'delete', 'setAdd', 'setAdd', 'setAdd', 'setRemove', 'expire', 'expire'],
   counters: ['increment', 'increment', 'increment', 'delete', 'hashIncrement', 'hashIncrement', 'hashDelete'],
-  typeConflict: ['set', 'increment', 'hashSet', 'hashIncrement', 'setAdd', 'delete'],
+  typeConflict: ['set', 'increment', 'hashSet', 'hashIncrement', 'setAdd', 'listPush', 'delete'],
   scores: ['zsetAdd', 'zsetAdd', 'zsetIncrement', 'zsetIncrement', 'zsetRemove', 'zsetRemoveRange', 'delete'],
   scoresAmongOthers: [
     'zsetAdd',
@@ -40,6 +46,8 @@ export const presets: Readonly<Record<string, readonly Command[]>> = {
     'delete',
     'flush',
   ],
+  lists: ['listPush', 'listPop', 'listSet', 'listInsert', 'listInsert', 'listRemove', 'listTrim', 'delete'],
+  inserts: ['listPush', 'listInsert', 'listInsert', 'listInsert', 'listInsert', 'listPop', 'listRemove'],
   keepTtl: ['set', 'setKeepTtl', 'setKeepTtl', 'expire', 'setExpiring', 'hashSet', 'increment'],
 }
 

@@ -184,9 +184,13 @@ function wholeSlot(db: Keyspace, slot: number): string {
   const keys = [...decodeSlot(new ByteReader(writer.bytes, 0, writer.length), slot)]
   const texts = keys.map(([name, { full, text, expireAtMs, stamp }]) => {
     if (full === undefined) return JSON.stringify([name, text, String(expireAtMs), stamp])
-    const { string, hash, set, zset, ttl } = full
+    const { string, hash, set, zset, list, ttl } = full
     const members: string[] = []
     set?.digest((member, dots) => members.push(`${member} ${dots.join()}`))
+    const elements: string[] = []
+    list?.digest((id, siblings) =>
+      elements.push(`${id} ${siblings.map(({ stamp, text: value }) => `${stamp} ${value}`)}`),
+    )
     const fields = hash === undefined ? [] : elementsOf(hash, skipField)
     const scores = zset === undefined ? [] : elementsOf(zset, skipScore)
     const ttls = ttl.map((write) => `${write.stamp} ${write.expireAtMs}`)
@@ -196,6 +200,7 @@ function wholeSlot(db: Keyspace, slot: number): string {
       fields,
       members.sort(),
       scores,
+      elements,
       ttls,
     ])
   })

@@ -20,7 +20,13 @@ const write = (shard: typeof own, text: string): void => {
 }
 
 for (let i = 0; i < 40; i++) write(other, `SET state:${i} value-of-the-other-cluster-${i}`)
-for (const text of ['INCRBY counter 5', 'HSET hash theirs 1', 'SADD set theirs', 'SET type text'])
+for (const text of [
+  'INCRBY counter 5',
+  'HSET hash theirs 1',
+  'SADD set theirs',
+  'RPUSH list theirs',
+  'SET type text',
+])
   write(other, text)
 for (const text of [
   'SET text value',
@@ -38,6 +44,13 @@ for (const text of [
   'HDEL hash b',
   'SADD set x y z',
   'SREM set y',
+  'RPUSH list a b c d e f',
+  'LPUSH list z',
+  'LINSERT list AFTER b between',
+  'LSET list 0 first',
+  'LREM list 1 d',
+  'LTRIM list 0 -2',
+  'RPOP list',
   'SADD type member',
   'SET expiring value PXAT 4102444800000',
   'SET persistent value EX 100',
@@ -63,15 +76,25 @@ const asked = [
   ...['text', 'binary', 'counter', 'float', 'number', 'reset', 'deleted', 'late', '{old}new', '{old}old'].map(
     (key) => ['GET', key],
   ),
-  ...['state:3', 'state:4', 'state:5', 'expiring', 'persistent', 'counter', 'type', 'hash', 'set'].flatMap(
-    (key) => [
-      ['TYPE', key],
-      ['PEXPIRETIME', key],
-    ],
-  ),
+  ...[
+    'state:3',
+    'state:4',
+    'state:5',
+    'expiring',
+    'persistent',
+    'counter',
+    'type',
+    'hash',
+    'set',
+    'list',
+  ].flatMap((key) => [
+    ['TYPE', key],
+    ['PEXPIRETIME', key],
+  ]),
   ...['a', 'b', 'c', 'f', 'theirs', 'late'].map((field) => ['HGET', 'hash', field]),
   ...['x', 'y', 'z', 'theirs'].map((name) => ['SISMEMBER', 'set', name]),
   ['SMEMBERS', '{t}2'],
+  ['LRANGE', 'list', '0', '-1'],
   ['EXISTS', '{t}1'],
 ]
 

@@ -276,7 +276,7 @@ describe('questions', () => {
     test.run('SET', 'k', 'v')
     test.run('SET', 'e', 'v', 'EX', '100')
     test.run('GET', 'k')
-    test.run('LPUSH', 'k', 'v')
+    test.run('NOSUCH', 'k', 'v')
     const info = ask(test, { what: 'info' }) as ShardInfo
     expect(info).toMatchObject({
       index: 0,

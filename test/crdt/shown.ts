@@ -1,0 +1,65 @@
+/** What a replica shows, in the words of the history that judges it. */
+import type { ListState } from '#server/crdt/list.ts'
+import type { ListElements } from '#server/store/listRanges.ts'
+import type { KeyView } from './history.ts'
+import { nameOf, pathOf } from './listOrder.ts'
+import type { Replica } from './replica.ts'
+
+class Fault extends Error {}
+
+/** As `expect`, without its cost. */
+export function must(holds: boolean, message: () => string): void {
+  if (!holds) throw new Fault(message())
+}
+
+/** The id of an element that a replica has just made. */
+export function madeAt(replica: Replica, key: string, index: number): readonly number[] {
+  const { tables } = replica.keyspace
+  return tables.listElements(tables.findText(key))?.idAt(index) ?? []
+}
+
+/** Through each way to look at a list; `view` is what is read from where it lies. */
+function elementsOf(list: ListState | undefined, view: ListElements | undefined): KeyView['list'] {
+  if (list === undefined || view === undefined) return []
+  const texts = [...list.range(0, list.size)]
+  must(
+    view.size === list.size && [...view.range(0, view.size)].join() === texts.join(),
+    () => 'a list is another where it lies',
+  )
+  must(
+    [...view.rangeReversed(0, list.size)].reverse().join() === texts.join(),
+    () => 'a list is another backwards',
+  )
+  must(
+    texts.every((text, index) => view.at(index) === text),
+    () => 'a list is another by index',
+  )
+  return texts.map((text, index) => ({ name: nameOf(pathOf(view.idAt(index))), text }))
+}
+
+/** What the production state says, hidden states included, whether expired or not. */
+export function productionView(replica: Replica, key: string): KeyView {
+  const { tables } = replica.keyspace
+  const found = tables.findText(key)
+  const none: KeyView = {
+    type: 'none',
+    expireAtMs: Number.POSITIVE_INFINITY,
+    string: undefined,
+    hash: {},
+    set: [],
+    zset: [],
+    list: [],
+  }
+  if (found === 0) return none
+  const content = tables.stateOf(found)
+  const type = content.visibleType() ?? 'none'
+  return {
+    type,
+    expireAtMs: type === 'none' ? none.expireAtMs : content.expireAtMs(),
+    string: content.string?.shown(),
+    hash: Object.fromEntries([...(content.hash?.entries() ?? [])].sort()),
+    set: [...(content.set?.members() ?? [])].sort(),
+    zset: [...(content.zset?.range(0, content.zset.size) ?? [])],
+    list: elementsOf(content.list, tables.listElements(found)),
+  }
+}
