@@ -20,7 +20,13 @@ const write = (shard: typeof own, text: string): void => {
 }
 
 for (let i = 0; i < 40; i++) write(other, `SET state:${i} value-of-the-other-cluster-${i}`)
-for (const text of ['INCRBY counter 5', 'HSET hash theirs 1', 'SADD set theirs', 'SET type text'])
+for (const text of [
+  'INCRBY counter 5',
+  'HSET hash theirs 1',
+  'SADD set theirs',
+  'ZINCRBY scores 3 theirs',
+  'SET type text',
+])
   write(other, text)
 for (const text of [
   'SET text value',
@@ -38,6 +44,10 @@ for (const text of [
   'HDEL hash b',
   'SADD set x y z',
   'SREM set y',
+  'ZADD scores 1 a 2 b 3 c',
+  'ZINCRBY scores 1.5 a',
+  'ZADD scores GT 5 b',
+  'ZREM scores c',
   'SADD type member',
   'SET expiring value PXAT 4102444800000',
   'SET persistent value EX 100',
@@ -72,6 +82,7 @@ const asked = [
   ...['a', 'b', 'c', 'f', 'theirs', 'late'].map((field) => ['HGET', 'hash', field]),
   ...['x', 'y', 'z', 'theirs'].map((name) => ['SISMEMBER', 'set', name]),
   ['SMEMBERS', '{t}2'],
+  ['ZRANGE', 'scores', '0', '-1', 'WITHSCORES'],
   ['EXISTS', '{t}1'],
 ]
 
