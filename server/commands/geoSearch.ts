@@ -15,7 +15,7 @@ type Extent =
 
 /** What is asked for. */
 interface Search {
-  /** Where the key doesn't exist nobody looks for the member that says where: `origin`. */
+  /** Unknown when a member is the centre and the key doesn't exist. */
   centre?: Point
   extent?: Extent
   withDistance: boolean
@@ -74,13 +74,13 @@ function parseOptions(args: Arguments, from: number, search: Search, takeOwn: Ta
   }
 }
 
-/** COUNT without an order means the nearest, unless any will do. */
-function checkOptions(search: Search, storing: string): void {
+function checkStoring(search: Search, storing: string): void {
   const { withDistance, withHash, withPoint } = search
   if (search.target !== undefined && (withDistance || withHash || withPoint))
     throw new ReplyError(errors.storedWithDetails(storing))
 }
 
+/** COUNT without an order means the nearest, unless any will do. */
 function checkCount(search: Search): void {
   if (search.anyCount && search.count === 0) throw new ReplyError(errors.anyWithoutCount)
   if (search.count > 0 && search.order === 'any' && !search.anyCount) search.order = 'nearest'
@@ -106,7 +106,7 @@ const radiusSearch =
       found.storesDistance = storesDistance
       return i + 1
     })
-    checkOptions(search, 'STORE option in GEORADIUS')
+    checkStoring(search, 'STORE option in GEORADIUS')
     checkCount(search)
     run(context, set, search)
   }
@@ -153,7 +153,7 @@ const search =
       }
       return centre.take(found, i) ?? takeExtent(args, found, i)
     })
-    checkOptions(wanted, 'GEOSEARCHSTORE')
+    checkStoring(wanted, 'GEOSEARCHSTORE')
     if (!centre.isGiven) throw new ReplyError(errors.noGeoCentre(args.text(0)))
     if (wanted.extent === undefined) throw new ReplyError(errors.noGeoExtent(args.text(0)))
     checkCount(wanted)

@@ -1,7 +1,8 @@
 /**
  * Circles and boxes on the earth, and which cells must be searched for the points in one. As Redis does it (`geohash_helper.c`),
  * so that points come in the same order: the cell of the centre, of a size that it and its eight neighbours cover the
- * shape, and those neighbours of which the shape has a part.
+ * shape, and those neighbours of which the shape has a part. What Redis misses may be missed here too: points on the
+ * other side of a pole, and such as have exactly the greatest longitude or latitude.
  */
 import { type Area, areaOf, type Cell, cellOf, neighbour, type Point } from './geohash.ts'
 

@@ -16,6 +16,9 @@ import { CountedRegister } from './countedRegister.ts'
 import { type CounterEntry, entryOf, isCounting, withIncrement } from './counter.ts'
 import type { Siblings } from './register.ts'
 
+/** Adding it to anything, -0 included, changes nothing. */
+export const neutral = -0
+
 /** Of a write: under which condition its origin made it. */
 export const Tag = { none: 0, greater: 1, less: 2 } as const
 export type Tag = (typeof Tag)[keyof typeof Tag]
@@ -37,8 +40,8 @@ export class Score extends CountedRegister<ScoreWrite, number> {
   shown(): number | undefined {
     const write = shownWrite(this.siblings)
     if (!isCounting(this.entries)) return write?.score
-    let sum = write?.score ?? 0
-    for (const entry of this.entries) if (entry.live) sum += partOf(entry)
+    let sum = write?.score ?? neutral
+    for (const entry of this.entries) sum += partOf(entry)
     for (const entry of this.entries) sum += restOf(entry)
     return Number.isNaN(sum) ? this.#lastInfinity(write) : sum
   }
@@ -67,7 +70,7 @@ export class Score extends CountedRegister<ScoreWrite, number> {
     const from = goesOn ? entry.from : stamp
     const sum = goesOn ? sumOf(entry.sum, increment) : increment
     if (this.entries.length === 0) return { from, sum, rest: 0 }
-    const wanted = (this.shown() ?? 0) + increment
+    const wanted = (this.shown() ?? neutral) + increment
     const shown = this.#shownWith(stamp, from, sum, 0)
     if (shown === wanted || Number.isNaN(wanted)) return { from, sum, rest: 0 }
     // An infinity stays what it is, whatever this cluster has added to it.
@@ -93,7 +96,7 @@ function sumOf(sum: number, increment: number): number {
 
 /** What the entry adds to the score. */
 export function partOf({ live, partlyReset, sum, resetSum }: CounterEntry<number>): number {
-  if (!live) return 0
+  if (!live) return neutral
   if (!partlyReset) return sum
   const part = sum - resetSum
   return Number.isNaN(part) ? 0 : part
@@ -101,7 +104,7 @@ export function partOf({ live, partlyReset, sum, resetSum }: CounterEntry<number
 
 /** What rounding takes or gives besides. */
 export const restOf = ({ live, partlyReset, rest }: CounterEntry<number>): number =>
-  live && !partlyReset ? rest : 0
+  live && !partlyReset && rest !== 0 ? rest : neutral
 
 function shownWrite(writes: Siblings<ScoreWrite>): ScoreWrite | undefined {
   const last = writes.at(-1)

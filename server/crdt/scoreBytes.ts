@@ -12,7 +12,7 @@ import { allocate } from '#runtime/bytes/bytes.ts'
 import { putF64 } from '#runtime/bytes/byteWriter.ts'
 import { readF64, readU56, u56Bytes, writeU56 } from '#runtime/bytes/packedNumbers.ts'
 import { CounterEntry } from './counter.ts'
-import { Score, ScoreWrite, type Tag } from './score.ts'
+import { neutral, Score, ScoreWrite, type Tag } from './score.ts'
 
 export const writeBytes = 9
 const countedBytes = u56Bytes + 8
@@ -81,8 +81,8 @@ export function decodeScore(bytes: Uint8Array, at: number, length: number, stamp
 export function shownScore(bytes: Uint8Array, at: number, length: number, stamp: Stamp): number {
   if (length === writeBytes) return readF64(bytes, at + 1)
   const sum = readF64(bytes, at + u56Bytes)
-  const base = hasBase(length) ? readF64(bytes, at + length - 8) : 0
-  const rest = hasRest(length) ? readF64(bytes, at + countedBytes) : 0
+  const base = hasBase(length) ? readF64(bytes, at + length - 8) : neutral
+  const rest = hasRest(length) ? readF64(bytes, at + countedBytes) : neutral
   const score = base + sum + rest
   return Number.isNaN(score) ? (decodeScore(bytes, at, length, stamp).shown() as number) : score
 }

@@ -131,6 +131,11 @@ export class SortedSetState {
     return this.#members.findFixed(ref) === writeBytes
   }
 
+  /** Of one write. */
+  #covered(ref: ElementRef, context: VersionVector): boolean {
+    return covers(context, this.#members.stamp(ref))
+  }
+
   // ---- prepare
 
   greatest(): Stamp {
@@ -185,7 +190,7 @@ export class SortedSetState {
       return
     }
     const before = this.#shown(ref)
-    if (this.#isWrite(ref) && covers(context, this.#members.stamp(ref))) {
+    if (this.#isWrite(ref) && this.#covered(ref, context)) {
       if (!Object.is(before, score)) this.#index.delete(before as number, member)
       const made = this.#members.putFixed(member, stamp, encoded, encodeWrite(score, tag))
       // Without a change of the score it has been written in place.
@@ -214,47 +219,62 @@ export class SortedSetState {
     const ref = this.#members.find(member)
     if (ref === noElement) return
     const before = this.#shown(ref)
+    if (this.#isWrite(ref)) {
+      if (!this.#covered(ref, context)) return
+      this.#index.delete(before as number, member)
+      this.#members.delete(member)
+      return
+    }
     const state = this.#opened(ref)
     state.remove(context, resets, stamp)
     this.#settle(member, state, before)
   }
 
   /**
-   * Removes of every member what `context` covers; counters only by `resets`. `coversAll`: it covers all that is here, so that
-   * only members with counters are looked at, and a sorted set without goes in one step, however large.
+   * Removes of every member what `context` covers; counters only by `resets`. `coversAll`: it covers all that is here. What stays,
+   * if it is not the most, is put into an empty sorted set, so that nothing is taken out of its place one by one; without
+   * counters and with `coversAll` all goes in one step, however large.
    */
   removeAll(context: VersionVector, stamp: Stamp, resets: readonly MemberReset[], coversAll: boolean): void {
-    if (coversAll) {
-      const left = this.#counting === 0 ? [] : this.#leftBy(context, stamp, resets)
-      this.#members.clear()
-      this.#index.clear()
-      this.#counting = 0
-      this.residueMembers = undefined
-      for (const [member, state] of left) this.#settle(member, state, undefined)
+    if (!coversAll && this.#mostStays(context)) {
+      this.#members.forEach((ref) => {
+        this.removeMember(context, stamp, this.#members.name(ref), noResets)
+      })
+      for (const reset of resets) this.removeMember(context, stamp, reset.member, reset.resets)
       return
     }
-    this.#members.forEach((ref) => {
-      this.removeMember(context, stamp, this.#members.name(ref), noResets)
-    })
-    for (const reset of resets) this.removeMember(context, stamp, reset.member, reset.resets)
+    const left = coversAll && this.#counting === 0 ? [] : this.#leftBy(context, stamp, resets)
+    this.#members.clear()
+    this.#index.clear()
+    this.#counting = 0
+    this.residueMembers = undefined
+    for (const [member, state] of left) this.#settle(member, state, undefined)
   }
 
-  /** What stays of the counters. */
+  #mostStays(context: VersionVector): boolean {
+    let staying = 0
+    for (const ref of this.#members.refs()) if (this.#isWrite(ref) && !this.#covered(ref, context)) staying++
+    return staying > this.#members.size / 2
+  }
+
   #leftBy(context: VersionVector, stamp: Stamp, resets: readonly MemberReset[]): [string, Score][] {
     const left: [string, Score][] = []
     let byName: Map<string, MemberReset> | undefined
     let next = 0
     for (const ref of this.#members.refs()) {
-      if (this.#isWrite(ref)) continue
+      const isWrite = this.#isWrite(ref)
+      if (isWrite && this.#covered(ref, context)) continue
       const member = this.#members.name(ref)
-      // Where the effect comes from they are in this order.
-      let reset = resets[next++]
-      if (reset?.member !== member) {
-        byName ??= new Map(resets.map((each) => [each.member, each]))
-        reset = byName.get(member)
-      }
       const state = this.#stateOf(ref)
-      state.remove(context, reset?.resets ?? noResets, stamp)
+      if (!isWrite) {
+        // Where the effect comes from they are in this order.
+        let reset = resets[next++]
+        if (reset?.member !== member) {
+          byName ??= new Map(resets.map((each) => [each.member, each]))
+          reset = byName.get(member)
+        }
+        state.remove(context, reset?.resets ?? noResets, stamp)
+      }
       if (!state.nothing) left.push([member, state])
     }
     return left

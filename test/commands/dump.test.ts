@@ -75,6 +75,19 @@ describe('DUMP', () => {
     }
   })
 
+  it('of sorted sets of all sizes', async () => {
+    const scores = ['0', '-1.5', '0.1', 'inf', '-inf', '1e300', '5e-324']
+    for (const count of [1, 7, 600, 20_000]) {
+      db.run('DEL', 'z')
+      db.run('ZADD', 'z', ...Array.from({ length: count }, (_, i) => [scores[i % 7] ?? '', `m${i}`]).flat())
+      expect(await redis.server?.request('RESTORE', 'z', '0', payload('z'), 'REPLACE')).toBe('OK')
+      const range = ['ZRANGE', 'z', '0', '-1'] as const
+      expect(await redis.server?.request(...range)).toEqual(db.run(...range))
+      const theirs = (await redis.server?.request(...range, 'WITHSCORES')) as string[]
+      expect(theirs.map(Number)).toEqual((db.run(...range, 'WITHSCORES') as string[]).map(Number))
+    }
+  })
+
   it('of no key is null', () => {
     expect(db.run('DUMP', 'none')).toBe(null)
   })

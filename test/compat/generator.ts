@@ -76,6 +76,20 @@ function recased(v: Vocabulary, [name = '', ...rest]: Request): Request {
   return [v.cased(name), ...rest]
 }
 
+/** What they store may be counted with later, within the bounds of both sides. */
+const storing = new Set([
+  'SET',
+  'SETEX',
+  'PSETEX',
+  'SETNX',
+  'GETSET',
+  'MSET',
+  'MSETNX',
+  'HSET',
+  'HMSET',
+  'HSETNX',
+])
+
 /** They take WITHSCORE since 7.2: to the oracle one argument more is a wrong number of them. */
 const longerIn72 = new Set(['ZRANK', 'ZREVRANK'])
 
@@ -86,7 +100,7 @@ function spoiled(v: Vocabulary, request: Request): Request {
   const places = request.flatMap((text, i) => (i > 1 && !text.startsWith('{t}') ? [i] : []))
   if (roll === 1 && places.length > 0) {
     const changed = [...request]
-    changed[v.pick(places)] = v.oddText()
+    changed[v.pick(places)] = storing.has(nameOf(request)) ? v.storedOddText() : v.oddText()
     return changed
   }
   if (longerIn72.has(nameOf(request))) return request

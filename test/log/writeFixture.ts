@@ -25,6 +25,7 @@ for (const text of [
   'HSET hash theirs 1',
   'SADD set theirs',
   'RPUSH list theirs',
+  'ZINCRBY scores 3 theirs',
   'SET type text',
 ])
   write(other, text)
@@ -51,6 +52,10 @@ for (const text of [
   'LREM list 1 d',
   'LTRIM list 0 -2',
   'RPOP list',
+  'ZADD scores 1 a 2 b 3 c',
+  'ZINCRBY scores 1.5 a',
+  'ZADD scores GT 5 b',
+  'ZREM scores c',
   'SADD type member',
   'SET expiring value PXAT 4102444800000',
   'SET persistent value EX 100',
@@ -95,6 +100,7 @@ const asked = [
   ...['x', 'y', 'z', 'theirs'].map((name) => ['SISMEMBER', 'set', name]),
   ['SMEMBERS', '{t}2'],
   ['LRANGE', 'list', '0', '-1'],
+  ['ZRANGE', 'scores', '0', '-1', 'WITHSCORES'],
   ['EXISTS', '{t}1'],
 ]
 

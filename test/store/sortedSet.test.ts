@@ -133,7 +133,7 @@ describe('a sorted set is like a map in order', () => {
       if (random.chance(growing ? 0.75 : 0.2)) {
         const score = random.pick([random.below(5), random.below(1000) / 4, -random.below(9), 1e300])
         if (random.chance(counting)) {
-          const sum = (model.get(member) ?? 0) + score
+          const sum = (model.get(member) ?? -0) + score
           expect(database.increment(member, score)).toBe(sum)
           model.set(member, sum)
         } else {
@@ -181,7 +181,9 @@ describe('scores', () => {
     expect(database.score('b')).toBe(-0)
     expect(database.db.sortedSet('z')?.rank('b')).toBe(1)
     expect(database.db.sortedSet('z')?.countBelow(0, true)).toBe(3)
-    database.increment('d', 1)
+    expect([database.increment('b', -0), database.increment('d', -0)]).toEqual([-0, -0])
+    expect(database.copy(2).score('d')).toBe(-0)
+    expect(database.increment('d', 0)).toBe(0)
     expect(database.score('b')).toBe(-0)
   })
 
@@ -315,6 +317,60 @@ test('a scan meets what stays, while members come and go', () => {
     database.remove(`new${random.below(1e6)}`)
   } while (position !== 0)
   for (let at = 0; at < 2_000; at++) expect(met.has(`stays${at}`)).toBe(true)
+})
+
+test('replicas have the same bits, whatever was rounded or infinite, and no score is NaN', () => {
+  const seed = seedFromEnv()
+  const infinities = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
+  for (let run = 0; run < 40; run++) {
+    const random = new SeededRandom(seed + run)
+    const databases = [1, 2, 3].map((cluster) => new Database(cluster))
+    const double = (): number =>
+      random.chance(0.03) ? random.pick(infinities) : (random.fraction() - 0.5) * 10 ** random.below(12)
+    const change = (database: Database): void => {
+      const member = random.pick(['a', 'b', 'c'])
+      if (random.chance(0.15)) database.remove(member)
+      else if (random.chance(0.25)) database.add(member, double(), random.pick([undefined, 'GT', 'LT']))
+      else {
+        const by = double()
+        if (!Number.isNaN((database.score(member) ?? 0) + by)) database.increment(member, by)
+      }
+    }
+    for (let round = 0; round < 30; round++) {
+      for (const database of databases) for (let count = random.below(4); count > 0; count--) change(database)
+      for (const to of databases) for (const from of databases) if (to !== from) to.receive(from)
+      const [first, ...others] = databases as [Database, ...Database[]]
+      const shown = [...(first.db.sortedSet('z')?.range(0, 9) ?? [])]
+      for (const other of [...others, first.copy(4)]) {
+        expect([...(other.db.sortedSet('z')?.range(0, 9) ?? [])], `seed ${seed + run}`).toEqual(shown)
+        expect(other.db.slotDigest(slot)).toBe(first.db.slotDigest(slot))
+      }
+      for (const [, score] of shown) expect(score).not.toBeNaN()
+    }
+  }
+})
+
+test('DEL takes what its cluster saw, and leaves what it did not', () => {
+  for (const unseen of [3, 90]) {
+    const [a, b] = [new Database(1), new Database(2)]
+    for (let at = 0; at < 100; at++) at % 5 === 0 ? a.increment(`seen${at}`, at) : a.add(`seen${at}`, at)
+    b.receive(a)
+    for (let at = 0; at < unseen; at++) b.add(`unseen${at}`, at)
+    b.add('seen1', 1000)
+    b.increment('seen2', 7)
+    b.increment('seen5', 9)
+    a.write((transaction) => transaction.delete('z'))
+    a.receive(b)
+    b.receive(a)
+    const model = new Map<string, number>([
+      ['seen1', 1000],
+      ['seen2', 7],
+      ['seen5', 9],
+    ])
+    for (let at = 0; at < unseen; at++) model.set(`unseen${at}`, at)
+    for (const database of [a, b]) database.check(model, new SeededRandom(unseen))
+    expect(a.db.slotDigest(slot)).toBe(b.db.slotDigest(slot))
+  }
 })
 
 describe('what it costs', () => {
