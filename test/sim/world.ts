@@ -178,7 +178,7 @@ export class SimCluster {
         linkInflightBytesMax,
         holdQueueBytesMax,
         watchedKeysMax: 1000,
-    blockedClientsMax: 1000,
+        blockedClientsMax: 1000,
         transactionCommandsMax: 1000,
         snapshotLogBytesMin,
         snapshotLogPercent: 100,
