@@ -232,7 +232,7 @@ export const connectionCommands = {
         reply: 'single',
         geo: 'local',
         geoNote:
-          'Suspends the clients of this cluster; what arrives from other clusters is still applied. Answered when no write is on its way any more; refused with UNAVAILABLE when a proxy process hangs.',
+          'Suspends the clients of this cluster; what arrives from other clusters is still applied, and given to clients that wait for it already. Answered when no write is on its way any more; refused with UNAVAILABLE when a proxy process hangs.',
         since: '2.9.50',
         history: [['6.2.0', '`CLIENT PAUSE WRITE` mode added along with the `mode` option.']],
         complexity: 'O(1)',

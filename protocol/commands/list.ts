@@ -47,7 +47,7 @@ export const listCommands = {
     reply: 'single',
     geo: 'effect',
     geoNote:
-      'Removes the elements it gives; two clusters may pop the same element at the same time. An element that is pushed or set meanwhile elsewhere stays. Waits here for an element, which may come from another cluster; of an element that arrives in several clusters each may give it to one waiting client.',
+      'Removes the elements it gives; two clusters may pop the same element at the same time. An element that is pushed or set meanwhile elsewhere stays. Waits here for an element, which may come from another cluster; clients that wait in several clusters may each be given it.',
     since: '7.0.0',
     complexity: 'O(N+M) where N is the number of provided keys and M is the number of elements returned.',
     summary: 'Takes elements from an end of the first of several lists that has any; waits if none has.',
@@ -68,7 +68,7 @@ export const listCommands = {
     reply: 'single',
     geo: 'effect',
     geoNote:
-      'Removes the elements it gives; two clusters may pop the same element at the same time. An element that is pushed or set meanwhile elsewhere stays. Waits here for an element, which may come from another cluster; of an element that arrives in several clusters each may give it to one waiting client.',
+      'Removes the elements it gives; two clusters may pop the same element at the same time. An element that is pushed or set meanwhile elsewhere stays. Waits here for an element, which may come from another cluster; clients that wait in several clusters may each be given it.',
     since: '2.0.0',
     history: [['6.0.0', '`timeout` is interpreted as a double instead of an integer.']],
     complexity: 'O(N) where N is the number of provided keys.',
@@ -85,7 +85,7 @@ export const listCommands = {
     reply: 'single',
     geo: 'effect',
     geoNote:
-      'Removes the elements it gives; two clusters may pop the same element at the same time. An element that is pushed or set meanwhile elsewhere stays. Waits here for an element, which may come from another cluster; of an element that arrives in several clusters each may give it to one waiting client.',
+      'Removes the elements it gives; two clusters may pop the same element at the same time. An element that is pushed or set meanwhile elsewhere stays. Waits here for an element, which may come from another cluster; clients that wait in several clusters may each be given it.',
     since: '2.0.0',
     history: [['6.0.0', '`timeout` is interpreted as a double instead of an integer.']],
     complexity: 'O(N) where N is the number of provided keys.',
@@ -136,7 +136,9 @@ export const listCommands = {
     reply: 'single',
     geo: 'effect',
     geoNote:
-      'The element goes between the two neighbours that it has here; concurrent inserts at one place all stay, in the order of their time.',
+      'The element goes between the two neighbours that it has here; concurrent inserts at one place all stay, in the order of their time, and those of one cluster side by side.',
+    difference:
+      'Refused when a place is asked for between two elements between which inserts were nested a thousand deep: the names of elements grow with that.',
     since: '2.2.0',
     complexity:
       'O(N) where N is the number of elements to traverse before seeing the value pivot. This means that inserting somewhere on the left end on the list (head) can be considered O(1) and inserting somewhere on the right end (tail) is O(N).',

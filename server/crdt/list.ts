@@ -61,11 +61,12 @@ export class ListState {
   }
 
   range(start: number, end: number): IterableIterator<string> {
-    return this.#elements.texts(start, end - start, 1)
+    return this.#elements.texts(start, Math.min(end, this.size) - start, 1)
   }
 
   rangeReversed(start: number, end: number): IterableIterator<string> {
-    return this.#elements.texts(end - 1, end - start, -1)
+    const last = Math.min(end, this.size) - 1
+    return this.#elements.texts(last, last + 1 - start, -1)
   }
 
   greatest(): Stamp {

@@ -24,7 +24,7 @@ const bytesMin = 64
 const placeMax = 2 ** 16 - 1
 /** Of the objects around the columns. */
 const leafBytes = 640
-const rareBytes = 60
+const rareBytes = 100
 const stepBytes = 24
 const siblingBytes = 80
 
@@ -131,7 +131,8 @@ export class ListLeaf {
     this.#keys[at] = key
     this.#offsets[at] = id.at(-1) as number
     this.#setStamp(at, stamp)
-    if (!isPushed(id)) this.#setRare(at, { id, siblings: undefined })
+    // A copy: what an array was built in is often twice as long.
+    if (!isPushed(id)) this.#setRare(at, { id: id.slice(), siblings: undefined })
     this.#places[at] = this.#append(text, at)
   }
 

@@ -89,7 +89,7 @@ export abstract class ListIntents {
     if (list === undefined) return
     const { size } = list
     const ranges: IdRange[] = []
-    if (start >= end) ranges.push(rangeOf(list, 0, size))
+    if (start >= Math.min(end, size)) ranges.push(rangeOf(list, 0, size))
     else {
       if (start > 0) ranges.push(rangeOf(list, 0, start))
       if (end < size) ranges.push(rangeOf(list, end, size))

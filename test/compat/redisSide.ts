@@ -6,6 +6,8 @@ import { type Side, SocketSide } from './side.ts'
 
 interface RedisForTests {
   side(): SocketSide
+  /** For connections of one's own. */
+  socketPath(): string
   /** Runs a comparison on an empty database; rejects at the first difference. */
   compare(own: Side, options: ComparisonOptions): Promise<Comparison>
 }
@@ -31,6 +33,10 @@ export function redisForTests(): RedisForTests {
   }
   return {
     side,
+    socketPath() {
+      if (redis.server === undefined) throw new Error('redis-server has not started')
+      return redis.server.socketPath
+    },
     async compare(own, options) {
       // What a comparison before has left.
       await side().send([['DISCARD'], ['UNWATCH'], ['FLUSHALL'], ['HELLO', '2'], ['CLIENT', 'SETNAME', '']])

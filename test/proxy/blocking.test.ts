@@ -150,6 +150,8 @@ describe('a client in a blocking command', () => {
     for (const link of world.links) link.destroy()
     expect(client.read()).toMatch(/^-UNAVAILABLE shard 0 went away/)
     world.world.advance(2000)
+    expect(client.call('SET', 'other', 'v')).toBe('+OK\r\n')
+    expect(world.proxies[0]?.status().shards).toMatchObject([{ pending: 0 }])
     expect(client.call('BLPOP', 'k', '0')).toBe('')
     world.client().call('RPUSH', 'k', 'v')
     expect(client.read()).toBe(popped('k', 'v'))

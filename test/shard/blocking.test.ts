@@ -1,6 +1,7 @@
 /** Clients that wait at a shard: who is served with what, and when, as frames of proxies see it. */
 import { describe, expect, test } from 'vitest'
 import type { ShardInfo } from '#protocol/frames/admin.ts'
+import { slotOfKey } from '#protocol/slots/crc16.ts'
 import { Blocking } from '#server/blocking.ts'
 import { Keyspace } from '#server/store/keyspace.ts'
 import { Touches } from '#server/touches.ts'
@@ -8,7 +9,7 @@ import { FaultyDisk } from '#test/faultyDisk.ts'
 import { MemoryWorld } from '#test/memoryWorld.ts'
 import type { ProxySide } from './proxySide.ts'
 import { TestShard } from './testShard.ts'
-import { carry, pair } from './twoClusters.ts'
+import { carry, deliver, pair } from './twoClusters.ts'
 
 const bulk = (text: string): string => `$${text.length}\r\n${text}\r\n`
 const popped = (key: string, value: string): string => `*2\r\n${bulk(key)}${bulk(value)}`
@@ -329,7 +330,7 @@ describe('a shard that has clients waiting', () => {
   })
 
   test('answers a transaction at once, and a request that came in a frame for others', () => {
-    const shard = new TestShard()
+    const { shard } = waiting()
     const exec = shard.proxy.transaction(
       0,
       ['BLPOP', 'k', '0'],
@@ -380,23 +381,41 @@ describe('a shard that has clients waiting', () => {
     expect(b.run('LLEN', 'k')).toBe(':1\r\n')
   })
 
-  test('finishes the flush of a slot before it looks whether there is something', () => {
-    const shard = new TestShard()
-    for (let i = 0; i < 11_000; i++) shard.proxy.send('SET', `k${i}`, 'v')
-    shard.world.settle()
-    const { monotonicMs } = shard.world
-    shard.world.monotonicMs = function (this: typeof shard.world) {
+  test('takes nothing out of a slot that a running flush has not reached yet', () => {
+    const { a, b, connect } = pair({ database: { persistence: 'none' } })
+    connect()
+    const names = Array.from({ length: 11_000 }, (_, i) => `k${i}`)
+    for (const name of names) b.proxy.send('SET', name, 'v')
+    carry(a, b, 500)
+    const last = names.reduce((one, other) => (slotOfKey(one) > slotOfKey(other) ? one : other))
+    const tag = b.proxy.block(1, 'BLPOP', `{${last}}list`, '0')
+    b.world.settle()
+    // Work takes so long that a slice ends after each slot.
+    const { monotonicMs } = b.world
+    b.world.monotonicMs = function (this: typeof b.world) {
       this.spend(1)
       return monotonicMs.call(this)
     }
-    shard.proxy.send('RPUSH', '{x}old', 'v')
-    shard.proxy.send('FLUSHALL')
-    const tag = shard.proxy.block(1, 'BLPOP', '{x}old', '0')
-    const move = shard.proxy.send('RPUSH', '{x}old', 'new')
+    const flush = b.proxy.send('FLUSHALL')
+    a.proxy.send('RPUSH', `{${last}}list`, 'v')
+    b.world.settle()
+    deliver(a, b)
+    expect(b.proxy.reply(flush)).toBeUndefined()
+    expect(b.proxy.reply(tag)).toBeUndefined()
+    expect(b.shard.status().blockedClients).toBe(1)
+    expect(b.run('EXISTS', `{${last}}list`)).toBe(':0\r\n')
+  })
+
+  test('says that an element may not be durably taken when the log can not be written', () => {
+    const disk = new FaultyDisk()
+    const shard = new TestShard({ disk })
+    shard.run('SET', 'k0', 'v')
+    const tag = shard.proxy.block(1, 'BLPOP', 'k', '0')
     shard.world.settle()
-    shard.world.advance(1000)
-    expect(shard.proxy.reply(move)).toBe(':1\r\n')
-    expect(shard.proxy.reply(tag)).toBe(popped('{x}old', 'new'))
+    disk.failAt = disk.calls
+    const misconf = /^-MISCONF .*this write is not durable yet and may be lost\r\n$/
+    expect(shard.run('RPUSH', 'k', 'v')).toMatch(misconf)
+    expect(shard.proxy.reply(tag)).toMatch(misconf)
   })
 })
 

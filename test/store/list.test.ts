@@ -179,6 +179,38 @@ describe('a list', () => {
     expect(peer.values('l')).toEqual(database.values('l'))
   })
 
+  test('goes on where the last was inserted, as long as it is one of the thousand inserted into last', () => {
+    const database = new Database()
+    const stepsAt = (index: number): number => {
+      const { tables } = database.db
+      return (tables.listElements(tables.findText('l0'))?.idAt(index).length ?? 0) / 3
+    }
+    const begin = (key: string): void => {
+      database.write((write) => write.listPush(key, 'right', ['a', 'z']))
+      database.write((write) => write.listInsert(key, 1, 'b'))
+    }
+    begin('l0')
+    for (let number = 1; number < 1_000; number++) begin(`l${number}`)
+    database.write((write) => write.listInsert('l0', 2, 'c'))
+    expect(stepsAt(2)).toBe(2)
+    for (let number = 1_000; number < 2_000; number++) begin(`l${number}`)
+    database.write((write) => write.listInsert('l0', 3, 'd'))
+    expect(stepsAt(3)).toBe(3)
+    expect(database.values('l0')).toEqual(['a', 'b', 'c', 'd', 'z'])
+  })
+
+  test('that is trimmed beyond its end is gone', () => {
+    const database = new Database()
+    for (const count of [3, 300]) {
+      const values = Array.from({ length: count }, (_, number) => `${number}`)
+      database.write((write) => write.listPush('l', 'right', values))
+      expect([...(database.db.list('l')?.range(1, 1_000) ?? [])]).toEqual(values.slice(1))
+      expect([...(database.db.list('l')?.rangeReversed(1, 1_000) ?? [])].reverse()).toEqual(values.slice(1))
+      database.write((write) => write.listTrim('l', 500, 600))
+      expect(database.db.type('l')).toBe('none')
+    }
+  })
+
   test('that has expired is made anew', () => {
     const database = new Database()
     database.write((write) => {
