@@ -10,22 +10,13 @@
  * - whatever is removed: the reset of every live counter in it.
  */
 
-import {
-  beginPart,
-  beginRecord,
-  endRecord,
-  partHeaderBytesMax,
-  RecordKind,
-  recordHeaderBytes,
-} from '#protocol/sync/record.ts'
 import type { Stamp, StampClock } from '#protocol/sync/stamp.ts'
-import { emptyVector, type VersionVector } from '#protocol/sync/versionVector.ts'
 import { latin1 } from '#runtime/bytes/bytes.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { invariant } from '#runtime/invariant.ts'
 import type { Amount } from '#server/crdt/amount.ts'
 import { type CounterReset, nextIncrement, noEntries, noResets } from '#server/crdt/counter.ts'
-import { EffectWriter, type FlushedKey } from '#server/crdt/effect.ts'
+import type { FlushedKey } from '#server/crdt/effect.ts'
 import type { FieldReset } from '#server/crdt/hash.ts'
 import {
   allTypes,
@@ -39,29 +30,13 @@ import { noScore, type Score, Tag } from '#server/crdt/score.ts'
 import type { MemberReset } from '#server/crdt/sortedSet.ts'
 import { Applier } from './applier.ts'
 import type { Ref } from './arena.ts'
+import { Draft, Drafts } from './drafts.ts'
 import type { Keyspace } from './keyspace.ts'
 import type { SlotTables } from './slotTables.ts'
 
 export type Expiry = { kind: 'clear' } | { kind: 'keep' } | { kind: 'at'; atMs: number }
 
 const never = Number.POSITIVE_INFINITY
-/** Parts up to this count are searched one by one, and their buffers kept. */
-const searchedDraftsMax = 16
-/** A buffer that one large command has blown up is not kept. */
-const keptEffectsBytesMax = 1 << 20
-
-/** The part of the record under way for one slot. */
-class Draft {
-  slot = 0
-  first: Stamp = 0
-  /** Of the slot before the first intent: the greatest that any origin has there. */
-  last: Stamp = 0
-  previous: Stamp = 0
-  /** What this shard had applied in the slot at the start. */
-  readonly context: VersionVector = emptyVector()
-  effects: EffectWriter = new EffectWriter()
-}
-
 /** Handlers answer WRONGTYPE before they write. */
 function requireType(visible: number, written: number): void {
   if (visible !== written) invariant(false, 'a write is of the type that shows', { visible, written })
@@ -73,10 +48,7 @@ export class Transaction {
   readonly #clock: StampClock
   readonly #applier: Applier
   #nowMs = 0
-  readonly #drafts: Draft[] = []
-  #draftCount = 0
-  /** By slot, those behind the first `searchedDraftsMax`. */
-  readonly #farDrafts: Map<number, Draft> = new Map()
+  readonly #drafts: Drafts
   /** The one that the applier is aimed at. */
   #draft: Draft = new Draft()
   /** Of the running intent. */
@@ -87,25 +59,19 @@ export class Transaction {
     this.#tables = keyspace.tables
     this.#clock = clock
     this.#applier = new Applier(keyspace.tables)
+    this.#drafts = new Drafts(keyspace.tables.vectors, clock.origin)
   }
 
   /** Also sets the keyspace's clock. */
   begin(nowMs: number): void {
     this.#nowMs = nowMs
     this.#keyspace.nowMs = nowMs
-    this.#clear()
-  }
-
-  #clear(): void {
-    this.#draftCount = 0
-    if (this.#farDrafts.size === 0) return
-    this.#farDrafts.clear()
-    this.#drafts.length = searchedDraftsMax
+    this.#drafts.clear()
   }
 
   /** Whether there is an effect since `begin`. */
   get written(): boolean {
-    return this.#draftCount > 0
+    return this.#drafts.count > 0
   }
 
   /** Of the slot that was written to last. */
@@ -115,28 +81,12 @@ export class Transaction {
 
   /** What `finish` will write is not longer. */
   get recordBytesMax(): number {
-    let bytesMax = recordHeaderBytes
-    for (let at = 0; at < this.#draftCount; at++) {
-      bytesMax += partHeaderBytesMax + (this.#drafts[at] as Draft).effects.length
-    }
-    return bytesMax
+    return this.#drafts.recordBytesMax
   }
 
   /** Appends the record, if there is an effect, and raises the slots' vectors. False: nothing to log. */
   finish(writer: ByteWriter): boolean {
-    if (this.#draftCount === 0) return false
-    const start = beginRecord(writer, RecordKind.operations)
-    for (let at = 0; at < this.#draftCount; at++) {
-      const draft = this.#drafts[at] as Draft
-      const { slot, first, last, previous, context, effects } = draft
-      beginPart(writer, slot, first, last, previous, context, effects.length)
-      effects.writeTo(writer)
-      this.#tables.vectors.set(slot, this.#clock.origin, last)
-      if (effects.capacityBytes > keptEffectsBytesMax) draft.effects = new EffectWriter()
-    }
-    endRecord(writer, start)
-    this.#clear()
-    return true
+    return this.#drafts.finish(writer)
   }
 
   // ---- intents
@@ -424,46 +374,13 @@ export class Transaction {
 
   /** Opens the slot's part and takes a stamp for one intent. */
   #begin(slot: number): void {
-    const draft = this.#draftOf(slot)
+    const draft = this.#drafts.of(slot)
+    this.#draft = draft
+    this.#applier.aim(slot, this.#clock.origin, draft.context)
     const stamp = this.#clock.next(this.#nowMs, draft.last)
     if (draft.first === 0) draft.first = stamp
     draft.last = stamp
     this.#stamp = stamp
-  }
-
-  #draftOf(slot: number): Draft {
-    const begun = this.#findDraft(slot)
-    if (begun !== undefined) return this.#aim(begun)
-    let draft = this.#drafts[this.#draftCount]
-    if (draft === undefined) {
-      draft = new Draft()
-      this.#drafts.push(draft)
-    }
-    this.#draftCount++
-    if (this.#draftCount > searchedDraftsMax) this.#farDrafts.set(slot, draft)
-    const { vectors } = this.#tables
-    draft.slot = slot
-    draft.first = 0
-    draft.last = vectors.copyTo(slot, draft.context)
-    draft.previous = vectors.get(slot, this.#clock.origin)
-    draft.effects.clear()
-    return this.#aim(draft)
-  }
-
-  /** Nearly always there is one, or a few; FLUSHALL has one a slot. */
-  #findDraft(slot: number): Draft | undefined {
-    const searched = Math.min(this.#draftCount, searchedDraftsMax)
-    for (let at = 0; at < searched; at++) {
-      const draft = this.#drafts[at] as Draft
-      if (draft.slot === slot) return draft
-    }
-    return this.#farDrafts.get(slot)
-  }
-
-  #aim(draft: Draft): Draft {
-    this.#draft = draft
-    this.#applier.aim(draft.slot, this.#clock.origin, draft.context)
-    return draft
   }
 
   /** Before a write that isn't a TTL write, for values of type `type`. Returns whether the write creates the key. */
