@@ -1,4 +1,8 @@
 /** A way to read or to build the design wrongly, planted from outside; see `faults.ts`. */
+import { covers, type VersionVector } from '#protocol/sync/versionVector.ts'
+import type { Amount } from '#server/crdt/amount.ts'
+import type { CounterEntry } from '#server/crdt/counter.ts'
+import { allTypes, type KeyState, type RemovedCounters } from '#server/crdt/keyState.ts'
 import type { Production } from './replica.ts'
 import { scripts } from './scripts.ts'
 
@@ -26,4 +30,21 @@ export function replace<T extends object, K extends keyof T>(
   return () => {
     target[name] = original
   }
+}
+
+/** What a receiver would have to guess when an effect doesn't carry its resets: everything its context covers. */
+export function resetsFromContext(state: KeyState, context: VersionVector): RemovedCounters {
+  const covered = <Sum extends Amount>(entries: readonly CounterEntry<Sum>[]) =>
+    entries.filter((entry) => entry.live && covers(context, entry.last))
+  const all = state.removedCounters(allTypes)
+  const string = covered(state.string?.entries ?? [])
+  const fields = all.fields.map(({ field }) => ({
+    field,
+    resets: covered(state.hash?.fieldState(field).entries ?? []),
+  }))
+  const scores = all.scores.map(({ member }) => ({
+    member,
+    resets: covered(state.zset?.memberState(member).entries ?? []),
+  }))
+  return { string, fields, scores }
 }

@@ -5,11 +5,8 @@
  */
 import type { RecordPart } from '#protocol/sync/record.ts'
 import { originOf } from '#protocol/sync/stamp.ts'
-import { covers, type VersionVector } from '#protocol/sync/versionVector.ts'
-import type { Amount } from '#server/crdt/amount.ts'
-import type { CounterEntry } from '#server/crdt/counter.ts'
+import type { VersionVector } from '#protocol/sync/versionVector.ts'
 import {
-  allTypes,
   KeyState,
   type KeyType,
   keepTtl,
@@ -17,36 +14,16 @@ import {
   type RemovedCounters,
   TypeBit,
 } from '#server/crdt/keyState.ts'
-import { Score, Tag } from '#server/crdt/score.ts'
-import { ScoreIndex } from '#server/crdt/scoreIndex.ts'
 import { SetState } from '#server/crdt/set.ts'
-import type { MemberReset } from '#server/crdt/sortedSet.ts'
 import { Strnum } from '#server/crdt/strnum.ts'
 import { Keyspace } from '#server/store/keyspace.ts'
 import type { Acknowledged } from '#server/store/residues.ts'
 import { Transaction } from '#server/store/transaction.ts'
-import { type Fault, replace, script } from './fault.ts'
-import { removedScoreMax } from './intents.ts'
+import { type Fault, replace, resetsFromContext, script } from './fault.ts'
 import { listFaults } from './listFaults.ts'
 import { focusedRun, randomRun, runOf } from './randomRuns.ts'
 import { type Heartbeat, type Production, production, Replica, type Shipment } from './replica.ts'
-
-/** What a receiver would have to guess when an effect doesn't carry its resets: everything its context covers. */
-function resetsFromContext(state: KeyState, context: VersionVector): RemovedCounters {
-  const covered = <Sum extends Amount>(entries: readonly CounterEntry<Sum>[]) =>
-    entries.filter((entry) => entry.live && covers(context, entry.last))
-  const all = state.removedCounters(allTypes)
-  const string = covered(state.string?.entries ?? [])
-  const fields = all.fields.map(({ field }) => ({
-    field,
-    resets: covered(state.hash?.fieldState(field).entries ?? []),
-  }))
-  const scores = all.scores.map(({ member }) => ({
-    member,
-    resets: covered(state.zset?.memberState(member).entries ?? []),
-  }))
-  return { string, fields, scores }
-}
+import { scoreFaults } from './scoreFaults.ts'
 
 const guessResets = (): (() => void) =>
   replace(
@@ -106,59 +83,6 @@ class NoResetsOnFlush extends Transaction {
 
   protected override countersOf(state: KeyState, types?: number): RemovedCounters {
     return this.#flushing ? noRemovedCounters : super.countersOf(state, types)
-  }
-}
-
-class NoResetsOfMembers extends Transaction {
-  protected override memberResetsOf(): MemberReset[] {
-    return []
-  }
-}
-
-class NoTags extends Transaction {
-  protected override tagOf(): Tag {
-    return Tag.none
-  }
-}
-
-/** Effects of others are under way. */
-let delivering = false
-
-class MarksDelivery extends Keyspace {
-  override apply(...args: Parameters<Keyspace['apply']>): void {
-    delivering = true
-    try {
-      super.apply(...args)
-    } finally {
-      delivering = false
-    }
-  }
-}
-
-/** A member that is moved by an effect of others goes back to where it was. */
-function keepPlaces(): () => void {
-  let last: { score: number; name: string } | undefined
-  const restoreDelete = replace(
-    ScoreIndex.prototype,
-    'delete',
-    (original) =>
-      function (this: ScoreIndex, score, name) {
-        original.call(this, score, name)
-        last = delivering ? { score, name } : undefined
-      },
-  )
-  const restoreInsert = replace(
-    ScoreIndex.prototype,
-    'insert',
-    (original) =>
-      function (this: ScoreIndex, score, name, ref) {
-        original.call(this, last?.name === name ? last.score : score, name, ref)
-        last = undefined
-      },
-  )
-  return () => {
-    restoreDelete()
-    restoreInsert()
   }
 }
 
@@ -418,90 +342,7 @@ export const faults: readonly Fault[] = [
           },
       ),
   },
-  {
-    name: 'scoreLoserNow',
-    what: 'a score that loses is dropped on arrival',
-    run: randomRun,
-    plant: () =>
-      replace(
-        Score.prototype,
-        'write',
-        (original) =>
-          function (this: Score, ...args) {
-            original.apply(this, args)
-            this.siblings = this.siblings.slice(-1)
-          },
-      ),
-  },
-  {
-    name: 'noTags',
-    what: 'the last of concurrent scores shows, written with GT or LT or not',
-    run: randomRun,
-    made: { Transaction: NoTags },
-  },
-  {
-    name: 'loserPart',
-    what: 'a score that loses is dropped, though others carry its tag [B3]',
-    run: runOf('zsetAdd', 'zsetRemove'),
-    plant: () =>
-      replace(
-        Score.prototype,
-        'merge',
-        (original) =>
-          function (this: Score, own, other, label) {
-            original.call(this, own, other, label)
-            const least = this.siblings.toSorted((a, b) => a.score - b.score)[0]
-            if (this.siblings.length > 2) this.siblings = this.siblings.filter((write) => write !== least)
-          },
-      ),
-  },
-  {
-    name: 'zrangeByCtx',
-    what: 'a removal of a range of scores ships the range [A2]',
-    run: runOf('zsetAdd', 'zsetIncrement', 'zsetRemoveRange'),
-    plant: () =>
-      replace(
-        KeyState.prototype,
-        'removeScores',
-        (original) =>
-          function (this: KeyState, context, stamp, _members, resets) {
-            const here = [...(this.zset?.range(0, this.zset.size) ?? [])]
-            const inRange = here.filter(([, score]) => score >= 0 && score <= removedScoreMax)
-            const members = inRange.map(([member]) => member)
-            original.call(
-              this,
-              context,
-              stamp,
-              members,
-              resets.filter(({ member }) => members.includes(member)),
-            )
-          },
-      ),
-  },
-  {
-    name: 'zremNoReset',
-    what: 'ZREM ships no entries of counters [A1]',
-    run: runOf('zsetIncrement', 'zsetIncrement', 'zsetRemove'),
-    made: { Transaction: NoResetsOfMembers },
-    plant: () =>
-      replace(
-        KeyState.prototype,
-        'removeScores',
-        (original) =>
-          function (this: KeyState, context, stamp, members) {
-            const { scores } = resetsFromContext(this, context)
-            const guessed = scores.filter(({ member }) => members.includes(member))
-            original.call(this, context, stamp, members, guessed)
-          },
-      ),
-  },
-  {
-    name: 'keepsPlace',
-    what: "the order of a sorted set isn't kept when others change scores",
-    run: randomRun,
-    made: { Keyspace: MarksDelivery },
-    plant: keepPlaces,
-  },
+  ...scoreFaults,
   {
     name: 'txnDup',
     what: 'a transaction of which one slot is covered already is dropped whole [A17]',
