@@ -5,6 +5,7 @@ import {
   integer,
   key,
   keyAt,
+  keysBeforeLast,
   multiple,
   oneOf,
   optional,
@@ -18,6 +19,69 @@ import { sortedSetRangeCommands } from './sortedSetRange.ts'
 import type { CommandTable } from './table.ts'
 
 const sortedSetMemberCommands = {
+  BZMPOP: {
+    arity: -5,
+    flags: ['write', 'blocking', 'movablekeys'],
+    categories: ['write', 'sortedset', 'slow', 'blocking'],
+    keys: [countedKeys(2, 'RW', 'access', 'delete')],
+    request: 'slot',
+    reply: 'single',
+    geo: 'effect',
+    geoNote:
+      'Removes the elements it gives; two clusters that pop at the same time may pop the same element; a concurrent ZADD of it survives, and of a concurrent ZINCRBY the increment. Waits here for an element, which may come from another cluster; clients that wait in several clusters may each be given it.',
+    difference:
+      'A key of another type that ZUNIONSTORE or its kin replace serves who waits; in Redis only a key that was not there.',
+    since: '7.0.0',
+    complexity:
+      'O(K) + O(M*log(N)) where K is the number of provided keys, N being the number of elements in the sorted set, and M being the number of elements popped.',
+    summary:
+      'Takes elements with the least or greatest scores from the first of several sorted sets that has any; waits if none has.',
+    args: [
+      value('timeout', 'double'),
+      integer('numkeys'),
+      multiple(key()),
+      oneOf('where', word('MIN'), word('MAX')),
+      optional(behind('COUNT', integer('count'))),
+    ],
+  },
+  BZPOPMAX: {
+    arity: -3,
+    flags: ['write', 'noscript', 'blocking', 'fast'],
+    categories: ['write', 'sortedset', 'fast', 'blocking'],
+    keys: [keysBeforeLast(1, 'RW', 'access', 'delete')],
+    request: 'slot',
+    reply: 'single',
+    geo: 'effect',
+    geoNote:
+      'Removes the elements it gives; two clusters that pop at the same time may pop the same element; a concurrent ZADD of it survives, and of a concurrent ZINCRBY the increment. Waits here for an element, which may come from another cluster; clients that wait in several clusters may each be given it.',
+    difference:
+      'A key of another type that ZUNIONSTORE or its kin replace serves who waits; in Redis only a key that was not there.',
+    since: '5.0.0',
+    history: [['6.0.0', '`timeout` is interpreted as a double instead of an integer.']],
+    complexity: 'O(log(N)) with N being the number of elements in the sorted set.',
+    summary:
+      'Takes the element with the greatest score of the first of several sorted sets that has any, with the name of the sorted set; waits if none has.',
+    args: [multiple(key()), value('timeout', 'double')],
+  },
+  BZPOPMIN: {
+    arity: -3,
+    flags: ['write', 'noscript', 'blocking', 'fast'],
+    categories: ['write', 'sortedset', 'fast', 'blocking'],
+    keys: [keysBeforeLast(1, 'RW', 'access', 'delete')],
+    request: 'slot',
+    reply: 'single',
+    geo: 'effect',
+    geoNote:
+      'Removes the elements it gives; two clusters that pop at the same time may pop the same element; a concurrent ZADD of it survives, and of a concurrent ZINCRBY the increment. Waits here for an element, which may come from another cluster; clients that wait in several clusters may each be given it.',
+    difference:
+      'A key of another type that ZUNIONSTORE or its kin replace serves who waits; in Redis only a key that was not there.',
+    since: '5.0.0',
+    history: [['6.0.0', '`timeout` is interpreted as a double instead of an integer.']],
+    complexity: 'O(log(N)) with N being the number of elements in the sorted set.',
+    summary:
+      'Takes the element with the least score of the first of several sorted sets that has any, with the name of the sorted set; waits if none has.',
+    args: [multiple(key()), value('timeout', 'double')],
+  },
   ZADD: {
     arity: -4,
     flags: ['write', 'denyoom', 'fast'],

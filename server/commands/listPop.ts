@@ -3,6 +3,7 @@ import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { Arguments } from './arguments.ts'
 import type { CommandContext, Handler } from './context.ts'
 import { type ListSide, sideAt } from './listSide.ts'
+import { type Take, takeFromFirst, takeOrWait, textsOf } from './takeFromFirst.ts'
 import { timeoutMsAt } from './timeout.ts'
 
 function pop({ args, db, write, reply }: CommandContext, side: ListSide, command: string): void {
@@ -24,9 +25,6 @@ function pop({ args, db, write, reply }: CommandContext, side: ListSide, command
 export const LPOP: Handler = (context) => pop(context, 'left', 'lpop')
 export const RPOP: Handler = (context) => pop(context, 'right', 'rpop')
 
-/** Pops from a list that is not empty, and answers. */
-type Take = (context: CommandContext, key: string) => void
-
 /** BLPOP, BRPOP: the list and the element. */
 const takeOne =
   (side: ListSide): Take =>
@@ -47,32 +45,12 @@ const takeSeveral =
     for (const value of values) reply.bulk(value)
   }
 
-/** True: one of the lists had elements. Throws when one before it is no list. */
-function takeFromFirst(context: CommandContext, keys: readonly string[], take: Take): boolean {
-  const key = keys.find((name) => context.db.list(name) !== undefined)
-  if (key !== undefined) take(context, key)
-  return key !== undefined
-}
-
-function takeOrWait(context: CommandContext, keys: readonly string[], timeoutMs: number, take: Take): void {
-  if (takeFromFirst(context, keys, take)) return
-  if (context.wait === null) {
-    context.reply.nullArray()
-    return
-  }
-  const serve = (later: CommandContext, key: string): true => {
-    take(later, key)
-    return true
-  }
-  context.wait({ keys, type: 'list', timeoutMs, serve })
-}
-
 const blockingPop =
   (side: ListSide): Handler =>
   (context) => {
     const { args, nowMs } = context
     const last = args.count - 1
-    takeOrWait(context, textsOf(args, 1, last), timeoutMsAt(args, last, nowMs), takeOne(side))
+    takeOrWait(context, 'list', textsOf(args, 1, last), timeoutMsAt(args, last, nowMs), takeOne(side))
   }
 
 export const BLPOP: Handler = blockingPop('left')
@@ -80,13 +58,13 @@ export const BRPOP: Handler = blockingPop('right')
 
 export const LMPOP: Handler = (context) => {
   const { keys, take } = parseMultiple(context.args, 1)
-  if (!takeFromFirst(context, keys, take)) context.reply.nullArray()
+  if (!takeFromFirst(context, 'list', keys, take)) context.reply.nullArray()
 }
 
 export const BLMPOP: Handler = (context) => {
   const { args, nowMs } = context
   const { keys, take } = parseMultiple(args, 2)
-  takeOrWait(context, keys, timeoutMsAt(args, 1, nowMs), take)
+  takeOrWait(context, 'list', keys, timeoutMsAt(args, 1, nowMs), take)
 }
 
 /** `numkeys key [key ...] LEFT|RIGHT [COUNT count]` from the argument at `from` on. */
@@ -106,10 +84,4 @@ function parseCount(args: Arguments, from: number): number {
   if (count < 1) throw new ReplyError(errors.countNotPositive)
   if (args.count > from + 2) throw new ReplyError(errors.syntax)
   return count
-}
-
-function textsOf(args: Arguments, from: number, to: number): string[] {
-  const texts: string[] = []
-  for (let i = from; i < to; i++) texts.push(args.text(i))
-  return texts
 }

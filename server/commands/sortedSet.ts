@@ -17,7 +17,7 @@ import {
   ZUNION,
   ZUNIONSTORE,
 } from './sortedSetAlgebra.ts'
-import { ZMPOP, ZPOPMAX, ZPOPMIN } from './sortedSetPop.ts'
+import { BZMPOP, BZPOPMAX, BZPOPMIN, ZMPOP, ZPOPMAX, ZPOPMIN } from './sortedSetPop.ts'
 import {
   ZCOUNT,
   ZLEXCOUNT,
@@ -136,6 +136,9 @@ function* membersOf(set: SortedSetView): Generator<string> {
 }
 
 export const sortedSetHandlers = {
+  BZMPOP,
+  BZPOPMAX,
+  BZPOPMIN,
   ZADD,
   ZCARD,
   ZCOUNT,

@@ -1,8 +1,13 @@
-/** Taking the elements with the least or greatest scores. Two clusters that pop at the same time may pop the same ones. */
+/**
+ * Taking the elements with the least or greatest scores, at once or when there are some. Two clusters that pop at the same time
+ * may pop the same ones.
+ */
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { Arguments } from './arguments.ts'
 import type { CommandContext, Handler } from './context.ts'
 import { replyWithScored, type ScoredMember } from './score.ts'
+import { type Take, takeFromFirst, takeOrWait, textsOf } from './takeFromFirst.ts'
+import { timeoutMsAt } from './timeout.ts'
 
 type End = 'least' | 'greatest'
 
@@ -41,16 +46,11 @@ const popFrom =
 export const ZPOPMIN = popFrom('least')
 export const ZPOPMAX = popFrom('greatest')
 
-export const ZMPOP: Handler = (context) => {
-  const { args, db, reply } = context
-  const keyCount = countAt(args, 1, 1, errors.keyCountNotPositive)
-  const behindKeys = 2 + keyCount
-  if (behindKeys >= args.count) throw new ReplyError(errors.syntax)
-  const end = endAt(args, behindKeys)
-  const count = parseCount(args, behindKeys + 1)
-  for (let i = 2; i < behindKeys; i++) {
-    const key = args.text(i)
-    if (db.sortedSet(key) === undefined) continue
+/** ZMPOP, BZMPOP: the sorted set and the elements. */
+const takeSeveral =
+  (end: End, count: number): Take =>
+  (context, key) => {
+    const { reply } = context
     const elements = take(context, key, end, count)
     reply.array(2)
     reply.bulk(key)
@@ -60,9 +60,52 @@ export const ZMPOP: Handler = (context) => {
       reply.bulk(member)
       reply.double(score)
     }
-    return
   }
-  reply.nullArray()
+
+/** BZPOPMIN, BZPOPMAX: the sorted set, the member and its score. */
+const takeOne =
+  (end: End): Take =>
+  (context, key) => {
+    const { reply } = context
+    for (const [member, score] of take(context, key, end, 1)) {
+      reply.array(3)
+      reply.bulk(key)
+      reply.bulk(member)
+      reply.double(score)
+    }
+  }
+
+export const ZMPOP: Handler = (context) => {
+  const { keys, taken } = parseMultiple(context.args, 1)
+  if (!takeFromFirst(context, 'zset', keys, taken)) context.reply.nullArray()
+}
+
+export const BZMPOP: Handler = (context) => {
+  const { args, nowMs } = context
+  const { keys, taken } = parseMultiple(args, 2)
+  takeOrWait(context, 'zset', keys, timeoutMsAt(args, 1, nowMs), taken)
+}
+
+const blockingPop =
+  (end: End): Handler =>
+  (context) => {
+    const { args, nowMs } = context
+    const last = args.count - 1
+    takeOrWait(context, 'zset', textsOf(args, 1, last), timeoutMsAt(args, last, nowMs), takeOne(end))
+  }
+
+export const BZPOPMIN = blockingPop('least')
+export const BZPOPMAX = blockingPop('greatest')
+
+/** `numkeys key [key ...] MIN|MAX [COUNT count]` from the argument at `from` on. */
+function parseMultiple(args: Arguments, from: number): { keys: string[]; taken: Take } {
+  const behindKeys = from + 1 + countAt(args, from, 1, errors.keyCountNotPositive)
+  if (behindKeys >= args.count) throw new ReplyError(errors.syntax)
+  const end = endAt(args, behindKeys)
+  return {
+    keys: textsOf(args, from + 1, behindKeys),
+    taken: takeSeveral(end, parseCount(args, behindKeys + 1)),
+  }
 }
 
 function countAt(args: Arguments, i: number, least: number, refusal: string): number {

@@ -74,8 +74,16 @@ const side = (): string => random.pick(['LEFT', 'RIGHT'])
 const someKeys = (): string[] => Array.from({ length: 1 + random.below(3) }, key)
 const values = (): string[] => Array.from({ length: 1 + random.below(3) }, () => String(random.below(10)))
 
+const end = (): string => random.pick(['MIN', 'MAX'])
+
 function blocking(): Request {
-  switch (random.below(5)) {
+  switch (random.below(7)) {
+    case 5:
+      return [random.pick(['BZPOPMIN', 'BZPOPMAX']), ...someKeys(), '0']
+    case 6: {
+      const named = someKeys()
+      return ['BZMPOP', '0', String(named.length), ...named, end(), 'COUNT', String(1 + random.below(3))]
+    }
     case 0:
       return ['BLPOP', ...someKeys(), '0']
     case 1:
@@ -101,6 +109,10 @@ function writing(): Request {
     ['LMOVE', '{t}spare', key(), side(), side()],
     ['LMOVE', key(), key(), side(), side()],
     ['LPOP', key()],
+    ['ZADD', key(), String(random.below(9)), ...values().slice(0, 1)],
+    ['ZADD', key(), '1', 'x', '2', 'y', '3', 'z'],
+    ['ZINCRBY', key(), '1', 'x'],
+    ['ZREM', key(), 'x'],
     ['DEL', key()],
     ['SET', key(), 'text'],
     ['SADD', key(), 'member'],

@@ -1,9 +1,10 @@
 /** An endless stream of random steps over all commands that shards run. */
 import { bitmapRequests } from './bitmapRequests.ts'
+import { blockingNames } from './blockingRequests.ts'
 import { geoRequests } from './geoRequests.ts'
 import { hashRequests } from './hashRequests.ts'
 import { keyRequests, serverRequests } from './keyRequests.ts'
-import { blockingNames, listRequests } from './listRequests.ts'
+import { listRequests } from './listRequests.ts'
 import { sessionRequests } from './sessionRequests.ts'
 import { setRequests } from './setRequests.ts'
 import { nameOf, type Request } from './side.ts'

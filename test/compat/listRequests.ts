@@ -1,4 +1,5 @@
 /** Random requests of the list group. Those that block find data, or wait for a moment only. */
+import { either, timeout } from './blockingRequests.ts'
 import type { Make } from './generator.ts'
 import type { Request } from './side.ts'
 import { plain, type Step } from './step.ts'
@@ -73,28 +74,6 @@ function several(v: Vocabulary): string[] {
   ]
 }
 
-/** Never long, in whatever way it is written. */
-const shortTimes = ['0.001', '.001', '0.0015', '1e-3', '+0.001', '0.002', '1E-4', '0.001e0', '1e-30']
-/** Those beyond 64 bits are missing: they are "negative" to 7.0, to 7.2 "out of range". */
-const refusedTimes = [
-  'abc',
-  '',
-  '-1',
-  '-0.01',
-  '-inf',
-  'nan',
-  '-1e30',
-  ' 1',
-  '1 ',
-  '1e',
-  '.',
-  '0.001x',
-  '1\x00',
-  '--1',
-]
-
-const time = (v: Vocabulary): string => v.pick(v.chance(0.85) ? shortTimes : refusedTimes)
-
 /** For ever, with something to have: unless the key is of another type, which is an error at once. */
 const found =
   (make: (v: Vocabulary, key: string) => Request): Make =>
@@ -103,31 +82,26 @@ const found =
     return plain(['RPUSH', key, ...v.elements()], make(v, key))
   }
 
-const either =
-  (one: Make, other: Make): Make =>
-  (v) =>
-    v.chance(0.4) ? one(v) : other(v)
-
 const blockingPop = (name: string): Make =>
   either(
     found((v, key) => [name, key, v.listKey(), '0']),
-    (v) => [name, ...v.some(3, () => v.listKey()), time(v)],
+    (v) => [name, ...v.some(3, () => v.listKey()), timeout(v)],
   )
 
 export const listRequests: Readonly<Record<string, Make>> = {
   BLMOVE: either(
     found((v, key) => ['BLMOVE', key, v.listKey(), side(v), side(v), '0']),
-    (v) => ['BLMOVE', v.listKey(), v.listKey(), side(v), side(v), time(v)],
+    (v) => ['BLMOVE', v.listKey(), v.listKey(), side(v), side(v), timeout(v)],
   ),
   BLMPOP: either(
     found((v, key) => ['BLMPOP', '0', '2', key, v.listKey(), side(v), ...v.maybe(0.5, 'COUNT', '2')]),
-    (v) => ['BLMPOP', time(v), ...several(v)],
+    (v) => ['BLMPOP', timeout(v), ...several(v)],
   ),
   BLPOP: blockingPop('BLPOP'),
   BRPOP: blockingPop('BRPOP'),
   BRPOPLPUSH: either(
     found((v, key) => ['BRPOPLPUSH', key, v.listKey(), '0']),
-    (v) => ['BRPOPLPUSH', v.listKey(), v.listKey(), time(v)],
+    (v) => ['BRPOPLPUSH', v.listKey(), v.listKey(), timeout(v)],
   ),
   LINDEX: (v) => ['LINDEX', v.listKey(), place(v)],
   LINSERT: insert,
@@ -147,11 +121,3 @@ export const listRequests: Readonly<Record<string, Make>> = {
   RPUSH: push('RPUSH'),
   RPUSHX: push('RPUSHX'),
 }
-
-export const blockingNames: ReadonlySet<string> = new Set([
-  'BLMOVE',
-  'BLMPOP',
-  'BLPOP',
-  'BRPOP',
-  'BRPOPLPUSH',
-])

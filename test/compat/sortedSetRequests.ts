@@ -1,4 +1,5 @@
 /** Random requests of the sorted set group. */
+import { either, timeout } from './blockingRequests.ts'
 import type { Make } from './generator.ts'
 import { pickCount } from './hashRequests.ts'
 import { cursor, scanWords } from './keyRequests.ts'
@@ -198,13 +199,28 @@ const popEnd =
   (name: string): Make =>
   (v) => [name, v.sortedKey(), ...v.maybe(0.6, popCount(v)), ...v.maybe(0.02, '1')]
 
-function popSeveral(v: Vocabulary): Request {
+/** `numkeys key [key ...] MIN|MAX [COUNT count]`. */
+function several(v: Vocabulary): string[] {
   const keys = v.some(3, () => v.sortedKey())
   const count = v.chance(0.93) ? String(keys.length) : v.pick(['0', '-1', '99', v.oddText()])
   const end = v.chance(0.97) ? v.cased(v.pick(['MIN', 'MAX'])) : v.oddText()
   const counts = v.maybe(0.5, v.cased('COUNT'), popCount(v))
-  return ['ZMPOP', count, ...keys, end, ...counts, ...v.maybe(0.03, 'COUNT', '1')]
+  return [count, ...keys, end, ...counts, ...v.maybe(0.03, 'COUNT', '1')]
 }
+
+/** For ever, with something to have: unless the key is of another type, which is an error at once. */
+const found =
+  (make: (v: Vocabulary, key: string) => Request): Make =>
+  (v): Step => {
+    const key = v.sortedKey()
+    return plain(['ZADD', key, String(v.below(9)), v.element()], make(v, key))
+  }
+
+const blockingPop = (name: string): Make =>
+  either(
+    found((v, key) => [name, key, v.sortedKey(), '0']),
+    (v) => [name, ...v.some(3, () => v.sortedKey()), timeout(v)],
+  )
 
 function randomMember(v: Vocabulary): Step {
   const key = v.sortedKey()
@@ -222,6 +238,12 @@ const oneMember =
   (v) => [name, v.sortedKey(), v.element()]
 
 export const sortedSetRequests: Readonly<Record<string, Make>> = {
+  BZMPOP: either(
+    found((v, key) => ['BZMPOP', '0', '2', key, v.sortedKey(), 'MIN', ...v.maybe(0.5, 'COUNT', '2')]),
+    (v) => ['BZMPOP', timeout(v), ...several(v)],
+  ),
+  BZPOPMAX: blockingPop('BZPOPMAX'),
+  BZPOPMIN: blockingPop('BZPOPMIN'),
   ZADD: add,
   ZCARD: (v) => ['ZCARD', v.sortedKey()],
   ZCOUNT: bounded('ZCOUNT', scoreBound),
@@ -232,7 +254,7 @@ export const sortedSetRequests: Readonly<Record<string, Make>> = {
   ZINTERCARD: intersectionSize,
   ZINTERSTORE: stored('ZINTERSTORE', true),
   ZLEXCOUNT: countByLex,
-  ZMPOP: popSeveral,
+  ZMPOP: (v) => ['ZMPOP', ...several(v)],
   ZMSCORE: (v) => ['ZMSCORE', v.sortedKey(), ...v.elements()],
   ZPOPMAX: popEnd('ZPOPMAX'),
   ZPOPMIN: popEnd('ZPOPMIN'),
