@@ -1,15 +1,20 @@
 /** Snapshots of a shard: when they are taken, what they replace, what a start makes of them. */
 import { describe, expect, test } from 'vitest'
 import { slotOfKey } from '#protocol/slots/crc16.ts'
+import { RecordReader } from '#protocol/sync/record.ts'
+import { originOfCluster, StampClock } from '#protocol/sync/stamp.ts'
+import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { isSegmentName } from '#server/log/blockFormat.ts'
 import { leaseFile } from '#server/log/lease.ts'
 import { isSnapshotName } from '#server/log/snapshotFormat.ts'
 import { SnapshotWriter } from '#server/log/snapshotWriter.ts'
 import { LogRefusal } from '#server/log/windowedFile.ts'
+import { Keyspace } from '#server/store/keyspace.ts'
+import { Transaction } from '#server/store/transaction.ts'
 import type { FaultyDisk } from '#test/faultyDisk.ts'
 import { PartwiseKeyspace } from '#test/store/partwiseKeyspace.ts'
 import { type ShardChanges, TestShard } from './testShard.ts'
-import { carry, member, open, pair } from './twoClusters.ts'
+import { carry, member, open, pair, ranges } from './twoClusters.ts'
 
 const inParts: ShardChanges['variations'] = {
   newKeyspace: (options) => new PartwiseKeyspace(options),
@@ -38,6 +43,19 @@ const filesOf = (disk: FaultyDisk) => {
 
 const logBytes = (disk: FaultyDisk): number =>
   [...disk.files].reduce((sum, [name, { bytes }]) => sum + (name === leaseFile ? 0 : bytes.length), 0)
+
+/** An increment of a cluster that is a member no more: a reset of it leaves a residue. */
+function incrementElsewhere(test: TestShard, key: string): void {
+  const origin = originOfCluster(2)
+  const write = new Transaction(new Keyspace({ origin, ranges }), new StampClock(origin))
+  const writer = new ByteWriter()
+  write.begin(test.shard.db.nowMs)
+  write.add(key, 1)
+  write.finish(writer)
+  const reader = new RecordReader()
+  reader.read(writer.bytes, 0, writer.length)
+  for (const part of reader.parts.slice(0, reader.partCount)) test.shard.db.apply(part, writer.bytes)
+}
 
 /** What the next process would be if this one were killed now; it lives on. */
 const started = (test: TestShard, changes: ShardChanges = {}): TestShard =>
@@ -249,7 +267,8 @@ describe('a snapshot', () => {
     }
     let lingers = true
     const test = new TestShard({ variations: { snapshots: { newWriter: (...of) => new Lingering(...of) } } })
-    test.run('INCR', 'n')
+    incrementElsewhere(test, 'n')
+    test.run('SET', 'any', 'text')
     test.disk.slow = true
     ask(test, { what: 'snapshot' })
     test.run('SET', 'n', '7')
