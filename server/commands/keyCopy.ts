@@ -4,6 +4,7 @@
  */
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { Transaction } from '#server/store/transaction.ts'
+import type { HashView } from '#server/store/views.ts'
 import type { CommandContext, Handler } from './context.ts'
 
 const never = Number.POSITIVE_INFINITY
@@ -63,6 +64,17 @@ function parseCopyOptions({ args }: CommandContext): boolean {
   return replace
 }
 
+function fieldsByExpiry(hash: HashView | undefined): Map<number, string[]> {
+  const timed = new Map<number, string[]>()
+  for (const field of hash?.fields() ?? []) {
+    const atMs = hash?.expireAtMs(field) ?? never
+    const together = timed.get(atMs)
+    if (together !== undefined) together.push(field)
+    else if (atMs !== never) timed.set(atMs, [field])
+  }
+  return timed
+}
+
 type WriteTo = (write: Transaction, key: string) => void
 
 /** Takes the value of an existing key, with its TTL; the result writes it to a key in place of what is there. */
@@ -76,11 +88,14 @@ function readValue({ db }: CommandContext, source: string): WriteTo {
   }
   // Views are live, and the source may be deleted before the target is written.
   const members = type === 'set' ? [...(db.set(source)?.members() ?? [])] : []
-  const entries = type === 'hash' ? [...(db.hash(source)?.entries() ?? [])] : []
+  const hash = type === 'hash' ? db.hash(source) : undefined
+  const entries = [...(hash?.entries() ?? [])]
+  const timed = fieldsByExpiry(hash)
   return (write, key) => {
     write.delete(key)
     if (members.length > 0) write.setAdd(key, members)
     for (const [field, value] of entries) write.hashSet(key, field, value)
+    for (const [fieldAtMs, fields] of timed) write.hashExpire(key, fields, fieldAtMs)
     if (atMs !== never) write.expire(key, atMs)
   }
 }

@@ -20,15 +20,8 @@ import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { type Amount, readAmount, writeAmount } from './amount.ts'
 import { type CounterReset, noResets } from './counter.ts'
 import type { FieldReset } from './hash.ts'
-import {
-  allTypes,
-  keepTtl,
-  noRemovedCounters,
-  type RemovedCounters,
-  readExpireAt,
-  writeExpireAt,
-} from './keyState.ts'
-import { readFlag, readResets, writeResets } from './stateCodec.ts'
+import { allTypes, keepTtl, noRemovedCounters, type RemovedCounters } from './keyState.ts'
+import { readExpireAt, readFlag, readResets, writeExpireAt, writeResets } from './stateCodec.ts'
 
 export interface FlushedKey {
   readonly key: string
@@ -61,7 +54,17 @@ export interface EffectSink {
     text: string,
     resets: readonly CounterReset[],
   ): void
-  incrementField(stamp: Stamp, key: string, fresh: boolean, field: string, from: Stamp, sum: Amount): void
+  /** `creates`: the field did not exist at the origin, as `fresh` says of the key. */
+  incrementField(
+    stamp: Stamp,
+    key: string,
+    fresh: boolean,
+    field: string,
+    creates: boolean,
+    from: Stamp,
+    sum: Amount,
+  ): void
+  writeFieldTtl(stamp: Stamp, key: string, fields: readonly string[], expireAtMs: number): void
   removeFields(stamp: Stamp, key: string, fields: readonly string[], resets: readonly FieldReset[]): void
   addMembers(stamp: Stamp, key: string, fresh: boolean, members: readonly string[]): void
   removeMembers(stamp: Stamp, key: string, members: readonly string[]): void
@@ -85,6 +88,8 @@ const Code = {
   remove: 10,
   writeTtl: 11,
   flush: 12,
+  incrementNewField: 46,
+  writeFieldTtl: 47,
 } as const
 
 const freshBit = 0x80
@@ -251,10 +256,25 @@ export class EffectWriter implements EffectSink {
     if (resets.length > 0) writeResets(writer, resets)
   }
 
-  incrementField(stamp: Stamp, key: string, fresh: boolean, field: string, from: Stamp, sum: Amount): void {
-    const writer = this.#begin(stamp, fresh ? Code.incrementField | freshBit : Code.incrementField, key)
+  incrementField(
+    stamp: Stamp,
+    key: string,
+    fresh: boolean,
+    field: string,
+    creates: boolean,
+    from: Stamp,
+    sum: Amount,
+  ): void {
+    const code = creates ? Code.incrementNewField : Code.incrementField
+    const writer = this.#begin(stamp, fresh ? code | freshBit : code, key)
     writer.text(field)
     writeIncrement(writer, stamp, from, sum)
+  }
+
+  writeFieldTtl(stamp: Stamp, key: string, fields: readonly string[], expireAtMs: number): void {
+    const writer = this.#begin(stamp, Code.writeFieldTtl, key)
+    writeTexts(writer, fields)
+    writeExpireAt(writer, expireAtMs)
   }
 
   removeFields(stamp: Stamp, key: string, fields: readonly string[], resets: readonly FieldReset[]): void {
@@ -378,11 +398,19 @@ function readEffect(reader: ByteReader, stamp: Stamp, sink: EffectSink, checkKey
       sink.setField(stamp, key, fresh, field, text, resets ? readResets(reader) : noResets)
       return
     }
-    case Code.incrementField: {
+    case Code.incrementField:
+    case Code.incrementNewField: {
       requireNo(resets, kind)
       const field = reader.text()
+      const creates = (kind & codeMask) === Code.incrementNewField
       const from = readFrom(reader, stamp)
-      sink.incrementField(stamp, key, fresh, field, from, readAmount(reader))
+      sink.incrementField(stamp, key, fresh, field, creates, from, readAmount(reader))
+      return
+    }
+    case Code.writeFieldTtl: {
+      requireNo(fresh || resets, kind)
+      const fields = readTexts(reader)
+      sink.writeFieldTtl(stamp, key, fields, readExpireAt(reader))
       return
     }
     case Code.removeFields: {
@@ -503,6 +531,7 @@ const check: EffectSink = {
   increment: nothing,
   setField: nothing,
   incrementField: nothing,
+  writeFieldTtl: nothing,
   removeFields: nothing,
   addMembers: nothing,
   removeMembers: nothing,

@@ -7,7 +7,8 @@
  */
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { writeAmount } from '#server/crdt/amount.ts'
-import { type KeyState, writeExpireAt } from '#server/crdt/keyState.ts'
+import type { KeyState } from '#server/crdt/keyState.ts'
+import { writeExpireAt } from '#server/crdt/stateCodec.ts'
 import type { Strnum } from '#server/crdt/strnum.ts'
 import type { SlotTables } from './slotTables.ts'
 
@@ -36,7 +37,7 @@ class Sum {
 }
 
 /** What an element is, so that equal bytes of different meaning differ. */
-const Part = { string: 1, field: 2, member: 3, ttl: 4 } as const
+const Part = { string: 1, field: 2, member: 3, ttl: 4, fieldTtl: 5 } as const
 
 export function slotDigest(tables: SlotTables, slot: number): string {
   const sum = new Sum()
@@ -60,11 +61,18 @@ function addKey(sum: Sum, name: string, state: KeyState): void {
     writeValue(state.string)
     sum.add(scratch.bytes, scratch.length)
   }
-  state.hash?.digest((field, value) => {
+  state.hash?.digest((field, value, ttl) => {
     begin(Part.field, name)
     scratch.text(field)
     writeValue(value)
     sum.add(scratch.bytes, scratch.length)
+    for (const write of ttl) {
+      begin(Part.fieldTtl, name)
+      scratch.text(field)
+      scratch.f64(write.stamp)
+      writeExpireAt(scratch, write.expireAtMs)
+      sum.add(scratch.bytes, scratch.length)
+    }
   })
   state.set?.digest((member, dots) => {
     begin(Part.member, name)

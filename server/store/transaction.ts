@@ -10,22 +10,13 @@
  * - whatever is removed: the reset of every live counter in it.
  */
 
-import {
-  beginPart,
-  beginRecord,
-  endRecord,
-  partHeaderBytesMax,
-  RecordKind,
-  recordHeaderBytes,
-} from '#protocol/sync/record.ts'
 import type { Stamp, StampClock } from '#protocol/sync/stamp.ts'
-import { emptyVector, type VersionVector } from '#protocol/sync/versionVector.ts'
 import { latin1 } from '#runtime/bytes/bytes.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { invariant } from '#runtime/invariant.ts'
 import type { Amount } from '#server/crdt/amount.ts'
 import { nextIncrement, noEntries, noResets } from '#server/crdt/counter.ts'
-import { EffectWriter, type FlushedKey } from '#server/crdt/effect.ts'
+import type { FlushedKey } from '#server/crdt/effect.ts'
 import type { FieldReset } from '#server/crdt/hash.ts'
 import {
   allTypes,
@@ -38,27 +29,14 @@ import {
 import { Applier } from './applier.ts'
 import type { Ref } from './arena.ts'
 import type { Keyspace } from './keyspace.ts'
+import { PartDraft, RecordDraft } from './recordDraft.ts'
 import type { SlotTables } from './slotTables.ts'
 
 export type Expiry = { kind: 'clear' } | { kind: 'keep' } | { kind: 'at'; atMs: number }
 
 const never = Number.POSITIVE_INFINITY
-/** Parts up to this count are searched one by one, and their buffers kept. */
-const searchedDraftsMax = 16
-/** A buffer that one large command has blown up is not kept. */
-const keptEffectsBytesMax = 1 << 20
-
-/** The part of the record under way for one slot. */
-class Draft {
-  slot = 0
-  first: Stamp = 0
-  /** Of the slot before the first intent: the greatest that any origin has there. */
-  last: Stamp = 0
-  previous: Stamp = 0
-  /** What this shard had applied in the slot at the start. */
-  readonly context: VersionVector = emptyVector()
-  effects: EffectWriter = new EffectWriter()
-}
+/** That expire in one step: few milliseconds. */
+const dueFieldsMax = 1_000
 
 /** Handlers answer WRONGTYPE before they write. */
 function requireType(visible: number, written: number): void {
@@ -71,12 +49,9 @@ export class Transaction {
   readonly #clock: StampClock
   readonly #applier: Applier
   #nowMs = 0
-  readonly #drafts: Draft[] = []
-  #draftCount = 0
-  /** By slot, those behind the first `searchedDraftsMax`. */
-  readonly #farDrafts: Map<number, Draft> = new Map()
-  /** The one that the applier is aimed at. */
-  #draft: Draft = new Draft()
+  readonly #record: RecordDraft
+  /** Of the slot that the applier is aimed at. */
+  #draft: PartDraft = new PartDraft()
   /** Of the running intent. */
   #stamp: Stamp = 0
 
@@ -85,25 +60,19 @@ export class Transaction {
     this.#tables = keyspace.tables
     this.#clock = clock
     this.#applier = new Applier(keyspace.tables)
+    this.#record = new RecordDraft(keyspace.tables.vectors, clock.origin)
   }
 
   /** Also sets the keyspace's clock. */
   begin(nowMs: number): void {
     this.#nowMs = nowMs
     this.#keyspace.nowMs = nowMs
-    this.#clear()
-  }
-
-  #clear(): void {
-    this.#draftCount = 0
-    if (this.#farDrafts.size === 0) return
-    this.#farDrafts.clear()
-    this.#drafts.length = searchedDraftsMax
+    this.#record.clear()
   }
 
   /** Whether there is an effect since `begin`. */
   get written(): boolean {
-    return this.#draftCount > 0
+    return !this.#record.isEmpty
   }
 
   /** Of the slot that was written to last. */
@@ -113,27 +82,13 @@ export class Transaction {
 
   /** What `finish` will write is not longer. */
   get recordBytesMax(): number {
-    let bytesMax = recordHeaderBytes
-    for (let at = 0; at < this.#draftCount; at++) {
-      bytesMax += partHeaderBytesMax + (this.#drafts[at] as Draft).effects.length
-    }
-    return bytesMax
+    return this.#record.bytesMax
   }
 
   /** Appends the record, if there is an effect, and raises the slots' vectors. False: nothing to log. */
   finish(writer: ByteWriter): boolean {
-    if (this.#draftCount === 0) return false
-    const start = beginRecord(writer, RecordKind.operations)
-    for (let at = 0; at < this.#draftCount; at++) {
-      const draft = this.#drafts[at] as Draft
-      const { slot, first, last, previous, context, effects } = draft
-      beginPart(writer, slot, first, last, previous, context, effects.length)
-      effects.writeTo(writer)
-      this.#tables.vectors.set(slot, this.#clock.origin, last)
-      if (effects.capacityBytes > keptEffectsBytesMax) draft.effects = new EffectWriter()
-    }
-    endRecord(writer, start)
-    this.#clear()
+    if (this.#record.isEmpty) return false
+    this.#record.finish(writer)
     return true
   }
 
@@ -277,26 +232,50 @@ export class Transaction {
     this.#applier.flush(this.#stamp, counters)
   }
 
+  /**
+   * The expiry of a key, or of some of its fields, as far as this cluster is to send it now. Returns how many fields of the
+   * key are still due.
+   */
+  deleteDue(name: string): number {
+    const tables = this.#tables
+    const ref = tables.findText(name)
+    if (ref === 0) return 0
+    if (tables.dueMs(ref) <= tables.nowMs) {
+      this.delete(name)
+      return 0
+    }
+    const due = tables.dueFields(ref)
+    const fields = due.slice(0, dueFieldsMax)
+    if (fields.length === 0) return 0
+    this.#begin(tables.name.slot)
+    this.#cleanUpKeepingTtl(name, tables.stateOf(ref), TypeBit.hash)
+    this.#removeFields(name, fields)
+    return due.length - fields.length
+  }
+
   /** True: the field is new. */
   hashSet(name: string, field: string, value: string): boolean {
     this.#begin(this.#tables.slotOf(name))
     const fresh = this.#open(name, TypeBit.hash)
     const sizeBefore = this.#sizeOf(name)
+    const isHidden = this.#hasPassed(name, field)
     const resets = this.#onHeap(name)?.hash?.fieldResets(field) ?? noResets
     this.#draft.effects.setField(this.#stamp, name, fresh, field, value, resets)
     this.#applier.setField(this.#stamp, name, fresh, field, value, resets)
-    return this.#sizeOf(name) > sizeBefore
+    return isHidden || this.#sizeOf(name) > sizeBefore
   }
 
   /** As `increment`. */
   hashIncrement(name: string, field: string, amount: Amount): string {
     this.#begin(this.#tables.slotOf(name))
     const fresh = this.#open(name, TypeBit.hash)
+    if (this.#hasPassed(name, field)) this.#removeFields(name, [field])
+    const creates = this.isNewField(this.#hasField(name, field))
     const entries = this.#onHeap(name)?.hash?.fieldState(field).entries ?? noEntries
     const stamp = this.#stamp
     const { from, sum } = nextIncrement(entries, stamp, amount)
-    this.#draft.effects.incrementField(stamp, name, fresh, field, from, sum)
-    this.#applier.incrementField(stamp, name, fresh, field, from, sum)
+    this.#draft.effects.incrementField(stamp, name, fresh, field, creates, from, sum)
+    this.#applier.incrementField(stamp, name, fresh, field, creates, from, sum)
     return this.#onHeap(name)?.hash?.get(field) ?? ''
   }
 
@@ -307,10 +286,16 @@ export class Transaction {
     if (present.length === 0) return 0
     this.#begin(this.#tables.slotOf(name))
     this.#open(name, TypeBit.hash)
-    const resets = this.fieldResetsOf(this.#onHeap(name), present)
-    this.#draft.effects.removeFields(this.#stamp, name, present, resets)
-    this.#applier.removeFields(this.#stamp, name, present, resets)
+    this.#removeFields(name, present)
     return present.length
+  }
+
+  /** HEXPIRE and its kin, of fields that are there; Infinity is HPERSIST. */
+  hashExpire(name: string, fields: readonly string[], atMs: number): void {
+    this.#begin(this.#tables.slotOf(name))
+    this.#open(name, TypeBit.hash)
+    this.#draft.effects.writeFieldTtl(this.#stamp, name, fields, atMs)
+    this.#applier.writeFieldTtl(this.#stamp, name, fields, atMs)
   }
 
   /** Returns how many are new. Those already there are added again: they shall survive a removal that is under way. */
@@ -349,6 +334,11 @@ export class Transaction {
     return !live
   }
 
+  /** Rule A4 for fields: said by an increment, since HSET is a TTL write anyway. */
+  protected isNewField(live: boolean): boolean {
+    return !live
+  }
+
   /** Rule A1. */
   protected countersOf(state: KeyState, types: number = allTypes): RemovedCounters {
     return state.removedCounters(types)
@@ -378,46 +368,13 @@ export class Transaction {
 
   /** Opens the slot's part and takes a stamp for one intent. */
   #begin(slot: number): void {
-    const draft = this.#draftOf(slot)
+    const draft = this.#record.partOf(slot)
+    this.#draft = draft
+    this.#applier.aim(slot, this.#clock.origin, draft.context)
     const stamp = this.#clock.next(this.#nowMs, draft.last)
     if (draft.first === 0) draft.first = stamp
     draft.last = stamp
     this.#stamp = stamp
-  }
-
-  #draftOf(slot: number): Draft {
-    const begun = this.#findDraft(slot)
-    if (begun !== undefined) return this.#aim(begun)
-    let draft = this.#drafts[this.#draftCount]
-    if (draft === undefined) {
-      draft = new Draft()
-      this.#drafts.push(draft)
-    }
-    this.#draftCount++
-    if (this.#draftCount > searchedDraftsMax) this.#farDrafts.set(slot, draft)
-    const { vectors } = this.#tables
-    draft.slot = slot
-    draft.first = 0
-    draft.last = vectors.copyTo(slot, draft.context)
-    draft.previous = vectors.get(slot, this.#clock.origin)
-    draft.effects.clear()
-    return this.#aim(draft)
-  }
-
-  /** Nearly always there is one, or a few; FLUSHALL has one a slot. */
-  #findDraft(slot: number): Draft | undefined {
-    const searched = Math.min(this.#draftCount, searchedDraftsMax)
-    for (let at = 0; at < searched; at++) {
-      const draft = this.#drafts[at] as Draft
-      if (draft.slot === slot) return draft
-    }
-    return this.#farDrafts.get(slot)
-  }
-
-  #aim(draft: Draft): Draft {
-    this.#draft = draft
-    this.#applier.aim(draft.slot, this.#clock.origin, draft.context)
-    return draft
   }
 
   /** Before a write that isn't a TTL write, for values of type `type`. Returns whether the write creates the key. */
@@ -437,11 +394,15 @@ export class Transaction {
     const visible = state.visibleType()
     if (visible === undefined) return this.isFresh(true, false)
     requireType(TypeBit[visible], type)
-    const hidden = state.liveTypes & ~type
-    const losesInfinity = this.losesInfinity(state, hidden)
+    this.#cleanUpKeepingTtl(name, state, type)
+    return false
+  }
+
+  /** Before a write that isn't a TTL write. */
+  #cleanUpKeepingTtl(name: string, state: KeyState, type: number): void {
+    const losesInfinity = this.losesInfinity(state, state.liveTypes & ~type)
     this.#cleanUp(name, state, type)
     if (losesInfinity) this.#writeTtl(name, never)
-    return false
   }
 
   /** True: the key had expired and is deleted now. */
@@ -475,6 +436,24 @@ export class Transaction {
     const state = this.#tables.state(ref)
     if (state === undefined) return this.#tables.packed(ref)?.size ?? 0
     return state.visibleType() === 'hash' ? (state.hash?.size ?? 0) : (state.set?.size ?? 0)
+  }
+
+  #hasField(name: string, field: string): boolean {
+    const ref = this.#tables.findText(name)
+    if (ref === 0) return false
+    return this.#tables.packed(ref)?.has(field) ?? this.#tables.state(ref)?.hash?.has(field) ?? false
+  }
+
+  /** Whether the field has expired and isn't deleted yet. */
+  #hasPassed(name: string, field: string): boolean {
+    const hash = this.#onHeap(name)?.hash
+    return hash !== undefined && this.#tables.nowMs > hash.expireAtMs(field)
+  }
+
+  #removeFields(name: string, fields: readonly string[]): void {
+    const resets = this.fieldResetsOf(this.#onHeap(name), fields)
+    this.#draft.effects.removeFields(this.#stamp, name, fields, resets)
+    this.#applier.removeFields(this.#stamp, name, fields, resets)
   }
 
   #setText(name: string, value: string, atMs: number, resets: typeof noResets): void {

@@ -10,7 +10,7 @@ import { slotOfKey } from '#protocol/slots/crc16.ts'
 import { originOfCluster, stampEpochMs } from '#protocol/sync/stamp.ts'
 import { contextAt, History, type KeyView } from './history.ts'
 import { type Intent, Meanings, run } from './intents.ts'
-import { must, productionView } from './network.ts'
+import { must, productionView } from './productionView.ts'
 import { production, Replica, type Shipment } from './replica.ts'
 
 /** Commands in a history of two replicas; of three, one less. 4 takes a minute, 5 half an hour. */
@@ -34,6 +34,14 @@ const menu = {
   hashSet: (key) => ({ command: 'hashSet', key, field: 'f', text: '3' }),
   hashIncrement: (key) => ({ command: 'hashIncrement', key, field: 'f', amount: 2 }),
   hashDelete: (key) => ({ command: 'hashDelete', key, fields: ['f'] }),
+  hashExpire: (key) => ({ command: 'hashExpire', key, fields: ['f'], expireAtMs: nowMs + 90_000 }),
+  hashExpireSooner: (key) => ({ command: 'hashExpire', key, fields: ['f'], expireAtMs: nowMs + 50_000 }),
+  hashPersist: (key) => ({
+    command: 'hashExpire',
+    key,
+    fields: ['f'],
+    expireAtMs: Number.POSITIVE_INFINITY,
+  }),
   setAdd: (key) => ({ command: 'setAdd', key, members: ['m'] }),
   setRemove: (key) => ({ command: 'setRemove', key, members: ['m'] }),
 } satisfies Record<string, Make>
@@ -134,6 +142,7 @@ class World {
         shown.expireAtMs === told.expireAtMs &&
         shown.string === told.string &&
         shown.hash['f'] === told.hash['f'] &&
+        shown.fieldExpiry['f'] === told.fieldExpiry['f'] &&
         shown.set.length === told.set.length,
       () => `origin ${replica.origin} shows ${JSON.stringify(shown)}, told ${JSON.stringify(told)}`,
     )
@@ -188,6 +197,10 @@ const pairs: readonly (readonly (keyof typeof menu)[])[] = [
   ['set', 'persist', 'expire', 'delete'],
   ['increment', 'flush', 'set', 'expire'],
   ['hashSet', 'hashIncrement', 'hashDelete', 'delete'],
+  ['hashSet', 'hashExpire', 'hashPersist', 'hashDelete'],
+  ['hashIncrement', 'hashExpire', 'hashExpireSooner', 'hashDelete'],
+  ['hashIncrement', 'hashSet', 'hashExpire', 'delete'],
+  ['hashIncrement', 'hashExpire', 'setAdd', 'flush'],
   ['setAdd', 'setRemove', 'delete', 'expire'],
   ['set', 'setAdd', 'delete', 'expire'],
   ['increment', 'hashIncrement', 'set', 'delete'],

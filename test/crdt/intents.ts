@@ -10,11 +10,13 @@ import type { Transaction } from '#server/store/transaction.ts'
 import {
   type Add,
   type History,
+  hasExpired,
   isNumber,
   type KeyView,
   type Kill,
   type TypeName,
   typeNames,
+  unexpiredFields,
 } from './history.ts'
 
 export type Intent =
@@ -30,8 +32,16 @@ export type Intent =
   | { command: 'hashSet'; key: string; field: string; text: string }
   | { command: 'hashIncrement'; key: string; field: string; amount: number }
   | { command: 'hashDelete'; key: string; fields: string[] }
+  | { command: 'hashExpire'; key: string; fields: string[]; expireAtMs: number }
+  /** The HDEL of expired fields, as `deleteExpired`. */
+  | { command: 'hashDeleteExpired'; key: string; fields: string[] }
   | { command: 'setAdd'; key: string; members: string[] }
   | { command: 'setRemove'; key: string; members: string[] }
+
+type ElementIntent = Extract<
+  Intent,
+  { command: 'hashSet' | 'hashIncrement' | 'hashDelete' | 'hashExpire' | 'setAdd' | 'setRemove' }
+>
 
 export interface Meaning {
   adds: Add[]
@@ -54,21 +64,22 @@ export class Meanings {
 
   of(intent: Intent, seen: VersionVector, nowMs: number): Meaning | undefined {
     const view = this.#history.view(intent.key, seen)
-    const expired = view.type !== 'none' && nowMs > view.expireAtMs
+    const expired = hasExpired(view, nowMs)
     const visible = expired ? 'none' : view.type
     const meaning: Meaning = { adds: [], kills: [], keepsTtl: false }
     const { key } = intent
     switch (intent.command) {
       case 'set':
-        this.#setText(meaning, intent, never)
+        this.#setText(meaning, intent, never, view, expired)
         break
       case 'setExpiring':
-        this.#setText(meaning, intent, intent.expireAtMs)
+        this.#setText(meaning, intent, intent.expireAtMs, view, expired)
         break
       case 'setKeepTtl':
-        if (visible === 'none' || view.expireAtMs === never) this.#setText(meaning, intent, never)
+        if (visible === 'none' || view.expireAtMs === never)
+          this.#setText(meaning, intent, never, view, expired)
         else {
-          meaning.kills.push(...killTypes(key))
+          meaning.kills.push(...killLive(key, view))
           meaning.adds.push({ kind: 'write', key, type: 'string', element: '', text: intent.text })
           meaning.keepsTtl = true
         }
@@ -90,43 +101,65 @@ export class Meanings {
         for (const other of this.#keys) if (slotOfKey(other) === slotOfKey(key)) killKey(meaning, other)
         if (!this.#anyKey(key, seen)) return undefined
         break
+      case 'hashDeleteExpired':
+        if (!this.#deleteExpiredFields(meaning, key, intent.fields, view, nowMs)) return undefined
+        this.#open(meaning, key, 'hash', view, false, seen)
+        break
       case 'expire':
         if (visible === 'none') return undefined
         meaning.kills.push({ kind: 'ttl', key })
         meaning.adds.push({ kind: 'ttl', key, expireAtMs: intent.expireAtMs, implied: false })
         break
       default:
-        return this.#ofElements(intent, meaning, view, expired, seen) ? meaning : undefined
+        return this.#ofElements(intent, meaning, view, seen, nowMs) ? meaning : undefined
     }
     return meaning
   }
 
   #ofElements(
-    intent: Extract<Intent, { command: 'hashSet' | 'hashIncrement' | 'hashDelete' | 'setAdd' | 'setRemove' }>,
+    intent: ElementIntent,
     meaning: Meaning,
     view: KeyView,
-    expired: boolean,
     seen: VersionVector,
+    nowMs: number,
   ): boolean {
     const { key } = intent
+    const expired = hasExpired(view, nowMs)
     const type = intent.command.startsWith('hash') ? 'hash' : 'set'
     const visible = expired ? 'none' : view.type
     if (visible !== 'none' && visible !== type) return false
     switch (intent.command) {
       case 'hashSet':
         meaning.kills.push({ kind: 'state', key, type: 'hash', element: intent.field })
-        meaning.adds.push({ kind: 'write', key, type: 'hash', element: intent.field, text: intent.text })
+        meaning.adds.push(
+          { kind: 'write', key, type: 'hash', element: intent.field, text: intent.text },
+          { kind: 'fieldTtl', key, type: 'hash', element: intent.field, expireAtMs: never },
+        )
         break
       case 'hashIncrement': {
         const { field, amount } = intent
-        if (!isCountable(visible, 'hash', view.hash[field])) return false
+        const shows = visible === 'hash' && unexpiredFields(view, nowMs).includes(field)
+        if (shows && !isCountable(visible, 'hash', view.hash[field])) return false
+        if (!shows) meaning.kills.push({ kind: 'fieldTtl', key, element: field })
+        if (view.hash[field] !== undefined && !shows)
+          meaning.kills.push({ kind: 'state', key, type: 'hash', element: field })
         meaning.adds.push({ kind: 'increment', key, type: 'hash', element: field, amount })
         break
       }
       case 'hashDelete': {
-        const present = intent.fields.filter((field) => visible === 'hash' && view.hash[field] !== undefined)
+        const shown = visible === 'hash' ? unexpiredFields(view, nowMs) : []
+        const present = intent.fields.filter((field) => shown.includes(field))
         if (present.length === 0) return false
         for (const element of present) meaning.kills.push({ kind: 'state', key, type: 'hash', element })
+        break
+      }
+      case 'hashExpire': {
+        const shown = visible === 'hash' ? unexpiredFields(view, nowMs) : []
+        if (!intent.fields.every((field) => shown.includes(field))) return false
+        for (const element of intent.fields) {
+          meaning.kills.push({ kind: 'fieldTtl', key, element })
+          meaning.adds.push({ kind: 'fieldTtl', key, type: 'hash', element, expireAtMs: intent.expireAtMs })
+        }
         break
       }
       case 'setAdd':
@@ -146,15 +179,37 @@ export class Meanings {
     return true
   }
 
+  /** Of the hash that shows. */
+  #deleteExpiredFields(
+    meaning: Meaning,
+    key: string,
+    fields: readonly string[],
+    view: KeyView,
+    nowMs: number,
+  ): boolean {
+    const shown = unexpiredFields(view, nowMs)
+    const isExpired = (field: string) => view.hash[field] !== undefined && !shown.includes(field)
+    if (view.type !== 'hash' || fields.length === 0 || !fields.every(isExpired)) return false
+    for (const element of fields) meaning.kills.push({ kind: 'state', key, type: 'hash', element })
+    return true
+  }
+
   #anyKey(key: string, seen: VersionVector): boolean {
     return this.#keys.some(
       (other) => slotOfKey(other) === slotOfKey(key) && this.#history.view(other, seen).type !== 'none',
     )
   }
 
-  #setText(meaning: Meaning, intent: { key: string; text: string }, expireAtMs: number): void {
+  #setText(
+    meaning: Meaning,
+    intent: { key: string; text: string },
+    expireAtMs: number,
+    view: KeyView,
+    expired: boolean,
+  ): void {
     const { key, text } = intent
-    killKey(meaning, key)
+    if (expired) killKey(meaning, key)
+    else meaning.kills.push(...killLive(key, view), { kind: 'ttl', key })
     meaning.adds.push({ kind: 'write', key, type: 'string', element: '', text })
     meaning.adds.push({ kind: 'ttl', key, expireAtMs, implied: expireAtMs === never })
   }
@@ -172,7 +227,7 @@ export class Meanings {
     else if (view.type === 'none') meaning.kills.push({ kind: 'ttl', key })
     else {
       meaning.keepsTtl = true
-      const others = killTypes(key).filter((kill) => kill.kind === 'state' && kill.type !== type)
+      const others = killLive(key, view).filter((kill) => kill.kind === 'state' && kill.type !== type)
       meaning.kills.push(...others)
       const losesString = type !== 'string' && view.string !== undefined
       if (losesString && view.expireAtMs === never && this.#history.hasExplicitTtl(key, seen)) {
@@ -182,6 +237,12 @@ export class Meanings {
     }
   }
 }
+
+/** Of a hash without fields, a write of another type doesn't end the TTLs that a field under way may still need. */
+const killLive = (key: string, view: KeyView): Kill[] =>
+  killTypes(key).filter(
+    (kill) => kill.kind !== 'state' || kill.type !== 'hash' || Object.keys(view.hash).length > 0,
+  )
 
 const killTypes = (key: string): Kill[] => typeNames.map((type) => ({ kind: 'state', key, type }))
 
@@ -225,6 +286,12 @@ export function run(write: Transaction, intent: Intent): string | undefined {
       return write.hashIncrement(intent.key, intent.field, amountOf(intent.amount))
     case 'hashDelete':
       write.hashDelete(intent.key, intent.fields)
+      return undefined
+    case 'hashExpire':
+      write.hashExpire(intent.key, intent.fields, intent.expireAtMs)
+      return undefined
+    case 'hashDeleteExpired':
+      write.deleteDue(intent.key)
       return undefined
     case 'setAdd':
       write.setAdd(intent.key, intent.members)

@@ -10,8 +10,9 @@ import { slotOfKey } from '#protocol/slots/crc16.ts'
 import { originOfCluster, type Stamp, stampEpochMs } from '#protocol/sync/stamp.ts'
 import { includes } from '#protocol/sync/versionVector.ts'
 import type { SeededRandom } from '#test/seed.ts'
-import { contextAt, History, type KeyView, type Operation } from './history.ts'
+import { contextAt, History, hasExpired, type KeyView, type Operation } from './history.ts'
 import { type Intent, Meanings, run } from './intents.ts'
+import { checkVisible, must, productionView, textOf } from './productionView.ts'
 import {
   type Heartbeat,
   type Production,
@@ -107,6 +108,7 @@ export class Network {
     else if (x < 0.93) this.heartbeat(a)
     else if (x < 0.97) a.forget()
     else if (a !== b) this.#toggleLink(a, b)
+    if (random.chance(0.05)) this.#sendExpiries(a)
     if (random.chance(0.1)) this.checkReplica(a)
   }
 
@@ -207,6 +209,12 @@ export class Network {
         return { command, key, field, amount }
       case 'hashDelete':
         return { command, key, fields: random.chance(0.5) ? [field] : fieldNames }
+      case 'hashExpire': {
+        const fields = random.chance(0.7) ? [field] : fieldNames
+        return { command, key, fields, expireAtMs: random.chance(0.25) ? never : this.#soonMs() }
+      }
+      case 'hashDeleteExpired':
+        return { command, key, fields: [] }
       case 'setAdd':
       case 'setRemove':
         return { command, key, members: random.chance(0.7) ? [field] : fieldNames }
@@ -219,6 +227,12 @@ export class Network {
       case 'deleteExpired':
         return { command, key }
     }
+  }
+
+  /** In a moment, too: fields that have expired and aren't deleted yet are to be met. */
+  #soonMs(): number {
+    const random = this.#random
+    return this.#nowMs + (random.chance(0.5) ? random.below(600) : 1000 * (1 + random.below(40)))
   }
 
   // ---- links
@@ -350,6 +364,7 @@ export class Network {
     const views = this.#options.keys.map((key) => productionView(replica, key))
     const live = views.filter((view) => view.type !== 'none')
     const timed = live.filter((view) => view.expireAtMs !== Number.POSITIVE_INFINITY)
+    for (const [at, key] of this.#options.keys.entries()) checkVisible(replica, key, views[at] as KeyView)
     const { size, expiring } = replica.keyspace
     must(
       size === live.length && expiring === timed.length,
@@ -401,7 +416,7 @@ export class Network {
   expireAll(): void {
     const lasting = this.#options.keys.filter((key) => {
       const view = this.history.view(key)
-      return view.type !== 'none' && view.expireAtMs === Number.POSITIVE_INFINITY
+      return view.type !== 'none' && !hasExpired(view, never - 1)
     })
     const silent = this.#random.chance(0.5) ? this.#anyReplica() : undefined
     for (let second = 0; second < 110; second++) {
@@ -413,16 +428,27 @@ export class Network {
     this.checkConverged()
     const left = this.#options.keys.filter((key) => this.history.view(key).type !== 'none')
     must(left.join() === lasting.join(), () => `left ${left}, without a TTL were ${lasting}`)
+    const timed = left.filter((key) => {
+      const view = this.history.view(key)
+      return view.type === 'hash' && Object.keys(view.fieldExpiry).length > 0
+    })
+    must(timed.length === 0, () => `fields of ${timed} outlive their TTL`)
   }
 
   #sendExpiries(replica: Replica): void {
     replica.keyspace.nowMs = this.#nowMs
     for (const key of replica.keyspace.dueExpiries(10)) {
       const seen = replica.seen(slotOfKey(key))
-      const { expireAtMs } = this.history.view(key, seen)
-      const graceMs = this.history.expiryOwner(key, seen) === replica.origin ? 1_000 : 30_000
-      must(this.#nowMs >= expireAtMs + graceMs, () => `expiry of ${key} sent too early`)
-      this.give(replica, { command: 'deleteExpired', key })
+      const { type, expireAtMs, fieldExpiry } = this.history.view(key, seen)
+      const timed = type === 'hash' ? Object.keys(fieldExpiry) : []
+      const isDue = (atMs: number, field?: string): boolean =>
+        this.#nowMs >= atMs + (this.history.expiryOwner(key, seen, field) === replica.origin ? 1_000 : 30_000)
+      if (expireAtMs !== never && isDue(expireAtMs)) this.give(replica, { command: 'deleteExpired', key })
+      else {
+        must(timed.length > 0, () => `expiry of ${key} sent too early`)
+        const fields = timed.filter((field) => isDue(fieldExpiry[field] ?? never, field))
+        if (fields.length > 0) this.give(replica, { command: 'hashDeleteExpired', key, fields })
+      }
     }
   }
 
@@ -431,21 +457,7 @@ export class Network {
   }
 }
 
-class Fault extends Error {}
-
-/** As `expect`, without its cost. */
-export function must(holds: boolean, message: () => string): void {
-  if (!holds) throw new Fault(message())
-}
-
-const textOf = (view: KeyView): string =>
-  JSON.stringify([
-    view.type,
-    String(view.expireAtMs),
-    view.string,
-    Object.entries(view.hash).sort(),
-    view.set,
-  ])
+const never = Number.POSITIVE_INFINITY
 
 const linkName = (from: Replica, to: Replica): string => `${from.origin}>${to.origin}`
 
@@ -454,27 +466,4 @@ const ownStamps = (done: readonly (Operation & { slot?: number })[], slot: numbe
 
 function replyOf(intent: Intent, view: KeyView): string | undefined {
   return intent.command === 'hashIncrement' ? view.hash[intent.field] : view.string
-}
-
-/** What the production state says, hidden states included, whether expired or not. */
-export function productionView(replica: Replica, key: string): KeyView {
-  const { tables } = replica.keyspace
-  const found = tables.findText(key)
-  const none: KeyView = {
-    type: 'none',
-    expireAtMs: Number.POSITIVE_INFINITY,
-    string: undefined,
-    hash: {},
-    set: [],
-  }
-  if (found === 0) return none
-  const content = tables.stateOf(found)
-  const type = content.visibleType() ?? 'none'
-  return {
-    type,
-    expireAtMs: type === 'none' ? none.expireAtMs : content.expireAtMs(),
-    string: content.string?.shown(),
-    hash: Object.fromEntries([...(content.hash?.entries() ?? [])].sort()),
-    set: [...(content.set?.members() ?? [])].sort(),
-  }
 }

@@ -15,6 +15,7 @@ export const allCommands: readonly Command[] = [
   'hashSet',
   'hashIncrement',
   'hashDelete',
+  'hashExpire',
   'setAdd',
   'setRemove',
   'transaction',
@@ -25,6 +26,8 @@ export const presets: Readonly<Record<string, readonly Command[]>> = {
   ghostTtl: ['delete', 'delete', 'setAdd', 'setAdd', 'setAdd', 'setRemove', 'expire', 'expire'],
   counters: ['increment', 'increment', 'increment', 'delete', 'hashIncrement', 'hashIncrement', 'hashDelete'],
   typeConflict: ['set', 'increment', 'hashSet', 'hashIncrement', 'setAdd', 'delete'],
+  fieldTtl: ['hashSet', 'hashIncrement', 'hashIncrement', 'hashDelete', 'hashExpire', 'hashExpire', 'delete'],
+  fieldExpiry: ['hashSet', 'hashIncrement', 'hashExpire', 'hashExpire', 'expire', 'setAdd', 'setKeepTtl'],
   keepTtl: ['set', 'setKeepTtl', 'setKeepTtl', 'expire', 'setExpiring', 'hashSet', 'increment'],
 }
 
@@ -80,6 +83,7 @@ export function focusedRun(seed: number, production: Production): void {
       ['delete', 'setAdd', 'setAdd', 'expire', 'setRemove'],
       ['hashIncrement', 'hashIncrement', 'hashDelete', 'delete'],
       ['increment', 'hashIncrement', 'set', 'delete', 'setAdd', 'expire'],
+      ['hashIncrement', 'hashIncrement', 'hashExpire', 'hashDelete'],
     ]),
     keys: keys.slice(0, 1),
     production,
