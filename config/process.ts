@@ -56,6 +56,8 @@ export interface ShardLimits {
   holdQueueBytesMax: number
   /** Keys watched by all clients of one shard. */
   watchedKeysMax: number
+  /** Clients that one shard lets wait in a blocking command. */
+  blockedClientsMax: number
   /** Commands queued in one MULTI. */
   transactionCommandsMax: number
   /** Log since the last snapshot that makes the next one due: so much, and so much of the snapshot's size. */

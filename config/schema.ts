@@ -157,6 +157,10 @@ export const schema = {
       reloadable: true,
       doc: 'Keys that all clients of one shard watch. One more WATCH is refused.',
     }),
+    blocked_clients_max: integer('count', 1, 10_000_000, 100_000, {
+      reloadable: true,
+      doc: 'Clients that wait at one shard in a blocking command such as BLPOP. One more is refused.',
+    }),
     backlog_bytes_max: integer('bytes', 64 * kibibyte, 64 * gibibyte, 64 * mebibyte, {
       reloadable: true,
       doc: 'Latest part of the log that a shard keeps in memory for its peers. A peer that missed more gets the state of the slots instead. A database with one member keeps 1 MiB at most.',

@@ -2,6 +2,12 @@
 import type { CommandSpec } from '#protocol/commands/index.ts'
 import type { ReservedIds } from '#protocol/frames/worker.ts'
 
+/** 0 stands for none. */
+const shardSessionsMax = 2 ** 32 - 1
+
+/** What names a client to the shards. Its id may have more than the 32 bits that frames have for it. */
+export const shardSessionOf = (id: number): number => 1 + ((id - 1) % shardSessionsMax)
+
 export interface ClientAddresses {
   /** `address:port`. */
   remoteAddress: string
@@ -15,6 +21,8 @@ export interface Client extends ClientAddresses {
   readonly libVersion: string
   readonly resp3: boolean
   readonly noEvict: boolean
+  /** A blocking command of its own has not been answered yet. */
+  readonly isBlocked: boolean
   readonly noTouch: boolean
   /** Monotonic. */
   readonly openedMs: number

@@ -90,7 +90,9 @@ export class ShardLink {
   /** How many replies are still to come. */
   #missing: number[] = []
   #freeTags: number[] = []
+  /** Not among them: those that wait may be many, and nobody is to wait for them. */
   #pending = 0
+  readonly #blocked = new Set<number>()
 
   #waiters: RoomWaiter[] = []
 
@@ -216,6 +218,34 @@ export class ShardLink {
     this.#output.add(FrameKind.unwatch, session, 0, 0, noPrefix, empty, 0, 0, false)
   }
 
+  /** One raw command that may wait; `session` names it to `unblock`. */
+  block(
+    target: ReplyTarget,
+    place: number,
+    slot: number,
+    flags: number,
+    session: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    if (this.#state !== 'up') {
+      this.#refuse(target, place)
+      return
+    }
+    const tag = this.#takeTag(target, place)
+    this.#pending--
+    this.#blocked.add(tag)
+    this.#output.add(FrameKind.blocking, tag, slot, flags, session, bytes, start, end, false)
+  }
+
+  /** The command that `session` waits in is answered with the error, or as if its time were over when that is empty. */
+  unblock(session: number, error: string): void {
+    if (this.#state !== 'up') return
+    const payload = bytesOf(error)
+    this.#output.add(FrameKind.unblock, session, 0, 0, noPrefix, payload, 0, payload.length, true)
+  }
+
   /** JSON; `target` gets JSON, or an error reply when the link is down or breaks. */
   ask(target: ReplyTarget, place: number, question: AdminQuestion): void {
     if (this.#state !== 'up') {
@@ -310,7 +340,7 @@ export class ShardLink {
       this.#places[tag] = place + count
       this.#missing[tag] = missing
     }
-    this.#pending -= count
+    if (this.#blocked.size === 0 || !this.#blocked.delete(tag)) this.#pending -= count
     target.onReply(place, bytes, payloadStart, payloadEnd, count)
   }
 
@@ -412,6 +442,7 @@ export class ShardLink {
     this.#missing = []
     this.#freeTags = []
     this.#pending = 0
+    this.#blocked.clear()
     for (const [tag, target] of targets.entries()) {
       if (target === null) continue
       const place = places[tag] as number

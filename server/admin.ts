@@ -24,13 +24,14 @@ import type { Log } from '#server/log/log.ts'
 import type { Snapshots } from '#server/log/snapshots.ts'
 import type { Replication } from '#server/sync/replication.ts'
 import { rangesCover } from '#server/sync/slotSet.ts'
+import type { BlockedRequests } from './blockedRequests.ts'
 import type { Execution } from './execution.ts'
 import type { Expiry } from './expiry.ts'
 import type { WriteGates } from './gates.ts'
 import type { LocalState } from './localState.ts'
 import type { Memory } from './memory.ts'
 import type { Requests } from './requests.ts'
-import type { ShardMember, ShardProcessFacts } from './shard.ts'
+import type { ShardMember, ShardProcessFacts } from './shardOptions.ts'
 import type { Watches } from './watches.ts'
 
 /** A digest looks at everything: it is cut at so much a turn. */
@@ -49,6 +50,7 @@ export interface AdminParts {
   execution: Execution
   requests: Requests
   watches: Watches
+  blocked: BlockedRequests
   expiry: Expiry
   memory: Memory
   /** RSS of the process before it had data. */
@@ -81,6 +83,8 @@ export class Admin {
         return yield* this.#digest()
       case 'vectors':
         return this.#vectors()
+      case 'unblock':
+        return this.#unblock(question['session'], question['error'])
       case 'resetStats':
         return this.#resetStats()
       case 'snapshot':
@@ -95,6 +99,7 @@ export class Admin {
   info(): ShardInfo {
     const { index, state, gates, execution, watches, expiry, replication, clock } = this.#parts
     const { db } = state
+    const { blocking } = this.#parts.blocked
     const facts = this.#parts.processFacts()
     return {
       index,
@@ -108,6 +113,9 @@ export class Admin {
       expiredKeys: expiry.expiredKeys,
       residues: db.residues,
       watchedKeys: watches.count,
+      blockedClients: blocking.count,
+      blockedForEver: blocking.countForEver,
+      blockingKeys: blocking.keyCount,
       commandsProcessed: execution.commandsProcessed,
       commandsPerSecond: this.#rateFrom.perSecond,
       links: this.#parts.linkCount(),
@@ -155,6 +163,12 @@ export class Admin {
     return { slots }
   }
 
+  #unblock(session: unknown, error: unknown): AdminAnswer<'unblock'> | AdminRefusal {
+    if (typeof session !== 'number' || typeof error !== 'string')
+      return { error: 'a session and an error text are needed' }
+    return { unblocked: this.#parts.blocked.unblockSession(session, error) }
+  }
+
   /** What Redis's CONFIG RESETSTAT begins anew, as far as a shard counts it. */
   #resetStats(): AdminAnswer<'resetStats'> {
     const { execution, expiry, memory } = this.#parts
@@ -182,7 +196,7 @@ export class Admin {
   }
 
   #configure(limits: unknown, memory: unknown): AdminAnswer<'configure'> | AdminRefusal {
-    const { requests, execution } = this.#parts
+    const { requests, execution, blocked } = this.#parts
     if (!isJsonObject(limits)) return { error: 'limits is no JSON object' }
     if (!isJsonObject(memory)) return { error: 'memory is no JSON object' }
     const settings = changedSettings(this.#parts.memory.settings, memory)
@@ -191,6 +205,7 @@ export class Admin {
       if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 1)
         return { error: `limit ${name} is no positive integer` }
       if (name === 'watchedKeysMax') requests.watchedKeysMax = value
+      else if (name === 'blockedClientsMax') blocked.blocking.clientsMax = value
       else if (name === 'transactionCommandsMax') execution.transactionCommandsMax = value
       else return { error: `limit ${name} is none that can be changed while the shard runs` }
     }

@@ -15,7 +15,7 @@ import type { StampClock } from '#protocol/sync/stamp.ts'
 import { invariant } from '#runtime/invariant.ts'
 import type { Clock, Random } from '#runtime/ports.ts'
 import { CommandArguments } from '#server/commands/arguments.ts'
-import type { CommandContext, Handler } from '#server/commands/context.ts'
+import type { CommandContext, Handler, Waiting } from '#server/commands/context.ts'
 import { handlers } from '#server/commands/index.ts'
 import { checkFlush } from '#server/commands/server.ts'
 import type { Log } from '#server/log/log.ts'
@@ -103,6 +103,7 @@ export class Execution {
       write: this.#transaction,
       nowMs: 0,
       random: parts.random,
+      wait: null,
     }
     for (const spec of commands.values()) this.#register(spec)
     this.#named = new NameTable(
@@ -179,6 +180,44 @@ export class Execution {
     this.#transaction.begin(this.#nowMs)
     this.#call(runnable, reply, touching)
     return this.#finish()
+  }
+
+  /** The same for a command that may wait: `waiting` is what for, null when it has answered. */
+  runBlocking(
+    runnable: Runnable | null,
+    reply: ReplyWriter,
+    touching: boolean,
+  ): { changed: boolean; waiting: Waiting | null } {
+    const asked: { waiting: Waiting | null } = { waiting: null }
+    const context = this.#context
+    context.wait = (waiting) => {
+      asked.waiting = waiting
+    }
+    const changed = this.run(runnable, reply, touching)
+    context.wait = null
+    return { changed, ...asked }
+  }
+
+  /** Tries for a command that waits whether `key` has something for it; null: it has not. True: that changed something. */
+  serve(
+    runnable: Runnable,
+    waiting: Waiting,
+    key: string,
+    reply: ReplyWriter,
+    touching: boolean,
+  ): boolean | null {
+    const refusal = this.refusal(runnable)
+    if (refusal !== null) {
+      reply.error(refusal)
+      return false
+    }
+    let isServed = true
+    if (runnable.isWrite) this.#transaction.begin(this.#nowMs)
+    this.#attempt(runnable, reply, touching, (context) => {
+      isServed = waiting.serve(context, key)
+    })
+    const changed = runnable.isWrite && this.#finish()
+    return isServed ? changed : null
   }
 
   /** What is wrong with the FLUSHALL that was found last; null: nothing. */
@@ -277,6 +316,12 @@ export class Execution {
   }
 
   #call(runnable: Runnable, reply: ReplyWriter, touching: boolean): void {
+    this.#attempt(runnable, reply, touching, runnable.handler)
+    runnable.calls++
+    this.commandsProcessed++
+  }
+
+  #attempt(runnable: Runnable, reply: ReplyWriter, touching: boolean, handler: Handler): void {
     const { db } = this.#parts
     const context = this.#context
     if (runnable !== this.#timed) this.#time(runnable)
@@ -284,12 +329,10 @@ export class Execution {
     context.reply = reply
     db.touching = touching
     try {
-      runnable.handler(context)
+      handler(context)
     } catch (error) {
       this.#fail(runnable, error, reply, before)
     }
-    runnable.calls++
-    this.commandsProcessed++
   }
 
   /** Time up to now goes to the command that was running, from now on to `next`. */

@@ -48,9 +48,13 @@ export class Flushing {
 
   /** Before a command runs: flushes what it may look at. */
   precede(spec: CommandSpec | undefined, slot: number): void {
-    if (spec?.request === 'slot') {
-      if (this.#pending.has(slot)) this.#flush(slot)
-    } else for (const pending of this.#pending) this.#flush(pending)
+    if (spec?.request === 'slot') this.precedeSlot(slot)
+    else for (const pending of this.#pending) this.#flush(pending)
+  }
+
+  /** The same for one slot. */
+  precedeSlot(slot: number): void {
+    if (this.#pending.has(slot)) this.#flush(slot)
   }
 
   #flush(slot: number): void {

@@ -36,7 +36,7 @@ export interface LinkHost {
   beginStep(): void
   /** The chunk is done with. */
   endStep(): void
-  /** A request, a transaction, or a watch: the reply goes into the link's outbox. */
+  /** A request, a transaction, or what a session wants: the reply goes into the link's outbox. */
   execute(link: Link, frame: Frame): void
   ask(link: Link, tag: number, question: unknown): void
   /** An error text when the channel can't be opened. */
@@ -147,6 +147,8 @@ export class Link implements ConnectionHandler {
       case FrameKind.transaction:
       case FrameKind.watch:
       case FrameKind.unwatch:
+      case FrameKind.blocking:
+      case FrameKind.unblock:
         this.#host.execute(this, frame)
         break
       case FrameKind.channelData:

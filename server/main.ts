@@ -16,7 +16,8 @@ import { NodeTimers } from '#runtime/node/nodeTimers.ts'
 import { type ProcessArguments, processArguments } from '#runtime/node/processArguments.ts'
 import { DiskError, type Logger } from '#runtime/ports.ts'
 import { LogRefusal } from '#server/log/windowedFile.ts'
-import { Shard, type ShardProcessFacts } from '#server/shard.ts'
+import { Shard } from '#server/shard.ts'
+import type { ShardProcessFacts } from '#server/shardOptions.ts'
 
 /** The log can't be used as it is: starting again changes nothing, a person must look at it. */
 const refusedExitCode = 3

@@ -9,6 +9,8 @@
  *     from 100 %   they are refused when eviction is late, too; and peers are given no more credit until there is room.
  *                  What they have sent already is still applied
  *
+ * A shard can't hold more than its arena addresses (16 GiB of keys up to 8 KiB), limit or not: near there it is as from 100 %.
+ *
  * Eviction is cut into slices. A slice that a command has to wait for ends as soon as there is room again; when one does
  * not get there in time it is the last of its turn, so that many commands can't hold the turn up one after another.
  */
@@ -41,6 +43,8 @@ export class Memory {
   /** Of this shard. */
   #limitBytes = Number.POSITIVE_INFINITY
   #refuseFromBytes = Number.POSITIVE_INFINITY
+  /** As far as refs go. */
+  #isFull = false
   /** In this turn. */
   #sliceWasShort = false
 
@@ -88,7 +92,8 @@ export class Memory {
   /** Before a command that may need memory: makes room, or says why the command is refused. Only while writes are taken. */
   makeRoom(): string | null {
     const targetBytes = this.#refuseFromBytes
-    if (this.#db.usedBytes < targetBytes) return null
+    if (this.#db.usedBytes < targetBytes && !this.#isFull) return null
+    if (this.#isFull) return errors.outOfMemory
     if (!this.#eviction.canEvict) return errors.outOfMemory
     // One byte less: at the line there is no room.
     if (!this.#sliceWasShort) this.#sliceWasShort = !this.#eviction.run(targetBytes - 1, evictionSliceMs)
@@ -113,11 +118,21 @@ export class Memory {
     const { usedBytes } = this.#db
     this.peakBytes = Math.max(this.peakBytes, this.totalBytes)
     const line = this.intakePaused ? resumeFrom : pauseFrom
-    const pauses = usedBytes >= this.#limitBytes * line
+    this.#noteFull(this.#db.isNearlyFull)
+    const pauses = this.#isFull || usedBytes >= this.#limitBytes * line
     if (pauses === this.intakePaused) return
     this.intakePaused = pauses
     const facts = { usedBytes, memorySizeBytes: this.settings.memorySizeBytes }
     if (pauses) this.#logger.warn(facts, 'the memory limit is reached: operations of peers wait')
     else this.#logger.info(facts, 'there is memory again: operations of peers are taken')
+  }
+
+  #noteFull(isFull: boolean): void {
+    if (isFull && !this.#isFull)
+      this.#logger.error(
+        { usedBytes: this.#db.usedBytes },
+        'this shard holds as much as one shard can: writes that need memory are refused; delete keys, or use more shards',
+      )
+    this.#isFull = isFull
   }
 }

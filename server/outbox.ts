@@ -70,6 +70,11 @@ export class Outbox {
     writeFrameHeader(bytes, start, FrameKind.reply, tag, count, 0, length - start - frameHeaderBytes)
   }
 
+  /** There is no reply yet after all. */
+  dropReply(start: number): void {
+    this.replies.truncate(start)
+  }
+
   /** The reply that starts at `start` and was written last speaks of effects that the log doesn't have yet. */
   markUnlogged(start: number): void {
     this.#unlogged.push(start, this.replies.length)

@@ -1,6 +1,10 @@
-/** What proxies ask: requests, transactions, watches. Each reply is written into the link's outbox. */
+/**
+ * What proxies ask: requests, transactions, watches; those that block are in `blockedRequests.ts`. Each reply is written into
+ * the link's outbox.
+ */
 import { type Frame, FrameFlag, FrameKind, frameHeaderBytes, readU32 } from '#protocol/frames/frame.ts'
 import { ReplyError } from '#protocol/resp/errors.ts'
+import type { BlockedRequests } from './blockedRequests.ts'
 import type { Execution, Runnable } from './execution.ts'
 import type { Flushing } from './flushing.ts'
 import type { Link } from './link.ts'
@@ -18,33 +22,37 @@ interface FlushReply {
   tag: number
 }
 
+export interface RequestsParts {
+  execution: Execution
+  flushing: Flushing
+  watches: Watches
+  blocked: BlockedRequests
+  keyCount(): number
+  commit(link: Link): void
+}
+
 export class Requests {
   watchedKeysMax: number
+  readonly #parts: RequestsParts
   readonly #execution: Execution
   readonly #flushing: Flushing
   readonly #watches: Watches
-  readonly #keyCount: () => number
-  readonly #commit: (link: Link) => void
+  readonly #blocked: BlockedRequests
   /** Who waits for the running flush. */
   #flushReplies: FlushReply[] = []
 
-  constructor(
-    execution: Execution,
-    flushing: Flushing,
-    watches: Watches,
-    keyCount: () => number,
-    commit: (link: Link) => void,
-    watchedKeysMax: number,
-  ) {
-    this.#execution = execution
-    this.#flushing = flushing
-    this.#watches = watches
-    this.#keyCount = keyCount
-    this.#commit = commit
+  constructor(parts: RequestsParts, watchedKeysMax: number) {
+    this.#parts = parts
+    this.#execution = parts.execution
+    this.#flushing = parts.flushing
+    this.#watches = parts.watches
+    this.#blocked = parts.blocked
     this.watchedKeysMax = watchedKeysMax
   }
 
   execute(link: Link, frame: Frame): void {
+    // What came before is theirs who wait for it.
+    if (this.#blocked.isDue) this.#blocked.serveAll()
     switch (frame.kind) {
       case FrameKind.request:
         this.#requests(link, frame)
@@ -55,6 +63,12 @@ export class Requests {
       case FrameKind.watch:
         this.#watch(link, frame)
         break
+      case FrameKind.blocking:
+        this.#blocked.run(link, frame)
+        break
+      case FrameKind.unblock:
+        this.#blocked.unblock(link, frame)
+        break
       default:
         this.#unwatch(link, frame.tag)
     }
@@ -62,6 +76,7 @@ export class Requests {
 
   forget(link: Link): void {
     for (const id of [...link.sessions.keys()]) this.#unwatch(link, id)
+    this.#blocked.forget(link)
   }
 
   /** One slice of the running flush; true: more is to be done. Links that got their reply are given to `answered`. */
@@ -94,7 +109,7 @@ export class Requests {
     const execution = this.#execution
     const touching = (flags & FrameFlag.noTouch) === 0
     let runnable = execution.find(bytes, payloadStart, payloadEnd)
-    if (runnable?.flushes === true && this.#keyCount() > sliceAboveKeys) {
+    if (runnable?.flushes === true && this.#parts.keyCount() > sliceAboveKeys) {
       this.#beginFlush(link, tag, runnable)
       return
     }
@@ -109,9 +124,10 @@ export class Requests {
         outbox.endReply(start, tag, count)
         return
       }
-      if (outbox.isFull) {
+      if (outbox.isFull || this.#blocked.isDue) {
         outbox.endReply(start, tag, count)
-        this.#commit(link)
+        this.#blocked.serveAll()
+        if (outbox.isFull) this.#parts.commit(link)
         start = outbox.beginReply()
         count = 0
       }

@@ -12,29 +12,25 @@
 import type { ShardInfo } from '#protocol/frames/admin.ts'
 import { type Frame, FrameKind } from '#protocol/frames/frame.ts'
 import { type ChannelOpening, type Hello, jsonFrame } from '#protocol/frames/hello.ts'
-import type { MemorySettings } from '#protocol/frames/memory.ts'
 import { slotCount } from '#protocol/slots/crc16.ts'
 import { originOfCluster, StampClock, stampAt } from '#protocol/sync/stamp.ts'
 import { invariant } from '#runtime/invariant.ts'
-import type { Clock, Connection, Disk, Logger, Random, Timers } from '#runtime/ports.ts'
+import type { Connection } from '#runtime/ports.ts'
 import { seedElementHashes } from '#server/crdt/elementTable.ts'
 import { ClockLease, leaseRefusal } from '#server/log/lease.ts'
-import { Log, type Persistence, segmentBytesMaxDefault } from '#server/log/log.ts'
+import { Log, segmentBytesMaxDefault } from '#server/log/log.ts'
 import { LossMark } from '#server/log/lossMark.ts'
-import { Snapshots, type SnapshotVariations } from '#server/log/snapshots.ts'
-import { Keyspace, type KeyspaceOptions } from '#server/store/keyspace.ts'
+import { Snapshots } from '#server/log/snapshots.ts'
+import { Keyspace } from '#server/store/keyspace.ts'
 import type { SyncChannel } from '#server/sync/localShard.ts'
-import {
-  type ChannelEnd,
-  Replication,
-  type ReplicationVariations,
-  type SyncTimings,
-} from '#server/sync/replication.ts'
+import { type ChannelEnd, Replication } from '#server/sync/replication.ts'
 import { Admin } from './admin.ts'
 import { channelRefusal, helloRefusal } from './admission.ts'
+import { BlockedRequests } from './blockedRequests.ts'
+import { Chores } from './chores.ts'
 import { Eviction } from './eviction.ts'
 import { Execution } from './execution.ts'
-import { Expiry, expiryRestMs } from './expiry.ts'
+import { Expiry } from './expiry.ts'
 import { Flushing } from './flushing.ts'
 import { type ClockVerdict, WriteGates } from './gates.ts'
 import { Lateness } from './lateness.ts'
@@ -42,72 +38,11 @@ import { Link, type LinkHost } from './link.ts'
 import { LocalState } from './localState.ts'
 import { Memory } from './memory.ts'
 import { Requests } from './requests.ts'
+import { newRunId } from './runId.ts'
+import type { ShardMember, ShardOptions, ShardPorts, ShardVariations } from './shardOptions.ts'
+import { Touches } from './touches.ts'
 import { Watches } from './watches.ts'
 
-export interface ShardMember {
-  clusterId: number
-  name: string
-}
-
-/** What a shard needs to know; `ShardConfig` of `config/process.ts` is one. */
-export interface ShardOptions {
-  index: number
-  ranges: readonly { first: number; last: number }[]
-  /** It has held data before: when there is none now, it was lost. */
-  initialised: boolean
-  database: MemorySettings & {
-    guid: string
-    clusterId: number
-    /** In this cluster. */
-    shardCount: number
-    persistence: Persistence
-    /** This cluster included. */
-    members: readonly ShardMember[]
-  }
-  limits: {
-    backlogBytesMax: number
-    linkInflightBytesMax: number
-    holdQueueBytesMax: number
-    watchedKeysMax: number
-    transactionCommandsMax: number
-    snapshotLogBytesMin: number
-    snapshotLogPercent: number
-  }
-  timings: SyncTimings
-}
-
-/** What only the process can know of itself. */
-export interface ShardProcessFacts {
-  memoryRssBytes: number
-  cpuUserMs: number
-  cpuSystemMs: number
-}
-
-export interface ShardPorts {
-  clock: Clock
-  random: Random
-  timers: Timers
-  disk: Disk
-  logger: Logger
-  processFacts(): ShardProcessFacts
-  /** Another one each time the machine starts; absent or empty when it is not known. */
-  bootId?: string
-  /** Going on would break a promise: the process must end. Nothing is sent any more. */
-  fatal(error: Error): void
-}
-
-export interface ShardVariations {
-  segmentBytesMax?: number
-  snapshots?: SnapshotVariations
-  /** For the simulation: wrong parts, which it must notice. */
-  newKeyspace?: (options: KeyspaceOptions) => Keyspace
-  replication?: ReplicationVariations
-}
-
-export const tickMs = 50
-const housekeepingMs = 1000
-/** Of each tick. */
-const compactSliceMs = 1
 /** So many bytes for the log don't wait for the turn's end. */
 const earlyLogBytes = 4 * 1024 * 1024
 
@@ -126,6 +61,7 @@ export class Shard implements LinkHost {
   readonly #watches: Watches
   readonly #state: LocalState
   readonly #execution: Execution
+  readonly #blocked: BlockedRequests
   readonly #requests: Requests
   readonly #expiry: Expiry
   readonly #memory: Memory
@@ -135,7 +71,8 @@ export class Shard implements LinkHost {
   readonly #busyLinks = new Set<Link>()
   readonly #endTurn = (): void => {
     this.#memory.judge()
-    if (this.#memory.isUrgent && this.#gates.refusal === null) this.#evictSoon()
+    if (this.#memory.isUrgent && this.#gates.refusal === null) this.#chores?.evictSoon()
+    this.#serveBlocked()
     this.#commit()
   }
   /** RSS before there was any data. */
@@ -143,13 +80,9 @@ export class Shard implements LinkHost {
   #members: readonly ShardMember[]
   #replication: Replication | null = null
   #admin: Admin | null = null
+  #chores: Chores | null = null
   #turnEnds = false
-  /** The next slice of expiry doesn't wait for a tick. */
-  #isExpiring = false
-  #evicting = false
   #stopped = false
-  #tickDueMs = 0
-  #housekeepingDueMs = 0
 
   constructor(options: ShardOptions, ports: ShardPorts, variations: ShardVariations = {}) {
     const { clock, random, disk, logger } = ports
@@ -175,7 +108,8 @@ export class Shard implements LinkHost {
     this.#lossMark = new LossMark(disk, logger)
     this.#lateness = new Lateness(logger)
     this.#gates = new WriteGates(options.index)
-    this.#watches = new Watches(this.#db)
+    const touches = new Touches(this.#db)
+    this.#watches = new Watches(this.#db, touches)
     this.#state = new LocalState(
       this.#db,
       this.#stampClock,
@@ -201,12 +135,16 @@ export class Shard implements LinkHost {
       limits.transactionCommandsMax,
     )
     const flushing = new Flushing(this.#execution, this.#db, clock)
+    this.#blocked = this.#newBlocked(flushing, touches)
     this.#requests = new Requests(
-      this.#execution,
-      flushing,
-      this.#watches,
-      () => this.#db.size,
-      (link) => this.#commitEarly(link),
+      {
+        execution: this.#execution,
+        flushing,
+        watches: this.#watches,
+        blocked: this.#blocked,
+        keyCount: () => this.#db.size,
+        commit: (link) => this.#commitEarly(link),
+      },
       limits.watchedKeysMax,
     )
     this.#expiry = new Expiry(this.#execution, this.#db, clock, random)
@@ -296,6 +234,7 @@ export class Shard implements LinkHost {
     this.replication.setMembers(this.#members.map((member) => member.clusterId))
     this.#memory.configure(options.database)
     this.#requests.watchedKeysMax = options.limits.watchedKeysMax
+    this.#blocked.blocking.clientsMax = options.limits.blockedClientsMax
     this.#execution.transactionCommandsMax = options.limits.transactionCommandsMax
     this.#snapshots.limits = options.limits
   }
@@ -322,6 +261,7 @@ export class Shard implements LinkHost {
   /** The end of a process in a simulation: nothing is called back any more. */
   stop(): void {
     this.#stopped = true
+    this.#blocked.blocking.stop()
     this.#snapshots.stop()
     this.#log.stop()
   }
@@ -341,7 +281,7 @@ export class Shard implements LinkHost {
   execute(link: Link, frame: Frame): void {
     const wasFlushing = this.#requests.isFlushing
     this.#requests.execute(link, frame)
-    if (this.#requests.isFlushing && !wasFlushing) this.#continueFlush()
+    if (this.#requests.isFlushing && !wasFlushing) this.#chores?.flush()
     if (link.outbox.isFull || this.#log.end - this.#log.written > earlyLogBytes) this.#commitEarly(link)
   }
 
@@ -382,6 +322,22 @@ export class Shard implements LinkHost {
     this.#busyLinks.delete(link)
     this.#requests.forget(link)
     this.#ports.logger.info({ link: link.peerName, reason }, 'link closed')
+  }
+
+  #newBlocked(flushing: Flushing, touches: Touches): BlockedRequests {
+    const { clock, timers } = this.#ports
+    return new BlockedRequests(
+      {
+        db: this.#db,
+        touches,
+        execution: this.#execution,
+        flushing,
+        clock,
+        timers,
+        answered: (link) => this.hasOutput(link),
+      },
+      this.#options.limits.blockedClientsMax,
+    )
   }
 
   #newLog(): Log {
@@ -434,99 +390,44 @@ export class Shard implements LinkHost {
       this.#variations.replication,
     )
     this.#gates.setStale(this.#replication.stale)
+    const shared = {
+      log: this.#log,
+      execution: this.#execution,
+      requests: this.#requests,
+      expiry: this.#expiry,
+      memory: this.#memory,
+      gates: this.#gates,
+      snapshots: this.#snapshots,
+      replication: this.#replication,
+      clock,
+    }
     this.#admin = new Admin({
+      ...shared,
       index,
       ranges,
       state: this.#state,
-      log: this.#log,
-      snapshots: this.#snapshots,
       lease: this.#lease,
-      gates: this.#gates,
-      execution: this.#execution,
-      requests: this.#requests,
       watches: this.#watches,
-      expiry: this.#expiry,
-      memory: this.#memory,
+      blocked: this.#blocked,
       baseBytes: this.#baseBytes,
-      replication: this.#replication,
-      clock,
       linkCount: () => this.#links.size,
       members: () => this.#members,
       processFacts: () => this.#ports.processFacts(),
       loopLateMs: () => this.#lateness.recentMs,
     })
-    this.#scheduleTick()
-  }
-
-  #scheduleTick(): void {
-    this.#tickDueMs = this.#ports.clock.monotonicMs() + tickMs
-    this.#ports.timers.after(tickMs, () => {
-      if (this.#stopped) return
-      this.#tick()
-      this.#scheduleTick()
+    this.#chores = new Chores({
+      ...shared,
+      timers,
+      db: this.#db,
+      lossMark: this.#lossMark,
+      lateness: this.#lateness,
+      admin: this.#admin,
+      renewLease: (nowMs) => this.#renewLease(nowMs),
+      needTurnEnd: () => this.#needTurnEnd(),
+      answered: (link) => this.hasOutput(link),
+      isStopped: () => this.#stopped,
     })
-  }
-
-  #tick(): void {
-    const nowMs = this.#ports.clock.monotonicMs()
-    this.#lateness.note(Math.floor(nowMs - this.#tickDueMs))
-    this.#execution.beginStep()
-    this.#renewLease(this.#ports.clock.wallMs())
-    if (!this.#isExpiring) this.#expire()
-    if (this.#gates.refusal === null) this.#memory.evict()
-    this.#compact()
-    this.#snapshots.tick()
-    if (nowMs >= this.#housekeepingDueMs) {
-      this.#housekeepingDueMs = nowMs + housekeepingMs
-      this.#keepHouse()
-    }
-    this.replication.tick()
-    this.#needTurnEnd()
-  }
-
-  /** Gives memory that deletes have left behind back to the system, a little at a time. */
-  #compact(): void {
-    const { clock } = this.#ports
-    const endMs = clock.monotonicMs() + compactSliceMs
-    while (this.#db.compact() && clock.monotonicMs() < endMs);
-  }
-
-  #keepHouse(): void {
-    const { replication } = this
-    this.#admin?.measureRate()
-    this.#lossMark.durable(this.#log.synced)
-    this.#expiry.sample()
-    this.#lateness.nextPeriod()
-    if (replication.stale) return
-    this.#db.dropResidues(
-      replication.acknowledgements,
-      (slot) => !replication.inTransfer(slot) && !this.#snapshots.isCutting(slot),
-    )
-  }
-
-  #expire(): void {
-    this.#isExpiring = this.#expiry.run(this.#gates.refusal === null)
-    this.#needTurnEnd()
-    if (!this.#isExpiring) return
-    this.#ports.timers.after(expiryRestMs, () => {
-      if (this.#stopped) return
-      this.#execution.beginStep()
-      this.#expire()
-    })
-  }
-
-  /** Whether there is more to do is seen at the end of that turn. */
-  #evictSoon(): void {
-    if (this.#evicting) return
-    this.#evicting = true
-    this.#ports.timers.after(0, () => {
-      this.#evicting = false
-      if (this.#stopped) return
-      this.#execution.beginStep()
-      this.#renewLease(this.#ports.clock.wallMs())
-      if (this.#gates.refusal === null) this.#memory.evict()
-      this.#needTurnEnd()
-    })
+    this.#chores.start()
   }
 
   #onRecovered(): void {
@@ -542,15 +443,12 @@ export class Shard implements LinkHost {
     if (failure !== null || this.#gates.diskFails) this.#gates.setLeaseFailure(failure)
   }
 
-  #continueFlush(): void {
-    const more = this.#requests.flush(this.#gates.refusal, (link) => this.#busyLinks.add(link))
-    this.#needTurnEnd()
-    if (!more) return
-    this.#ports.timers.after(0, () => {
-      if (this.#stopped || !this.#requests.isFlushing) return
-      this.#execution.beginStep()
-      this.#continueFlush()
-    })
+  /** Changes that no command of a link made: operations of other clusters, above all. */
+  #serveBlocked(): void {
+    if (!this.#blocked.isDue) return
+    this.#execution.beginStep()
+    this.#blocked.serveAll()
+    this.#execution.endStep()
   }
 
   #needTurnEnd(): void {
@@ -602,11 +500,4 @@ export class Shard implements LinkHost {
     this.stop()
     this.#ports.fatal(error)
   }
-}
-
-/** Sixteen hexadecimal digits. */
-function newRunId(random: Random): string {
-  let id = ''
-  for (let i = 0; i < 4; i++) id += random.below(65536).toString(16).padStart(4, '0')
-  return id
 }

@@ -7,6 +7,7 @@
  * the client could see has changed.
  */
 import type { Keyspace } from '#server/store/keyspace.ts'
+import type { Touches } from './touches.ts'
 
 interface Watch {
   readonly session: WatchingSession
@@ -20,6 +21,7 @@ export class WatchingSession {
 
 export class Watches {
   readonly #db: Keyspace
+  readonly #touches: Touches
   readonly #watchers = new Map<string, Set<Watch>>()
   #count = 0
   /** Changed since `settle`, watched by someone. */
@@ -28,8 +30,9 @@ export class Watches {
     if (this.#watchers.has(key)) this.#changed.add(key)
   }
 
-  constructor(db: Keyspace) {
+  constructor(db: Keyspace, touches: Touches) {
     this.#db = db
+    this.#touches = touches
   }
 
   get count(): number {
@@ -44,7 +47,7 @@ export class Watches {
     if (watchers === undefined) this.#watchers.set(key, new Set([watch]))
     else watchers.add(watch)
     this.#count++
-    this.#db.onTouched = this.#onTouched
+    this.#touches.listen(this.#onTouched)
   }
 
   /** Ends the session's watches. */
@@ -56,7 +59,7 @@ export class Watches {
     }
     this.#count -= session.keys.size
     session.keys.clear()
-    if (this.#count === 0) this.#db.onTouched = undefined
+    if (this.#count === 0) this.#touches.mute(this.#onTouched)
   }
 
   /** To be called when a change is complete: judges what it means to those who watch. */

@@ -35,6 +35,21 @@ const groupPages: Readonly<Record<CommandGroup, GroupPage>> = {
     title: 'Sets',
     lead: 'Members merge one by one; an add wins over a removal that had not seen it.',
   },
+  'sorted-set': {
+    file: 'sortedset.md',
+    title: 'Sorted sets',
+    lead: 'Members merge one by one; an add wins over a removal that had not seen it. A score behaves as a string does: a register with a counter on top.',
+  },
+  geo: {
+    file: 'geo.md',
+    title: 'Geography',
+    lead: 'Points are members of a sorted set, whose scores tell where they are: what holds for sorted sets holds for them.',
+  },
+  list: {
+    file: 'list.md',
+    title: 'Lists',
+    lead: 'Elements merge one by one and keep their order: what was pushed later stands further out. Removing takes away what was seen. A command that waits for an element is woken by those of other clusters, too.',
+  },
   transactions: {
     file: 'transaction.md',
     title: 'Transactions',
@@ -77,7 +92,9 @@ export function commandPages(): Map<string, string> {
 }
 
 function inGroup(group: CommandGroup): CommandSpec[] {
-  return [...commands.values()].filter((spec) => spec.group === group)
+  return [...commands.values()]
+    .filter((spec) => spec.group === group)
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
 function listPage(): string {

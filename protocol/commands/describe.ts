@@ -102,12 +102,19 @@ function writeKeySpec({ notes, flags, begin, find }: KeySpec, reply: ReplyWriter
   reply.bulk('flags')
   writeStatusSet(flags, reply)
   reply.bulk('begin_search')
-  writeSearch('index', [['index', begin]], reply)
-  reply.bulk('find_keys')
-  if (find.kind === 'range') {
+  if (find.kind === 'behind') {
     const spec = [
-      ['lastkey', find.last],
-      ['keystep', find.step],
+      ['keyword', find.word],
+      ['startfrom', begin],
+    ] as const
+    writeSearch('keyword', spec, reply)
+  } else writeSearch('index', [['index', begin]], reply)
+  reply.bulk('find_keys')
+  if (find.kind !== 'counted') {
+    const { last, step } = find.kind === 'range' ? find : { last: 0, step: 1 }
+    const spec = [
+      ['lastkey', last],
+      ['keystep', step],
       ['limit', 0],
     ] as const
     writeSearch('range', spec, reply)
@@ -121,14 +128,19 @@ function writeKeySpec({ notes, flags, begin, find }: KeySpec, reply: ReplyWriter
   }
 }
 
-function writeSearch(type: string, spec: readonly (readonly [string, number])[], reply: ReplyWriter): void {
+function writeSearch(
+  type: string,
+  spec: readonly (readonly [string, string | number])[],
+  reply: ReplyWriter,
+): void {
   reply.map(2)
   writePair('type', type, reply)
   reply.bulk('spec')
   reply.map(spec.length)
   for (const [name, value] of spec) {
     reply.bulk(name)
-    reply.integer(value)
+    if (typeof value === 'string') reply.bulk(value)
+    else reply.integer(value)
   }
 }
 

@@ -11,6 +11,11 @@ export function keysFrom(index: number, step: number, ...flags: KeyFlag[]): KeyS
   return { flags, begin: index, find: { kind: 'range', last: -1, step } }
 }
 
+/** Keys from the argument at `index` to the last but one. */
+export function keysBeforeLast(index: number, ...flags: KeyFlag[]): KeySpec {
+  return { flags, begin: index, find: { kind: 'range', last: -2, step: 1 } }
+}
+
 /** Two neighbouring keys. */
 export function keyPairAt(index: number, ...flags: KeyFlag[]): KeySpec {
   return { flags, begin: index, find: { kind: 'range', last: 1, step: 1 } }
@@ -19,6 +24,11 @@ export function keyPairAt(index: number, ...flags: KeyFlag[]): KeySpec {
 /** The argument at `index` says how many keys follow. */
 export function countedKeys(index: number, ...flags: KeyFlag[]): KeySpec {
   return { flags, begin: index, find: { kind: 'counted' } }
+}
+
+/** The key behind an option. */
+export function keyBehind(word: string, from: number, ...flags: KeyFlag[]): KeySpec {
+  return { flags, begin: from, find: { kind: 'behind', word } }
 }
 
 export function noted(notes: string, spec: KeySpec): KeySpec {

@@ -2,11 +2,14 @@
 import { bitmapCommands } from './bitmap.ts'
 import { connectionCommands } from './connection.ts'
 import { crdtCommands } from './crdt.ts'
+import { geoCommands } from './geo.ts'
 import { hashCommands } from './hash.ts'
 import { keyCommands } from './key.ts'
+import { listCommands } from './list.ts'
 import { NameTable } from './nameTable.ts'
 import { serverCommands } from './server.ts'
 import { setCommands } from './set.ts'
+import { sortedSetCommands } from './sortedSet.ts'
 import { stringCommands } from './string.ts'
 import type {
   CommandGroup,
@@ -25,6 +28,9 @@ export const commandGroups: readonly { readonly group: CommandGroup; readonly ta
   { group: 'generic', table: keyCommands },
   { group: 'hash', table: hashCommands },
   { group: 'set', table: setCommands },
+  { group: 'sorted-set', table: sortedSetCommands },
+  { group: 'geo', table: geoCommands },
+  { group: 'list', table: listCommands },
   { group: 'transactions', table: transactionCommands },
   { group: 'connection', table: connectionCommands },
   { group: 'server', table: serverCommands },
@@ -45,6 +51,8 @@ export class CommandSpec {
   readonly geo: GeoPolicy
   readonly keys: readonly KeySpec[]
   readonly isWrite: boolean
+  /** It may be answered later, when what it waits for has come. */
+  readonly isBlocking: boolean
   /** Index of the only key; 0: it has none or several, see `keyPositions`. */
   readonly onlyKey: number
   /** The range of keys as `COMMAND INFO` tells it; zeros when there is none or it depends on the arguments. */
@@ -66,6 +74,7 @@ export class CommandSpec {
     this.geo = row.geo
     this.keys = row.keys
     this.isWrite = row.flags.includes('write')
+    this.isBlocking = row.flags.includes('blocking')
     const ranges = row.keys.filter((spec) => spec.find.kind === 'range')
     this.firstKey = ranges[0]?.begin ?? 0
     this.lastKey = lastOf(ranges)

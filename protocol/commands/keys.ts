@@ -7,20 +7,20 @@ export interface KeyPlaces {
   readonly positions: number[]
 }
 
-/** Text of the argument at `index`; asked only for those that count keys. */
+/** Text of the argument at `index`; asked only for those that count keys, and options. */
 type ArgumentAt = (index: number) => string
 
 /**
- * Indices of the key arguments, in order. Empty when the command has none or when the request doesn't say (a bad number
- * of keys): whoever runs the command finds the words for that. For the common case of one key look at `spec.onlyKey`.
+ * Indices of the key arguments, in order, as far as the request says where they are (it doesn't with a bad number of
+ * keys): whoever runs the command finds the words for that. For the common case of one key look at `spec.onlyKey`.
  */
 export function keyPositions(spec: CommandSpec, argumentCount: number, argumentAt: ArgumentAt): number[] {
   if (spec.onlyKey > 0) return spec.onlyKey < argumentCount ? [spec.onlyKey] : []
   const positions: number[] = []
   for (const keySpec of spec.keys) {
     const found = placesOf(keySpec, argumentCount, argumentAt)
-    if (found === null) return []
-    for (const position of found) positions.push(position)
+    if (found === null && keySpec.find.kind !== 'counted') return []
+    for (const position of found ?? []) positions.push(position)
   }
   return positions
 }
@@ -43,6 +43,7 @@ export function keyPlaces(
 const keyCountPattern = /^[1-9][0-9]{0,8}$/
 
 function placesOf({ begin, find }: KeySpec, argumentCount: number, argumentAt: ArgumentAt): number[] | null {
+  if (find.kind === 'behind') return placesBehind(find.word, begin, argumentCount, argumentAt)
   let first = begin
   let last: number
   let step = 1
@@ -59,5 +60,17 @@ function placesOf({ begin, find }: KeySpec, argumentCount: number, argumentAt: A
   if (last >= argumentCount || last < first) return null
   const positions: number[] = []
   for (let position = first; position <= last; position += step) positions.push(position)
+  return positions
+}
+
+/**
+ * Of an option that is said twice both places: the command takes one of them. A word that is the value of another option
+ * counts too, which can only lead to an error.
+ */
+function placesBehind(word: string, begin: number, argumentCount: number, argumentAt: ArgumentAt): number[] {
+  const positions: number[] = []
+  for (let i = begin; i < argumentCount - 1; i++) {
+    if (argumentAt(i).toUpperCase() === word) positions.push(i + 1)
+  }
   return positions
 }

@@ -7,6 +7,7 @@
 export type CommandFlag =
   | 'admin'
   | 'allow_busy'
+  | 'blocking'
   | 'denyoom'
   | 'fast'
   | 'loading'
@@ -24,14 +25,18 @@ export type CommandFlag =
 export type Category =
   | 'admin'
   | 'bitmap'
+  | 'blocking'
   | 'connection'
   | 'dangerous'
   | 'fast'
+  | 'geo'
   | 'hash'
   | 'keyspace'
+  | 'list'
   | 'read'
   | 'set'
   | 'slow'
+  | 'sortedset'
   | 'string'
   | 'transaction'
   | 'write'
@@ -53,6 +58,8 @@ export type KeySpec = {
       }
     /** The argument at `begin` is the number of keys that follow it. */
     | { readonly kind: 'counted' }
+    /** The argument behind the option `word`, from `begin` on; without the option there is none. */
+    | { readonly kind: 'behind'; readonly word: string }
 }
 
 /** Who answers, and how the request gets there. */
@@ -156,6 +163,9 @@ export type CommandGroup =
   | 'generic'
   | 'hash'
   | 'set'
+  | 'sorted-set'
+  | 'geo'
+  | 'list'
   | 'transactions'
   | 'connection'
   | 'server'

@@ -12,6 +12,8 @@ export type AdminQuestion =
   | { what: 'digest' }
   /** The version vectors of all slots in which anything ever happened. */
   | { what: 'vectors' }
+  /** Ends the waiting of a client: `error` is what its command gets, empty: as if its time were over. */
+  | { what: 'unblock'; session: number; error: string }
   /** Counts of INFO begin anew. */
   | { what: 'resetStats' }
   /** Changes settings until the next start, or the next change of the configuration. */
@@ -25,6 +27,7 @@ export type AdminQuestion =
 
 export interface ShardLimitValues {
   watchedKeysMax: number
+  blockedClientsMax: number
   transactionCommandsMax: number
 }
 
@@ -160,6 +163,10 @@ export interface ShardInfo {
   expiredKeys: number
   residues: number
   watchedKeys: number
+  /** Clients that wait in a blocking command, those of them that wait for ever, and the keys that they wait for. */
+  blockedClients: number
+  blockedForEver: number
+  blockingKeys: number
   commandsProcessed: number
   commandsPerSecond: number
   links: number
@@ -200,6 +207,7 @@ export type AdminAnswer<Question extends AdminQuestion['what']> = {
   info: ShardInfo
   digest: ShardDigest
   vectors: ShardVectors
+  unblock: { unblocked: boolean }
   resetStats: Readonly<Record<string, never>>
   snapshot: SnapshotAnswer
   configure: Readonly<Record<string, never>>

@@ -41,6 +41,16 @@ export const FrameKind = {
   ping: 13,
   /** Answer: t1, t2, t3 f64 (milliseconds of wall clock; received, sent). */
   pong: 14,
+  /**
+   * Proxy to shard: session u32, then one raw command that may wait. Answered by `reply`, at once or much later, while others
+   * are answered.
+   */
+  blocking: 15,
+  /**
+   * Proxy to shard: tag is the session, which is to wait no longer; the payload is the error that its command gets, empty: as if its time
+   * were over. Not answered itself; nothing happens when it does not wait.
+   */
+  unblock: 16,
 } as const
 
 export const FrameFlag = {

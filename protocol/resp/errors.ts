@@ -62,13 +62,45 @@ export const errors = {
   keyCountNotPositive: 'ERR numkeys should be greater than 0',
   keyCountTooLarge: "ERR Number of keys can't be greater than number of args",
   negativeLimit: "ERR LIMIT can't be negative",
+  countNotPositive: 'ERR count should be greater than 0',
+  addNxAndXx: 'ERR XX and NX options at the same time are not compatible',
+  addGtLtAndNx: 'ERR GT, LT, and/or NX options at the same time are not compatible',
+  addIncrOfSeveral: 'ERR INCR option supports a single increment-element pair',
+  scoreNotNumber: 'ERR resulting score is not a number (NaN)',
+  scoreRange: 'ERR min or max is not a float',
+  lexRange: 'ERR min or max not valid string range item',
+  limitOfRanks: 'ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX',
+  scoresOfLexRange: 'ERR syntax error, WITHSCORES not supported in combination with BYLEX',
+  weightNotFloat: 'ERR weight value is not a float',
+  unknownUnit: 'ERR unsupported unit provided. please use M, KM, FT, MI',
+  noGeoMember: 'ERR could not decode requested zset member',
+  radiusNotNumber: 'ERR need numeric radius',
+  widthNotNumber: 'ERR need numeric width',
+  heightNotNumber: 'ERR need numeric height',
+  negativeRadius: 'ERR radius cannot be negative',
+  negativeBox: 'ERR height or width cannot be negative',
+  geoCountNotPositive: 'ERR COUNT must be > 0',
+  anyWithoutCount: 'ERR the ANY argument requires COUNT argument',
+  rankZero:
+    "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start from the end of the list",
+  negativeCount: "ERR COUNT can't be negative",
+  negativeMaxlen: "ERR MAXLEN can't be negative",
+  timeoutNotFloat: 'ERR timeout is not a float or out of range',
+  timeoutNegative: 'ERR timeout is negative',
+  timeoutOutOfRange: 'ERR timeout is out of range',
   busyKey: 'BUSYKEY Target key name already exists.',
   badDump: 'ERR DUMP payload version or checksum are wrong',
+  badDumpData: 'ERR Bad data format',
+  negativeTtl: 'ERR Invalid TTL value, must be >= 0',
+  negativeIdleTime: 'ERR Invalid IDLETIME value, must be >= 0',
+  frequencyOutOfRange: 'ERR Invalid FREQ value, must be >= 0 and <= 255',
   noFrequency:
     'ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.',
   noIdleTime:
     'ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.',
   outOfMemory: "OOM command not allowed when used memory > 'maxmemory'.",
+  listTooDeep:
+    'ERR no place is left between these elements of the list: too many were inserted one between the others; write the list anew',
   databaseOutOfRange: 'ERR DB index is out of range',
 
   noAuth: 'NOAUTH Authentication required.',
@@ -81,6 +113,8 @@ export const errors = {
   protocolNotInteger: 'ERR Protocol version is not an integer or out of range',
   noSuchClient: 'ERR No such client',
   noSuchClientId: 'ERR Invalid client ID',
+  unblocked: 'UNBLOCKED client unblocked via CLIENT UNBLOCK',
+  unblockReason: 'ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR',
   noSuchUser: "ERR No such user 'default'",
   maxClients: 'ERR max number of clients reached',
 
@@ -111,6 +145,22 @@ export const errors = {
     }
     return `ERR unknown command '${quotable(command).slice(0, quotedBytesMax)}', with args beginning with: ${quoted}`
   },
+
+  noInputKey: (command: string): string =>
+    `ERR at least 1 input key is needed for '${command.toLowerCase()}' command`,
+
+  noPoint: (longitude: string, latitude: string): string =>
+    `ERR invalid longitude,latitude pair ${longitude},${latitude}`,
+
+  storedWithDetails: (what: string): string =>
+    `ERR ${what} is not compatible with WITHDIST, WITHHASH and WITHCOORD options`,
+
+  /** `command` as the client wrote it. */
+  noGeoCentre: (command: string): string =>
+    `ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for ${command}`,
+
+  noGeoExtent: (command: string): string =>
+    `ERR exactly one of BYRADIUS and BYBOX can be specified for ${command}`,
 
   invalidExpire: (command: string): string => `ERR invalid expire time in '${command.toLowerCase()}' command`,
 

@@ -126,7 +126,11 @@ export class ReplyWriter {
   }
 
   double(value: number): void {
-    const text = doubleText(value)
+    this.doubleText(doubleText(value))
+  }
+
+  /** A double in other words than the shortest. */
+  doubleText(text: string): void {
     if (this.resp3) this.#line(0x2c, text)
     else this.bulk(text)
   }

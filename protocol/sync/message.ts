@@ -24,7 +24,7 @@ import { readSlot, readVector, slotsMax, writeVector } from './record.ts'
 import { type ClusterId, originsMax } from './stamp.ts'
 import { emptyVector, type VersionVector } from './versionVector.ts'
 
-export const syncVersion = 1
+export const syncVersion = 2
 /** A slot state travels in parts of at most so many bytes. */
 export const slotStatePartBytesMax = 64 * 1024
 const runIdBytesMax = 64

@@ -1,8 +1,10 @@
 /** CLIENT and its subcommands. */
 import { writeHelp } from '#protocol/commands/describe.ts'
+import type { AdminAnswer } from '#protocol/frames/admin.ts'
 import type { ClientChoice, WorkerAnswer } from '#protocol/frames/worker.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { RequestScanner } from '#protocol/resp/requestScanner.ts'
+import { shardSessionOf } from '#proxy/clients.ts'
 import type { LocalCall, LocalCommand } from './call.ts'
 import { killChosen, listChosen } from './clientChoice.ts'
 import { clientLine } from './clientLine.ts'
@@ -188,6 +190,24 @@ const PAUSE: LocalCommand = ({ args, host, spec }) => {
 const notPaused = (workers: readonly number[]): string =>
   `UNAVAILABLE proxy worker ${workers.join(', ')} did not answer: its clients may not be paused yet, try again`
 
+/** Asked of the shards, whichever worker the client is at: they know who waits, and no two clients have one id. */
+const UNBLOCK: LocalCommand = ({ args }) => {
+  if (args.argumentCount > 4) throw new ReplyError(errors.wrongSubcommandArity('CLIENT', args.text(1)))
+  const reason = args.argumentCount === 4 ? word(args, 3) : 'TIMEOUT'
+  if (reason !== 'TIMEOUT' && reason !== 'ERROR') throw new ReplyError(errors.unblockReason)
+  const id = args.text(2)
+  if (!/^(?:0|-?[1-9][0-9]{0,18})$/.test(id)) throw new ReplyError(errors.notInteger)
+  const error = reason === 'ERROR' ? errors.unblocked : ''
+  return {
+    askShards: { what: 'unblock', session: shardSessionOf(Number(id)), error },
+    answer: ({ shards }, reply) => {
+      // A shard that does not answer has nobody waiting: its links are broken.
+      const answers = shards.map(({ value }) => value as AdminAnswer<'unblock'> | undefined)
+      reply.integer(answers.some((answer) => answer?.unblocked) ? 1 : 0)
+    },
+  }
+}
+
 const UNPAUSE: LocalCommand = ({ host }) => {
   host.pause.end()
   return { askWorkers: host.siblings.news(), answer: (_, reply) => reply.ok() }
@@ -230,6 +250,7 @@ export const clientCommands = {
   'CLIENT|LIST': LIST,
   'CLIENT|KILL': KILL,
   'CLIENT|PAUSE': PAUSE,
+  'CLIENT|UNBLOCK': UNBLOCK,
   'CLIENT|UNPAUSE': UNPAUSE,
   'CLIENT|REPLY': REPLY,
   'CLIENT|NO-EVICT': NO_EVICT,

@@ -41,6 +41,7 @@ export function clientLine(client: Client, nowMs: number): string {
 
 function flagsOf(client: Client): string {
   let flags = ''
+  if (client.isBlocked) flags += 'b'
   if (client.queuedCommands >= 0) flags += 'x'
   if (client.isClosing) flags += 'c'
   if (client.noEvict) flags += 'e'

@@ -49,16 +49,20 @@ function serverFields({ host, missingWorkers }: InfoFacts): InfoField[] {
   ]
 }
 
-function clientsFields({ host, proxies }: InfoFacts): InfoField[] {
+function clientsFields({ host, proxies, shards }: InfoFacts): InfoField[] {
   return [
     ['connected_clients', proxies.clients],
     ['cluster_connections', 0],
     ['maxclients', host.limits.clientsMax],
     ['client_recent_max_input_buffer', proxies.inputBytesMax],
     ['client_recent_max_output_buffer', proxies.unreadBytesMax],
-    ['blocked_clients', 0],
+    ['blocked_clients', sum(shards, ({ blockedClients }) => blockedClients)],
     ['tracking_clients', 0],
-    ['clients_in_timeout_table', 0],
+    [
+      'clients_in_timeout_table',
+      sum(shards, ({ blockedClients, blockedForEver }) => blockedClients - blockedForEver),
+    ],
+    ['total_blocking_keys', sum(shards, ({ blockingKeys }) => blockingKeys)],
   ]
 }
 

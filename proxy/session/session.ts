@@ -12,10 +12,11 @@ import { errors } from '#protocol/resp/errors.ts'
 import { ReplyWriter } from '#protocol/resp/replyWriter.ts'
 import { RequestScanner } from '#protocol/resp/requestScanner.ts'
 import { slotOf } from '#protocol/slots/crc16.ts'
-import type { Client, ClientAddresses } from '#proxy/clients.ts'
+import { type Client, type ClientAddresses, shardSessionOf } from '#proxy/clients.ts'
 import { runLocally } from '#proxy/local/run.ts'
+import { crossSlot, requestSlot } from '#proxy/routing/requestSlot.ts'
 import type { ReplyPlace, RoutedRequest, Routing } from '#proxy/routing/router.ts'
-import type { RoomWaiter } from '#proxy/shardLink.ts'
+import type { RoomWaiter, ShardLink } from '#proxy/shardLink.ts'
 import { bytesOf } from '#runtime/bytes/bytes.ts'
 import type { Connection, ConnectionHandler } from '#runtime/ports.ts'
 import { commandOf } from './commandOf.ts'
@@ -38,6 +39,8 @@ const Gate = {
   pause: 4,
   /** What comes next depends on a reply that is on its way. */
   barrier: 5,
+  /** A command of its own waits at a shard. What it sends meanwhile is kept, and its end is seen. */
+  blocked: 7,
   /** Nothing more is read; it ends when everything is answered. */
   closing: 6,
 } as const
@@ -47,10 +50,15 @@ type ReplyMode = 'on' | 'off'
 /** How long a client that is to end may take to get its last replies. */
 export const closeLingerMs = 10_000
 
+/** What a client that waits is told when its connection is to end. */
+const endingText = 'UNBLOCKED the connection is going to be closed; try again'
+
 const reencoded = new ReplyWriter()
 
 export class Session implements ConnectionHandler, Client, OutputOwner, RoomWaiter {
   readonly id: number
+  /** Names this client to the shards. */
+  readonly shardSession: number
   readonly remoteAddress: string
   readonly localAddress: string
   readonly openedMs: number
@@ -71,6 +79,8 @@ export class Session implements ConnectionHandler, Client, OutputOwner, RoomWait
   readonly #place: ReplyPlace
   readonly #run: RequestRun
   #gate: number = Gate.open
+  /** Where a command of its own waits. */
+  #waitsAt: ShardLink | null = null
   #isPaused = false
   #isClosed = false
   /** The client will send nothing more. */
@@ -90,6 +100,7 @@ export class Session implements ConnectionHandler, Client, OutputOwner, RoomWait
     this.#host = host
     this.#connection = connection
     this.id = host.clients.nextId()
+    this.shardSession = shardSessionOf(this.id)
     this.remoteAddress = remoteAddress
     this.localAddress = localAddress
     this.openedMs = host.clock.monotonicMs()
@@ -105,6 +116,10 @@ export class Session implements ConnectionHandler, Client, OutputOwner, RoomWait
 
   get isAuthenticated(): boolean {
     return this.#isAuthenticated
+  }
+
+  get isBlocked(): boolean {
+    return this.#gate === Gate.blocked
   }
 
   get resp3(): boolean {
@@ -208,6 +223,7 @@ export class Session implements ConnectionHandler, Client, OutputOwner, RoomWait
     if (this.isClosing) return
     this.isClosing = true
     this.#gate = Gate.closing
+    this.#waitsAt?.unblock(this.shardSession, endingText)
     this.#input.clear()
     this.#cancelLinger = this.#host.timers.after(closeLingerMs, () => this.kill())
     this.output.flushLater()
@@ -224,6 +240,7 @@ export class Session implements ConnectionHandler, Client, OutputOwner, RoomWait
     }
     if (this.#gate === Gate.closing) return
     this.#input.append(chunk)
+    if (this.#gate === Gate.blocked && this.#input.length > this.#host.limits.requestBytesMax) this.#pause()
     if (this.#gate === Gate.open && this.#input.length >= this.#neededBytes) this.#wake()
   }
 
@@ -234,6 +251,8 @@ export class Session implements ConnectionHandler, Client, OutputOwner, RoomWait
   onEnd(): void {
     this.#hasEnded = true
     if (this.#gate === Gate.open) this.closeAfterReplies()
+    // A client that went without a word would still be given what others wait for.
+    this.#waitsAt?.unblock(this.shardSession, '')
   }
 
   onClose(): void {
@@ -244,6 +263,7 @@ export class Session implements ConnectionHandler, Client, OutputOwner, RoomWait
     this.output.close()
     this.#input.clear()
     this.transactions.discard()
+    this.#waitsAt?.unblock(this.shardSession, '')
     this.#host.clients.remove(this)
     this.#host.onClientClosed()
   }
@@ -260,6 +280,7 @@ export class Session implements ConnectionHandler, Client, OutputOwner, RoomWait
         this.onDrain()
         return
       case Gate.barrier:
+      case Gate.blocked:
         if (this.output.pending === 0) this.#wake()
         return
       case Gate.closing:
@@ -286,13 +307,18 @@ export class Session implements ConnectionHandler, Client, OutputOwner, RoomWait
 
   #hold(gate: number): false {
     if (this.#gate !== Gate.closing) this.#gate = gate
+    this.#pause()
+    return false
+  }
+
+  #pause(): void {
     if (!this.#isPaused) this.#connection.pause()
     this.#isPaused = true
-    return false
   }
 
   #wake(): void {
     this.#gate = Gate.open
+    this.#waitsAt = null
     const input = this.#input
     if (input.length > 0) input.consumeTo(this.#consume(input.bytes, input.start, input.end))
     if (this.#gate !== Gate.open) return
@@ -415,8 +441,21 @@ export class Session implements ConnectionHandler, Client, OutputOwner, RoomWait
       case 'gathered':
         return this.#answerLocally(request)
       default:
-        return router.route(request, links, this.#place)
+        return request.spec.isBlocking ? this.#block(request) : router.route(request, links, this.#place)
     }
+  }
+
+  /** It travels alone, and what the client sends next waits for its reply: requests of one frame are answered in order. */
+  #block({ spec, arguments: args, bytes, start, end, flags }: RoutedRequest): Routing {
+    const slot = requestSlot(spec, args)
+    if (slot === crossSlot) return errors.crossSlot
+    const link = this.#host.links.of(Math.max(0, slot))
+    if (link.isFull) return link
+    link.block(this.output, this.expect(), Math.max(0, slot), flags, this.shardSession, bytes, start, end)
+    this.#gate = Gate.blocked
+    this.#waitsAt = link
+    if (this.#hasEnded) link.unblock(this.shardSession, '')
+    return null
   }
 
   #answerLocally({ spec, arguments: args }: RoutedRequest): null {

@@ -17,22 +17,16 @@ import { type QueuedLocal, TransactionQueue } from './transactionQueue.ts'
 /** What is not queued. */
 const immediate: ReadonlySet<string> = new Set(['MULTI', 'EXEC', 'DISCARD', 'WATCH', 'QUIT', 'RESET'])
 
-/** 0 stands for no watches. */
-const watchersMax = 2 ** 32 - 1
-
 export class SessionTransactions {
   queue: TransactionQueue | null = null
   readonly #host: SessionHost
   readonly #session: Session
-  /** Names this client to the shards: its id, which may have more than the 32 bits that frames have for it. */
-  readonly #watcher: number
   /** Of the watched keys; -1: none. */
   #watchSlot = -1
 
   constructor(host: SessionHost, session: Session) {
     this.#host = host
     this.#session = session
-    this.#watcher = 1 + ((session.id - 1) % watchersMax)
   }
 
   /** Whether the command is one that waits for EXEC. */
@@ -115,7 +109,7 @@ export class SessionTransactions {
   }
 
   #unwatch(): void {
-    if (this.#watchSlot >= 0) this.#host.links.of(this.#watchSlot).unwatch(this.#watcher)
+    if (this.#watchSlot >= 0) this.#host.links.of(this.#watchSlot).unwatch(this.#session.shardSession)
     this.#watchSlot = -1
   }
 
@@ -127,7 +121,7 @@ export class SessionTransactions {
     const link = this.#host.links.of(slot)
     if (link.isFull) return link
     this.#watchSlot = slot
-    link.watch(to.output, to.expect(), slot, this.#watcher, bytes, start, end)
+    link.watch(to.output, to.expect(), slot, this.#session.shardSession, bytes, start, end)
     return null
   }
 
@@ -142,7 +136,7 @@ export class SessionTransactions {
     const link = this.#host.links.of(slot)
     const needsShard = queue.shardCount > 0 || this.#watchSlot >= 0
     if (needsShard && link.isFull) return link
-    const watches = this.#watchSlot >= 0 ? this.#watcher : 0
+    const watches = this.#watchSlot >= 0 ? this.#session.shardSession : 0
     // The shard forgets the watches with the transaction.
     this.queue = null
     this.#watchSlot = -1

@@ -27,6 +27,14 @@ export function writeU56(bytes: Uint8Array, at: number, value: number): void {
   bytes[at + 6] = high >>> 16
 }
 
+const doubles = new Float64Array(1)
+const doubleBytes = new Uint8Array(doubles.buffer)
+
+export function readF64(bytes: Uint8Array, at: number): number {
+  for (let i = 0; i < 8; i++) doubleBytes[i] = bytes[at + i] as number
+  return doubles[0] as number
+}
+
 /** Lengths below 2^31. */
 export const varintBytes = (value: number): number =>
   value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x200000 ? 3 : value < 0x10000000 ? 4 : 5

@@ -11,7 +11,24 @@ import type { ReplyWriter } from '#protocol/resp/replyWriter.ts'
 import type { Random } from '#runtime/ports.ts'
 import type { Keyspace } from '#server/store/keyspace.ts'
 import type { Transaction } from '#server/store/transaction.ts'
+import type { VisibleType } from '#server/store/views.ts'
 import type { Arguments } from './arguments.ts'
+
+/** What a blocking command asks for when there is nothing for it yet; see `server/blocking.ts`. */
+export interface Waiting {
+  /** All in one slot, in the order in which the command names them. */
+  readonly keys: readonly string[]
+  /** A key of another type has nothing for it. */
+  readonly type: VisibleType
+  /** 0: for ever. */
+  readonly timeoutMs: number
+  /**
+   * Called when `key` has changed and is of the type: does what the command came for, and answers, by the rules of a
+   * handler (the arguments are not those of its command any more). False: there is still nothing for it, and nothing was
+   * written. It may be called again then.
+   */
+  serve(context: CommandContext, key: string): boolean
+}
 
 export interface CommandContext {
   /** Index 0 is the command's name; of a subcommand the container's, its own is at 1. */
@@ -22,6 +39,8 @@ export interface CommandContext {
   /** Wall clock of this step, whole milliseconds since 1970. */
   nowMs: number
   random: Random
+  /** Lets the client wait; the reply comes later. Null when it can't, as in a transaction: the command answers at once. */
+  wait: ((waiting: Waiting) => void) | null
 }
 
 export type Handler = (context: CommandContext) => void

@@ -2,18 +2,19 @@
  * The payload of DUMP: one value as in Redis's RDB files, then the RDB version and a CRC-64 over everything before it,
  * both little-endian. A Redis 7.0 or later takes it with RESTORE.
  *
- * Written in the plain encodings (string, hash as pairs, set as members), which every RDB version reads, and without LZF
+ * Written in the plain encodings (string, hash as pairs, list and set as members, sorted set as members with scores), which every RDB
+ * version reads, and without LZF
  * compression; so the bytes of a large value are not those of Redis, only what they say is.
  */
 
+import { crc64 } from '#protocol/rdb/crc64.ts'
 import { writeLatin1 } from '#runtime/bytes/bytes.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
-import { crc64 } from './crc64.ts'
 
 /** Of Redis 7.0: older servers refuse it, newer ones take it. */
 export const rdbVersion = 10
 
-const RdbType = { string: 0, set: 2, hash: 4 } as const
+const RdbType = { string: 0, list: 1, set: 2, hash: 4, sortedSet: 5 } as const
 
 /** First byte of a string that is a small integer: 8, 16 or 32 bits follow. */
 const RdbInteger = { bits8: 0xc0, bits16: 0xc1, bits32: 0xc2 } as const
@@ -37,10 +38,29 @@ export function dumpHash(size: number, entries: Iterable<readonly [string, strin
 }
 
 export function dumpSet(size: number, members: Iterable<string>): Uint8Array {
+  return dumpTexts(RdbType.set, size, members)
+}
+
+export function dumpList(size: number, values: Iterable<string>): Uint8Array {
+  return dumpTexts(RdbType.list, size, values)
+}
+
+function dumpTexts(type: number, size: number, texts: Iterable<string>): Uint8Array {
   const writer = new ByteWriter()
-  writer.u8(RdbType.set)
+  writer.u8(type)
   writeLength(writer, size)
-  for (const member of members) writeText(writer, member)
+  for (const text of texts) writeText(writer, text)
+  return sealed(writer)
+}
+
+export function dumpSortedSet(size: number, elements: Iterable<readonly [string, number]>): Uint8Array {
+  const writer = new ByteWriter()
+  writer.u8(RdbType.sortedSet)
+  writeLength(writer, size)
+  for (const [member, score] of elements) {
+    writeText(writer, member)
+    writer.f64(score)
+  }
   return sealed(writer)
 }
 

@@ -1,19 +1,12 @@
 /** Hashes; counters in fields are in `hashCounter.ts`, TTLs of fields in `hashExpiry.ts`. */
 import type { hashCommands } from '#protocol/commands/hash.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
-import type { Keyspace } from '#server/store/keyspace.ts'
 import type { HashView } from '#server/store/views.ts'
 import type { CommandContext, Handler, Handlers } from './context.ts'
 import { HINCRBY, HINCRBYFLOAT } from './hashCounter.ts'
 import { hashExpiryHandlers } from './hashExpiry.ts'
 import { pickDistinct, repeatedPicksMax } from './randomPick.ts'
 import { cursorBehindEnd, parseCursor, parseScanOptions } from './scanOptions.ts'
-
-/** Throws unless the key may be written as a hash. */
-export function needHash(db: Keyspace, key: string): void {
-  const type = db.type(key)
-  if (type !== 'hash' && type !== 'none') throw new ReplyError(errors.wrongType)
-}
 
 const HSET: Handler = (context) => context.reply.integer(setFields(context, 'HSET'))
 
@@ -26,7 +19,7 @@ const HMSET: Handler = (context) => {
 function setFields({ args, db, write }: CommandContext, command: string): number {
   if (args.count % 2 === 1) throw new ReplyError(errors.wrongArity(command))
   const key = args.text(1)
-  needHash(db, key)
+  db.requireWritable(key, 'hash')
   let created = 0
   for (let i = 2; i < args.count; i += 2) if (write.hashSet(key, args.text(i), args.text(i + 1))) created++
   return created

@@ -2,10 +2,13 @@
 import { bitmapHandlers } from './bitmap.ts'
 import type { Handler } from './context.ts'
 import { crdtHandlers } from './crdt.ts'
+import { geoHandlers } from './geo.ts'
 import { hashHandlers } from './hash.ts'
 import { keyHandlers } from './key.ts'
+import { listHandlers } from './list.ts'
 import { serverHandlers } from './server.ts'
 import { setHandlers } from './set.ts'
+import { sortedSetHandlers } from './sortedSet.ts'
 import { stringHandlers } from './string.ts'
 
 export const handlers: Readonly<Record<string, Handler>> = {
@@ -14,6 +17,9 @@ export const handlers: Readonly<Record<string, Handler>> = {
   ...keyHandlers,
   ...hashHandlers,
   ...setHandlers,
+  ...sortedSetHandlers,
+  ...geoHandlers,
+  ...listHandlers,
   ...serverHandlers,
   ...crdtHandlers,
 }

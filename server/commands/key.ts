@@ -2,7 +2,7 @@
 import type { keyCommands } from '#protocol/commands/key.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { Handler, Handlers } from './context.ts'
-import { dumpHash, dumpSet, dumpString } from './dump.ts'
+import { dumpHash, dumpList, dumpSet, dumpSortedSet, dumpString } from './dump.ts'
 import { COPY, RENAME, RENAMENX } from './keyCopy.ts'
 import {
   EXPIRE,
@@ -16,6 +16,7 @@ import {
   TTL,
 } from './keyExpiry.ts'
 import { KEYS, RANDOMKEY, SCAN } from './keyScan.ts'
+import { RESTORE } from './restore.ts'
 
 const DEL: Handler = ({ args, write, reply }) => {
   let deleted = 0
@@ -52,6 +53,14 @@ const DUMP: Handler = ({ args, db, reply }) => {
     case 'set': {
       const set = db.set(key)
       return reply.bulkBytes(dumpSet(set?.size ?? 0, set?.members() ?? []))
+    }
+    case 'zset': {
+      const set = db.sortedSet(key)
+      return reply.bulkBytes(dumpSortedSet(set?.size ?? 0, set?.range(0, set.size) ?? []))
+    }
+    case 'list': {
+      const list = db.list(key)
+      return reply.bulkBytes(dumpList(list?.size ?? 0, list?.range(0, list.size) ?? []))
     }
   }
 }
@@ -104,6 +113,7 @@ export const keyHandlers = {
   RANDOMKEY,
   RENAME,
   RENAMENX,
+  RESTORE,
   SCAN,
   TOUCH,
   TTL,

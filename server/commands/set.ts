@@ -1,22 +1,15 @@
 /** Sets; operations over several sets are in `setAlgebra.ts`. */
 import type { setCommands } from '#protocol/commands/set.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
-import type { Keyspace } from '#server/store/keyspace.ts'
 import type { SetView } from '#server/store/views.ts'
 import type { CommandContext, Handler, Handlers } from './context.ts'
 import { type Picks, pickDistinct, repeatedPicksMax } from './randomPick.ts'
 import { cursorBehindEnd, parseCursor, parseScanOptions } from './scanOptions.ts'
 import { SDIFF, SDIFFSTORE, SINTER, SINTERCARD, SINTERSTORE, SUNION, SUNIONSTORE } from './setAlgebra.ts'
 
-/** Throws unless the key may be written as a set. */
-function needSet(db: Keyspace, key: string): void {
-  const type = db.type(key)
-  if (type !== 'set' && type !== 'none') throw new ReplyError(errors.wrongType)
-}
-
 const SADD: Handler = ({ args, db, write, reply }) => {
   const key = args.text(1)
-  needSet(db, key)
+  db.requireWritable(key, 'set')
   const members: string[] = []
   for (let i = 2; i < args.count; i++) members.push(args.text(i))
   reply.integer(write.setAdd(key, members))
@@ -36,7 +29,7 @@ const SMOVE: Handler = ({ args, db, write, reply }) => {
   const member = args.text(3)
   const set = db.set(source)
   if (set === undefined) return reply.integer(0)
-  needSet(db, target)
+  db.requireWritable(target, 'set')
   const found = set.has(member)
   if (found && source !== target) {
     write.setRemove(source, [member])

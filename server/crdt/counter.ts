@@ -13,31 +13,35 @@ import { type Origin, originOf, type Stamp } from '#protocol/sync/stamp.ts'
 import type { VersionVector } from '#protocol/sync/versionVector.ts'
 import { type Amount, addAmounts, subtractAmounts } from './amount.ts'
 
-export class CounterEntry {
+/** What it adds up: exact amounts, or doubles as scores of sorted sets are (`score.ts`). */
+export class CounterEntry<Sum extends Amount = Amount> {
   readonly origin: Origin
   from: Stamp
   last: Stamp
-  sum: Amount
+  sum: Sum
+  /** Of a score: what its origin shows beyond the sum, by the order in which it has rounded. */
+  rest: number
   /** The baseline: what the entry was when it was reset, 0 when it was not. Without effect unless at or above `from`. */
   resetLast: Stamp = 0
-  resetSum: Amount = 0
+  resetSum: Sum | 0 = 0
   /** The operation that reset it. */
   resetStamp: Stamp = 0
 
-  constructor(from: Stamp, last: Stamp, sum: Amount) {
+  constructor(from: Stamp, last: Stamp, sum: Sum, rest = 0) {
     this.origin = originOf(last)
     this.from = from
     this.last = last
     this.sum = sum
+    this.rest = rest
   }
 
   get live(): boolean {
     return this.last > this.resetLast
   }
 
-  get amount(): Amount {
-    if (!this.live) return 0
-    return this.resetLast >= this.from ? subtractAmounts(this.sum, this.resetSum) : this.sum
+  /** Whether a baseline takes some of the sum away. */
+  get partlyReset(): boolean {
+    return this.resetLast >= this.from
   }
 
   clearBaseline(): void {
@@ -46,13 +50,13 @@ export class CounterEntry {
     this.resetStamp = 0
   }
 
-  copy(): CounterEntry {
-    const copy = new CounterEntry(this.from, this.last, this.sum)
+  copy(): CounterEntry<Sum> {
+    const copy = new CounterEntry<Sum>(this.from, this.last, this.sum, this.rest)
     copy.takeBaseline(this)
     return copy
   }
 
-  takeBaseline(other: CounterEntry): void {
+  takeBaseline(other: CounterEntry<Sum>): void {
     this.resetLast = other.resetLast
     this.resetSum = other.resetSum
     this.resetStamp = other.resetStamp
@@ -60,19 +64,22 @@ export class CounterEntry {
 }
 
 /** An entry as the resetting operation saw it. Its origin is that of `last`. */
-export interface CounterReset {
+export interface CounterReset<Sum extends Amount = Amount> {
   readonly last: Stamp
   readonly from: Stamp
-  readonly sum: Amount
+  readonly sum: Sum
 }
 
 /** Ascending by origin; shared when empty, so never changed in place (entries are). */
-export type CounterEntries = readonly CounterEntry[]
+export type CounterEntries<Sum extends Amount = Amount> = readonly CounterEntry<Sum>[]
 
-export const noEntries: CounterEntries = []
-export const noResets: readonly CounterReset[] = []
+export const noEntries: CounterEntries<never> = []
+export const noResets: readonly CounterReset<never>[] = []
 
-function entryOf(entries: CounterEntries, origin: Origin): CounterEntry | undefined {
+export function entryOf<Sum extends Amount>(
+  entries: CounterEntries<Sum>,
+  origin: Origin,
+): CounterEntry<Sum> | undefined {
   for (let i = 0; i < entries.length; i++) if (entries[i]?.origin === origin) return entries[i]
   return undefined
 }
@@ -84,26 +91,40 @@ export function isCounting(entries: CounterEntries): boolean {
   return false
 }
 
+export const amountOf = ({ live, partlyReset, sum, resetSum }: CounterEntry): Amount =>
+  !live ? 0 : partlyReset ? subtractAmounts(sum, resetSum) : sum
+
 /** Exact, so the order doesn't matter. */
 export function total(entries: CounterEntries): Amount {
   let sum: Amount = 0
-  for (const entry of entries) sum = addAmounts(sum, entry.amount)
+  for (const entry of entries) sum = addAmounts(sum, amountOf(entry))
   return sum
 }
 
 /** What an operation that removes this counter ships. */
-export function resetsOf(entries: CounterEntries): readonly CounterReset[] {
+export function resetsOf<Sum extends Amount>(entries: CounterEntries<Sum>): readonly CounterReset<Sum>[] {
   if (!isCounting(entries)) return noResets
   return entries.filter((entry) => entry.live).map(({ last, from, sum }) => ({ last, from, sum }))
 }
 
-/** Of an absent entry: nothing (it has been reset and forgotten). */
-export function applyReset(entries: CounterEntries, reset: CounterReset, stamp: Stamp): void {
+/**
+ * Of an absent entry: nothing (it has been reset and forgotten). What an origin resets of its own is forgotten at once: it
+ * counts from new, and whoever learns of that has learned of the reset before.
+ */
+export function withReset<Sum extends Amount>(
+  entries: CounterEntries<Sum>,
+  reset: CounterReset<Sum>,
+  stamp: Stamp,
+): CounterEntries<Sum> {
   const entry = entryOf(entries, originOf(reset.last))
-  if (entry === undefined || reset.last <= entry.resetLast || reset.last < entry.from) return
+  if (entry === undefined || reset.last <= entry.resetLast || reset.last < entry.from) return entries
+  if (reset.last === entry.last && originOf(stamp) === entry.origin) {
+    return entries.length === 1 ? noEntries : entries.filter((other) => other !== entry)
+  }
   entry.resetLast = reset.last
   entry.resetSum = reset.sum
   entry.resetStamp = stamp
+  return entries
 }
 
 /** What `origin` ships to add `amount`: its entry goes on, or a new one starts at `stamp`. */
@@ -117,31 +138,33 @@ export function nextIncrement(
   return { from: entry.from, sum: addAmounts(entry.sum, amount) }
 }
 
-export function withIncrement(
-  entries: CounterEntries,
+export function withIncrement<Sum extends Amount>(
+  entries: CounterEntries<Sum>,
   stamp: Stamp,
   from: Stamp,
-  sum: Amount,
-): CounterEntries {
+  sum: Sum,
+  rest = 0,
+): CounterEntries<Sum> {
   const entry = entryOf(entries, originOf(stamp))
-  if (entry === undefined) return [...entries, new CounterEntry(from, stamp, sum)].sort(byOrigin)
+  if (entry === undefined) return [...entries, new CounterEntry<Sum>(from, stamp, sum, rest)].sort(byOrigin)
   if (stamp <= entry.last) return entries
   if (entry.resetLast < from) entry.clearBaseline()
   entry.from = from
   entry.last = stamp
   entry.sum = sum
+  entry.rest = rest
   return entries
 }
 
 /** An entry that one side lacks and its context covers has been reset there and forgotten. Entries are copied. */
-export function mergeEntries(
-  a: CounterEntries,
+export function mergeEntries<Sum extends Amount>(
+  a: CounterEntries<Sum>,
   aContext: VersionVector,
-  b: CounterEntries,
+  b: CounterEntries<Sum>,
   bContext: VersionVector,
-): CounterEntries {
+): CounterEntries<Sum> {
   if (a.length === 0 && b.length === 0) return noEntries
-  const merged: CounterEntry[] = []
+  const merged: CounterEntry<Sum>[] = []
   for (const entry of a) {
     const twin = entryOf(b, entry.origin)
     if (twin !== undefined) merged.push(joined(entry, twin))
@@ -154,9 +177,9 @@ export function mergeEntries(
   return merged.sort(byOrigin)
 }
 
-function joined(x: CounterEntry, y: CounterEntry): CounterEntry {
+function joined<Sum extends Amount>(x: CounterEntry<Sum>, y: CounterEntry<Sum>): CounterEntry<Sum> {
   const newer = x.last >= y.last ? x : y
-  const merged = new CounterEntry(newer.from, newer.last, newer.sum)
+  const merged = new CounterEntry<Sum>(newer.from, newer.last, newer.sum, newer.rest)
   const xWins = x.resetLast !== y.resetLast ? x.resetLast > y.resetLast : x.resetStamp >= y.resetStamp
   const base = xWins ? x : y
   if (base.resetLast >= merged.from) merged.takeBaseline(base)

@@ -7,7 +7,8 @@
  *     kind    := code | fresh 0x80 | resets 0x40
  *
  * `fresh` (rule A4): the key did not exist at the origin, so the effect begins by ending the TTL writes that its context
- * covers. `resets` (rule A1): the live counters that the effect removes follow. A flush has an empty key.
+ * covers. `resets` (rule A1): the live counters that the effect removes follow; of an increment of a score, which removes
+ * nothing: its rest. A flush has an empty key.
  *
  * One command is one stamp, which several effects may share; a transaction is several. Effects of a part in order see
  * each other: for an effect with stamp s, everything of its origin below s is covered.
@@ -21,7 +22,34 @@ import { type Amount, readAmount, writeAmount } from './amount.ts'
 import { type CounterReset, noResets } from './counter.ts'
 import type { FieldReset } from './hash.ts'
 import { allTypes, keepTtl, noRemovedCounters, type RemovedCounters } from './keyState.ts'
-import { readExpireAt, readFlag, readResets, writeExpireAt, writeResets } from './stateCodec.ts'
+import type { IdRange } from './list.ts'
+import {
+  isListCode,
+  ListCode,
+  type ListEffectSink,
+  readListEffect,
+  writeElementBody,
+  writeRemovalBody,
+} from './listEffect.ts'
+import type { ListId, Side } from './listId.ts'
+import { Tag } from './score.ts'
+import {
+  readDouble,
+  readMemberResets,
+  readScoreResets,
+  writeMemberResets,
+  writeScoreResets,
+} from './scoreCodec.ts'
+import type { MemberReset } from './sortedSet.ts'
+import {
+  readExpireAt,
+  readFlag,
+  readResets,
+  readTexts,
+  writeExpireAt,
+  writeResets,
+  writeTexts,
+} from './stateCodec.ts'
 
 export interface FlushedKey {
   readonly key: string
@@ -29,7 +57,7 @@ export interface FlushedKey {
 }
 
 /** Who takes effects: the writer of bytes, the keyspace, a check that keeps nothing. */
-export interface EffectSink {
+export interface EffectSink extends ListEffectSink {
   /**
    * `setText` of a text without resets whose TTL isn't kept, key and text being ranges of `bytes`. False: the sink wants it
    * by `setText`. Nearly all effects are of this form.
@@ -68,6 +96,25 @@ export interface EffectSink {
   removeFields(stamp: Stamp, key: string, fields: readonly string[], resets: readonly FieldReset[]): void
   addMembers(stamp: Stamp, key: string, fresh: boolean, members: readonly string[]): void
   removeMembers(stamp: Stamp, key: string, members: readonly string[]): void
+  setScore(
+    stamp: Stamp,
+    key: string,
+    fresh: boolean,
+    member: string,
+    score: number,
+    tag: Tag,
+    resets: readonly CounterReset<number>[],
+  ): void
+  incrementScore(
+    stamp: Stamp,
+    key: string,
+    fresh: boolean,
+    member: string,
+    from: Stamp,
+    sum: number,
+    rest: number,
+  ): void
+  removeScores(stamp: Stamp, key: string, members: readonly string[], resets: readonly MemberReset[]): void
   /** `types`: bits of the types that go; `endsTtl`: and the TTL, as DEL does. */
   remove(stamp: Stamp, key: string, types: number, endsTtl: boolean, counters: RemovedCounters): void
   writeTtl(stamp: Stamp, key: string, expireAtMs: number): void
@@ -88,12 +135,23 @@ const Code = {
   remove: 10,
   writeTtl: 11,
   flush: 12,
+  setScore: 13,
+  setScoreGreater: 14,
+  setScoreLess: 15,
+  incrementScore: 16,
+  removeScores: 17,
+  /** `remove` and `flush` with counters of sorted sets, which came later. */
+  removeCounted: 18,
+  flushCounted: 19,
   incrementNewField: 46,
   writeFieldTtl: 47,
 } as const
+// 20 to 23 are those of lists (`listEffect.ts`).
 
 const freshBit = 0x80
 const resetsBit = 0x40
+/** An increment resets nothing; of a score it may have a rest. */
+const restBit = resetsBit
 const codeMask = 0x3f
 
 const noBytes = new Uint8Array(0)
@@ -292,12 +350,70 @@ export class EffectWriter implements EffectSink {
     writeTexts(this.#begin(stamp, Code.removeMembers, key), members)
   }
 
+  setScore(
+    stamp: Stamp,
+    key: string,
+    fresh: boolean,
+    member: string,
+    score: number,
+    tag: Tag,
+    resets: readonly CounterReset<number>[],
+  ): void {
+    const kind = (Code.setScore + tag) | (fresh ? freshBit : 0) | (resets.length > 0 ? resetsBit : 0)
+    const writer = this.#begin(stamp, kind, key)
+    writer.text(member)
+    writer.f64(score)
+    if (resets.length > 0) writeScoreResets(writer, resets)
+  }
+
+  incrementScore(
+    stamp: Stamp,
+    key: string,
+    fresh: boolean,
+    member: string,
+    from: Stamp,
+    sum: number,
+    rest: number,
+  ): void {
+    const kind = Code.incrementScore | (fresh ? freshBit : 0) | (rest !== 0 ? restBit : 0)
+    const writer = this.#begin(stamp, kind, key)
+    writer.text(member)
+    writer.varint((stamp - from) / stampStep)
+    writer.f64(sum)
+    if (rest !== 0) writer.f64(rest)
+  }
+
+  removeScores(stamp: Stamp, key: string, members: readonly string[], resets: readonly MemberReset[]): void {
+    const kind = resets.length > 0 ? Code.removeScores | resetsBit : Code.removeScores
+    const writer = this.#begin(stamp, kind, key)
+    writeTexts(writer, members)
+    if (resets.length > 0) writeMemberResets(writer, resets)
+  }
+
+  pushElements(stamp: Stamp, key: string, fresh: boolean, side: Side, values: readonly string[]): void {
+    const code = side === -1 ? ListCode.pushLeft : ListCode.pushRight
+    writeTexts(this.#begin(stamp, fresh ? code | freshBit : code, key), values)
+  }
+
+  writeElement(stamp: Stamp, key: string, id: ListId, text: string): void {
+    writeElementBody(this.#begin(stamp, ListCode.writeElement, key), id, text)
+  }
+
+  removeElements(stamp: Stamp, key: string, ranges: readonly IdRange[]): void {
+    writeRemovalBody(this.#begin(stamp, ListCode.removeElements, key), ranges)
+  }
+
   remove(stamp: Stamp, key: string, types: number, endsTtl: boolean, counters: RemovedCounters): void {
-    const kind = counters === noRemovedCounters ? Code.remove : Code.remove | resetsBit
+    const counted = counters.scores.length > 0
+    const kind = counted
+      ? Code.removeCounted
+      : counters === noRemovedCounters
+        ? Code.remove
+        : Code.remove | resetsBit
     const writer = this.#begin(stamp, kind, key)
     writer.u8(types)
     writer.u8(endsTtl ? 1 : 0)
-    if (counters !== noRemovedCounters) writeCounters(writer, counters)
+    if (kind !== Code.remove) writeCounters(writer, counters, counted)
   }
 
   writeTtl(stamp: Stamp, key: string, expireAtMs: number): void {
@@ -305,11 +421,12 @@ export class EffectWriter implements EffectSink {
   }
 
   flush(stamp: Stamp, keys: readonly FlushedKey[]): void {
-    const writer = this.#begin(stamp, Code.flush, '')
+    const counted = keys.some(({ counters }) => counters.scores.length > 0)
+    const writer = this.#begin(stamp, counted ? Code.flushCounted : Code.flush, '')
     writer.varint(keys.length)
     for (const { key, counters } of keys) {
       writer.text(key)
-      writeCounters(writer, counters)
+      writeCounters(writer, counters, counted)
     }
   }
 }
@@ -317,11 +434,6 @@ export class EffectWriter implements EffectSink {
 function writeIncrement(writer: ByteWriter, stamp: Stamp, from: Stamp, sum: Amount): void {
   writer.varint((stamp - from) / stampStep)
   writeAmount(writer, sum)
-}
-
-function writeTexts(writer: ByteWriter, texts: readonly string[]): void {
-  writer.varint(texts.length)
-  for (const text of texts) writer.text(text)
 }
 
 function writeFieldResets(writer: ByteWriter, resets: readonly FieldReset[]): void {
@@ -332,9 +444,11 @@ function writeFieldResets(writer: ByteWriter, resets: readonly FieldReset[]): vo
   }
 }
 
-function writeCounters(writer: ByteWriter, counters: RemovedCounters): void {
+/** `counted`: with those of sorted sets. */
+function writeCounters(writer: ByteWriter, counters: RemovedCounters, counted: boolean): void {
   writeResets(writer, counters.string)
   writeFieldResets(writer, counters.fields)
+  if (counted) writeMemberResets(writer, counters.scores)
 }
 
 /** Shown the range of each key; may throw. */
@@ -371,7 +485,7 @@ function readEffect(reader: ByteReader, stamp: Stamp, sink: EffectSink, checkKey
   const kind = reader.u8()
   const keyStart = reader.skipText()
   const keyEnd = reader.at
-  if (kind !== Code.flush) checkKey(reader.bytes, keyStart, keyEnd)
+  if (kind !== Code.flush && kind !== Code.flushCounted) checkKey(reader.bytes, keyStart, keyEnd)
   if (kind === Code.setText || kind === Code.setTextExpiring) {
     readPlainText(reader, stamp, kind, keyStart, keyEnd, sink)
     return
@@ -379,6 +493,11 @@ function readEffect(reader: ByteReader, stamp: Stamp, sink: EffectSink, checkKey
   const key = latin1(reader.bytes, keyStart, keyEnd)
   const fresh = (kind & freshBit) !== 0
   const resets = (kind & resetsBit) !== 0
+  if (isListCode(kind & codeMask)) {
+    requireNo(resets, kind)
+    readListEffect(reader, stamp, key, kind & codeMask, fresh, sink)
+    return
+  }
   switch (kind & codeMask) {
     case Code.setText:
     case Code.setTextKeepTtl:
@@ -399,14 +518,10 @@ function readEffect(reader: ByteReader, stamp: Stamp, sink: EffectSink, checkKey
       return
     }
     case Code.incrementField:
-    case Code.incrementNewField: {
+    case Code.incrementNewField:
       requireNo(resets, kind)
-      const field = reader.text()
-      const creates = (kind & codeMask) === Code.incrementNewField
-      const from = readFrom(reader, stamp)
-      sink.incrementField(stamp, key, fresh, field, creates, from, readAmount(reader))
+      readIncrementField(reader, stamp, key, fresh, (kind & codeMask) === Code.incrementNewField, sink)
       return
-    }
     case Code.writeFieldTtl: {
       requireNo(fresh || resets, kind)
       const fields = readTexts(reader)
@@ -429,7 +544,7 @@ function readEffect(reader: ByteReader, stamp: Stamp, sink: EffectSink, checkKey
       return
     case Code.remove:
       requireNo(fresh, kind)
-      readRemove(reader, stamp, key, resets, sink)
+      readRemove(reader, stamp, key, resets ? readCounters : withoutCounters, sink)
       return
     case Code.writeTtl:
       requireNo(fresh || resets, kind)
@@ -437,7 +552,69 @@ function readEffect(reader: ByteReader, stamp: Stamp, sink: EffectSink, checkKey
       return
     case Code.flush:
       requireNo(fresh || resets || key !== '', kind)
-      sink.flush(stamp, readFlushedKeys(reader, checkKey))
+      sink.flush(stamp, readFlushedKeys(reader, checkKey, readCounters))
+      return
+    default:
+      readScoreEffect(reader, stamp, kind, key, sink, checkKey)
+  }
+}
+
+function readIncrementField(
+  reader: ByteReader,
+  stamp: Stamp,
+  key: string,
+  fresh: boolean,
+  creates: boolean,
+  sink: EffectSink,
+): void {
+  const field = reader.text()
+  const from = readFrom(reader, stamp)
+  sink.incrementField(stamp, key, fresh, field, creates, from, readAmount(reader))
+}
+
+/** Those that came with sorted sets. */
+function readScoreEffect(
+  reader: ByteReader,
+  stamp: Stamp,
+  kind: number,
+  key: string,
+  sink: EffectSink,
+  checkKey: KeyCheck,
+): void {
+  const fresh = (kind & freshBit) !== 0
+  const resets = (kind & resetsBit) !== 0
+  const code = kind & codeMask
+  switch (code) {
+    case Code.setScore:
+    case Code.setScoreGreater:
+    case Code.setScoreLess: {
+      const member = reader.text()
+      const score = readDouble(reader)
+      const tag = code === Code.setScore ? Tag.none : code === Code.setScoreGreater ? Tag.greater : Tag.less
+      sink.setScore(stamp, key, fresh, member, score, tag, resets ? readScoreResets(reader) : noResets)
+      return
+    }
+    case Code.incrementScore: {
+      const member = reader.text()
+      const from = readFrom(reader, stamp)
+      const sum = readDouble(reader)
+      const rest = (kind & restBit) === 0 ? 0 : readDouble(reader)
+      sink.incrementScore(stamp, key, fresh, member, from, sum, rest)
+      return
+    }
+    case Code.removeScores: {
+      requireNo(fresh, kind)
+      const members = readTexts(reader)
+      sink.removeScores(stamp, key, members, resets ? readMemberResets(reader) : [])
+      return
+    }
+    case Code.removeCounted:
+      requireNo(fresh || resets, kind)
+      readRemove(reader, stamp, key, readAllCounters, sink)
+      return
+    case Code.flushCounted:
+      requireNo(fresh || resets || key !== '', kind)
+      sink.flush(stamp, readFlushedKeys(reader, checkKey, readAllCounters))
       return
     default:
       throw new FormatError(`effect kind ${kind}`)
@@ -479,23 +656,23 @@ function readSetText(
   sink.setText(stamp, key, text, expireAtMs, resets ? readResets(reader) : noResets)
 }
 
-function readRemove(reader: ByteReader, stamp: Stamp, key: string, resets: boolean, sink: EffectSink): void {
+function readRemove(
+  reader: ByteReader,
+  stamp: Stamp,
+  key: string,
+  readRemoved: (reader: ByteReader) => RemovedCounters,
+  sink: EffectSink,
+): void {
   const types = reader.u8()
-  if (types > allTypes) throw new FormatError(`types ${types}`)
+  if ((types & ~allTypes) !== 0) throw new FormatError(`types ${types}`)
   const endsTtl = readFlag(reader)
-  sink.remove(stamp, key, types, endsTtl, resets ? readCounters(reader) : noRemovedCounters)
+  sink.remove(stamp, key, types, endsTtl, readRemoved(reader))
 }
 
 function readFrom(reader: ByteReader, stamp: Stamp): Stamp {
   const from = stamp - reader.varint() * stampStep
   if (from <= 0) throw new FormatError('counter entry from before the epoch')
   return from
-}
-
-function readTexts(reader: ByteReader): string[] {
-  const texts: string[] = []
-  for (let count = reader.varint(); count > 0; count--) texts.push(reader.text())
-  return texts
 }
 
 function readFieldResets(reader: ByteReader): FieldReset[] {
@@ -507,18 +684,28 @@ function readFieldResets(reader: ByteReader): FieldReset[] {
   return resets
 }
 
+const withoutCounters = (): RemovedCounters => noRemovedCounters
+
 function readCounters(reader: ByteReader): RemovedCounters {
   const string = readResets(reader)
-  return { string, fields: readFieldResets(reader) }
+  return { string, fields: readFieldResets(reader), scores: [] }
 }
 
-function readFlushedKeys(reader: ByteReader, checkKey: KeyCheck): FlushedKey[] {
+function readAllCounters(reader: ByteReader): RemovedCounters {
+  return { ...readCounters(reader), scores: readMemberResets(reader) }
+}
+
+function readFlushedKeys(
+  reader: ByteReader,
+  checkKey: KeyCheck,
+  readRemoved: (reader: ByteReader) => RemovedCounters,
+): FlushedKey[] {
   const keys: FlushedKey[] = []
   for (let count = reader.varint(); count > 0; count--) {
     const start = reader.skipText()
     checkKey(reader.bytes, start, reader.at)
     const key = latin1(reader.bytes, start, reader.at)
-    keys.push({ key, counters: readCounters(reader) })
+    keys.push({ key, counters: readRemoved(reader) })
   }
   return keys
 }
@@ -535,6 +722,12 @@ const check: EffectSink = {
   removeFields: nothing,
   addMembers: nothing,
   removeMembers: nothing,
+  setScore: nothing,
+  incrementScore: nothing,
+  removeScores: nothing,
+  pushElements: nothing,
+  writeElement: nothing,
+  removeElements: nothing,
   remove: nothing,
   writeTtl: nothing,
   flush: nothing,

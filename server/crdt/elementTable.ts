@@ -1,9 +1,9 @@
 /**
- * The elements of one large hash or set: names with a stamp each, and a text in a hash, as bytes in a few buffers instead of
- * objects. An element costs its bytes and about 20 more, the collector has nothing to walk, and it grows without pauses.
+ * The elements of one large hash, set or sorted set: names with a stamp each, and a text in a hash, a score in a sorted set
+ * (`scoreBytes.ts`), as bytes in a few buffers instead of objects. An element costs its bytes and about 20 more, the collector has nothing to walk, and it grows without pauses.
  *
  *     chunk    bytes to which elements are appended: one that grows up to 64 KiB, then further ones
- *     element  := kind u8 | stamp u56 | name length varint | name | [text length varint | text]
+ *     element  := kind u8 | stamp u56 | name length varint | name | [text length varint | text] or so many bytes as the kind says
  *     index    extendible hashing (Fagin et al. 1979): a bucket holds one interval of hashes, as pairs (hash, ref) in an open-
  *              addressing table; a full one is cut in halves, nothing else moves
  *
@@ -32,6 +32,9 @@ export type ElementRef = number
 export const noElement: ElementRef = -1
 
 const Kind = { text: 1, member: 2, full: 3 } as const
+/** Beside the number of bytes that follow the name. */
+const fixedBit = 0x40
+const fixedMask = 0x3f
 
 const chunkBytesMin = 512
 const chunkBytesMax = 64 * 1024
@@ -90,6 +93,11 @@ export class ElementTable<Full> {
   #cellCount = cellsMin
   #hashedName = ''
   #hashOfName = hashOf('', this.#hashStart)
+  /** Where `findFixed` has found what it looked for. */
+  fixed: Uint8Array = noChunk.bytes
+  fixedAt = 0
+  /** Told of each element that is moved. */
+  onMoved: ((from: ElementRef, to: ElementRef) => void) | undefined = undefined
 
   /** Of the elements and what finds them; objects beside are estimated. */
   get usedBytes(): number {
@@ -136,6 +144,30 @@ export class ElementTable<Full> {
     readVarint(bytes, offsetOf(ref) + nameLengthAt)
     readVarint(bytes, varint.end + varint.value)
     return latin1(bytes, varint.end, varint.end + varint.value)
+  }
+
+  /** How many bytes follow the name (0: none, or another kind); they are those of `fixed` from `fixedAt` on. */
+  findFixed(ref: ElementRef): number {
+    const { bytes } = this.#chunkOf(ref)
+    const kind = bytes[offsetOf(ref)] as number
+    if ((kind & fixedBit) === 0) return 0
+    readVarint(bytes, offsetOf(ref) + nameLengthAt)
+    this.fixed = bytes
+    this.fixedAt = varint.end + varint.value
+    return kind & fixedMask
+  }
+
+  /** Below 0: the element's name comes before `name` in the order of bytes. */
+  compareName(ref: ElementRef, name: string): number {
+    const { bytes } = this.#chunkOf(ref)
+    readVarint(bytes, offsetOf(ref) + nameLengthAt)
+    const { value, end } = varint
+    const length = Math.min(value, name.length)
+    for (let i = 0; i < length; i++) {
+      const difference = (bytes[end + i] as number) - name.charCodeAt(i)
+      if (difference !== 0) return difference
+    }
+    return value - name.length
   }
 
   /** Elements may be changed and removed by `visit`, but none added. */
@@ -196,6 +228,23 @@ export class ElementTable<Full> {
     if (text !== undefined) this.#writeText(made, text)
     this.#point(name, ref, made)
     this.#compact()
+  }
+
+  /** The element has the bytes [0, length) of `fixed` behind its name, 63 at most. Returns where it is now. */
+  putFixed(name: string, stamp: Stamp, fixed: Uint8Array, length: number): ElementRef {
+    let ref = this.find(name)
+    const kind = fixedBit | length
+    const inPlace = ref !== noElement && this.#putInPlace(ref, kind, stamp, undefined)
+    if (!inPlace) {
+      if (ref !== noElement) this.#kill(ref)
+      const made = this.#append(kind, stamp, name, nameLengthAt + varintBytes(name.length) + length)
+      this.#point(name, ref, made)
+      ref = made
+    }
+    this.findFixed(ref)
+    copyBytes(this.fixed, this.fixedAt, fixed, 0, length)
+    if (inPlace || !this.#compact()) return ref
+    return this.find(name)
   }
 
   putFull(name: string, full: Full): void {
@@ -362,13 +411,12 @@ export class ElementTable<Full> {
     if (!wasThin && isThin(chunk)) this.#thin.push(number)
   }
 
-  /** Empties one chunk that is mostly holes, unless somebody visits elements. */
-  #compact(): void {
-    if (this.#thin.length === 0 || this.#visits > 0) return
+  /** Empties one chunk that is mostly holes, unless somebody visits elements. True: elements may have moved. */
+  #compact(): boolean {
+    if (this.#thin.length === 0 || this.#visits > 0) return false
     const number = this.#thin.pop() as number
     const chunk = this.#chunks[number] as Chunk
-    if (!isThin(chunk)) return
-    this.#chunks[number] = noChunk
+    if (!isThin(chunk)) return false
     this.#chunkBytes -= chunk.bytes.length
     if (number === this.#current) this.#current = this.#chunks.push(this.#chunkFor(chunk.liveBytes)) - 1
     for (let at = 0; at < chunk.end; ) {
@@ -377,7 +425,10 @@ export class ElementTable<Full> {
         this.#move(chunk.bytes, at, end, number * offsetLimit + at)
       at = end
     }
+    // Only now: who is told of a move may read those that haven't been moved yet.
+    this.#chunks[number] = noChunk
     this.#freeChunks.push(number)
+    return true
   }
 
   /** With room for as much again. */
@@ -398,7 +449,9 @@ export class ElementTable<Full> {
     readVarint(bytes, start + nameLengthAt)
     const hash = hashOfBytes(bytes, varint.end, varint.end + varint.value, this.#hashStart)
     const { cells } = this.#bucketAt(hash)
-    cells[cellOf(cells, hash, from) + 1] = (number * offsetLimit + at + 1) | 0
+    const to = number * offsetLimit + at
+    cells[cellOf(cells, hash, from) + 1] = (to + 1) | 0
+    if (this.onMoved !== undefined) this.onMoved(from, to)
   }
 
   // ---- index
@@ -499,7 +552,9 @@ const nameLengthAt = 8
 function elementEnd(bytes: Uint8Array, at: number): number {
   readVarint(bytes, at + nameLengthAt)
   const end = varint.end + varint.value
-  if (((bytes[at] as number) & ~holeBit) !== Kind.text) return end
+  const kind = (bytes[at] as number) & ~holeBit
+  if ((kind & fixedBit) !== 0) return end + (kind & fixedMask)
+  if (kind !== Kind.text) return end
   readVarint(bytes, end)
   return varint.end + varint.value
 }

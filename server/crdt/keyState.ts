@@ -17,26 +17,32 @@ import type { Amount } from './amount.ts'
 import type { CounterEntry, CounterReset } from './counter.ts'
 import { noResets } from './counter.ts'
 import { type FieldReset, HashState } from './hash.ts'
+import { type IdRange, ListState } from './list.ts'
+import type { ListId, Side } from './listId.ts'
 import { Sibling } from './register.ts'
+import type { Tag } from './score.ts'
 import { SetState } from './set.ts'
+import { type MemberReset, SortedSetState } from './sortedSet.ts'
 import { readStrnum, readTtlWrites, writeStrnum, writeTtlWrites } from './stateCodec.ts'
 import { noStrnum, Strnum } from './strnum.ts'
 import { mergeTtl, noTtlWrites, shownTtl, type TtlWrites, withoutCoveredTtl, withTtlWrite } from './ttl.ts'
 
-export type KeyType = 'string' | 'hash' | 'set'
+export type KeyType = 'string' | 'hash' | 'set' | 'zset' | 'list'
 
 /** Bits of the types, in effects and in slot states. */
-export const TypeBit = { string: 1, hash: 2, set: 4 } as const
-export const allTypes = TypeBit.string | TypeBit.hash | TypeBit.set
+export const TypeBit = { string: 1, hash: 2, set: 4, zset: 16, list: 32 } as const
+export const allTypes = TypeBit.string | TypeBit.hash | TypeBit.set | TypeBit.zset | TypeBit.list
+/** In slot states. */
 const ttlBit = 8
 
 /** The live counters that an effect removes, as its origin saw them. */
 export interface RemovedCounters {
   readonly string: readonly CounterReset[]
   readonly fields: readonly FieldReset[]
+  readonly scores: readonly MemberReset[]
 }
 
-export const noRemovedCounters: RemovedCounters = { string: noResets, fields: [] }
+export const noRemovedCounters: RemovedCounters = { string: noResets, fields: [], scores: [] }
 
 /** In place of a time: the write leaves the TTL as it is. */
 export const keepTtl = -1
@@ -48,6 +54,8 @@ export class KeyState {
   string: Strnum | undefined = undefined
   hash: HashState | undefined = undefined
   set: SetState | undefined = undefined
+  zset: SortedSetState | undefined = undefined
+  list: ListState | undefined = undefined
   /** The explicit ones; see `ttl.ts`. */
   ttl: TtlWrites = noTtlWrites
   /** When the store wants to look at the hash, because a field may have expired then. */
@@ -69,9 +77,7 @@ export class KeyState {
   /** The write that is the whole state, its TTL included, if one is. */
   get onlyWrite(): Sibling | undefined {
     const { string, ttl } = this
-    if (this.hash !== undefined || this.set !== undefined || ttl.length > 1 || string === undefined) {
-      return undefined
-    }
+    if (string === undefined || ttl.length > 1 || this.hasElements) return undefined
     const sibling = string.siblings[0]
     if (sibling === undefined || string.siblings.length > 1 || string.entries.length > 0) return undefined
     const [ttlWrite] = ttl
@@ -84,6 +90,12 @@ export class KeyState {
     return ofOneWrite ? sibling : undefined
   }
 
+  /** Whether there is a state of elements, hidden ones and residues included. */
+  get hasElements(): boolean {
+    const { hash, set, zset, list } = this
+    return hash !== undefined || set !== undefined || zset !== undefined || list !== undefined
+  }
+
   /** On the heap, about. */
   get usedBytes(): number {
     return (
@@ -91,6 +103,8 @@ export class KeyState {
       (this.string?.usedBytes ?? 0) +
       (this.hash?.usedBytes ?? 0) +
       (this.set?.usedBytes ?? 0) +
+      (this.zset?.usedBytes ?? 0) +
+      (this.list?.usedBytes ?? 0) +
       this.ttl.length * ttlWriteBytes
     )
   }
@@ -102,7 +116,9 @@ export class KeyState {
     return (
       (this.string?.live ? TypeBit.string : 0) |
       (this.hash?.live ? TypeBit.hash : 0) |
-      (this.set !== undefined && this.set.size > 0 ? TypeBit.set : 0)
+      (this.set !== undefined && this.set.size > 0 ? TypeBit.set : 0) |
+      (this.zset !== undefined && this.zset.size > 0 ? TypeBit.zset : 0) |
+      (this.list !== undefined && this.list.size > 0 ? TypeBit.list : 0)
     )
   }
 
@@ -112,9 +128,7 @@ export class KeyState {
 
   /** Neither value nor residue. */
   get nothing(): boolean {
-    return (
-      this.string === undefined && this.hash === undefined && this.set === undefined && this.ttl.length === 0
-    )
+    return this.string === undefined && !this.hasElements && this.ttl.length === 0
   }
 
   /** TTL writes of a key, or of a field, that doesn't exist. */
@@ -124,7 +138,11 @@ export class KeyState {
 
   /** Residues of counters. */
   get hasBaselines(): boolean {
-    return this.string?.hasResidue === true || this.hash?.residueFields !== undefined
+    return (
+      this.string?.hasResidue === true ||
+      this.hash?.residueFields !== undefined ||
+      this.zset?.residueMembers !== undefined
+    )
   }
 
   visibleType(): KeyType | undefined {
@@ -137,6 +155,10 @@ export class KeyState {
         return 'hash'
       case TypeBit.set:
         return 'set'
+      case TypeBit.zset:
+        return 'zset'
+      case TypeBit.list:
+        return 'list'
       default:
         this.#visibleConflict ??= this.greatestType()
         return this.#visibleConflict
@@ -145,11 +167,14 @@ export class KeyState {
 
   /** The type that holds the greatest live stamp. */
   greatestType(): KeyType {
-    const string = this.string?.greatest() ?? 0
-    const hash = this.hash?.live ? this.hash.greatest() : 0
-    const set = this.set?.greatest() ?? 0
-    if (string > hash && string > set) return 'string'
-    return hash > set ? 'hash' : 'set'
+    const greatest: [KeyType, Stamp][] = [
+      ['string', this.string?.greatest() ?? 0],
+      ['hash', this.hash?.live ? this.hash.greatest() : 0],
+      ['set', this.set?.greatest() ?? 0],
+      ['zset', this.zset !== undefined && this.zset.size > 0 ? this.zset.greatest() : 0],
+      ['list', this.list?.greatest() ?? 0],
+    ]
+    return greatest.reduce((a, b) => (b[1] > a[1] ? b : a))[0]
   }
 
   /** Whether a string write stands for the TTL write "none". */
@@ -190,7 +215,9 @@ export class KeyState {
   removedCounters(types: number): RemovedCounters {
     const string = types & TypeBit.string ? (this.string?.resets() ?? noResets) : noResets
     const fields = types & TypeBit.hash ? (this.hash?.resets() ?? []) : []
-    return string.length === 0 && fields.length === 0 ? noRemovedCounters : { string, fields }
+    const scores = types & TypeBit.zset ? (this.zset?.resets() ?? []) : []
+    const none = string.length === 0 && fields.length === 0 && scores.length === 0
+    return none ? noRemovedCounters : { string, fields, scores }
   }
 
   // ---- apply. `context` covers what the effect's origin had seen, its own earlier effects included.
@@ -268,6 +295,58 @@ export class KeyState {
     this.dropEmpty()
   }
 
+  setScore(
+    context: VersionVector,
+    stamp: Stamp,
+    member: string,
+    score: number,
+    tag: Tag,
+    resets: readonly CounterReset<number>[],
+  ): void {
+    this.#visibleConflict = undefined
+    this.zset ??= new SortedSetState()
+    this.zset.setScore(context, stamp, member, score, tag, resets)
+  }
+
+  incrementScore(stamp: Stamp, member: string, from: Stamp, sum: number, rest: number): void {
+    this.#visibleConflict = undefined
+    this.zset ??= new SortedSetState()
+    this.zset.increment(stamp, member, from, sum, rest)
+  }
+
+  removeScores(
+    context: VersionVector,
+    stamp: Stamp,
+    members: readonly string[],
+    resets: readonly MemberReset[],
+  ): void {
+    this.#visibleConflict = undefined
+    if (this.zset === undefined) return
+    for (const member of members) this.zset.removeMember(context, stamp, member, noResets)
+    for (const reset of resets) this.zset.removeMember(context, stamp, reset.member, reset.resets)
+    this.dropEmpty()
+  }
+
+  pushElements(context: VersionVector, stamp: Stamp, side: Side, values: readonly string[]): void {
+    this.#visibleConflict = undefined
+    if (values.length === 0) return
+    this.list ??= new ListState()
+    this.list.push(context, stamp, side, values)
+  }
+
+  writeElement(context: VersionVector, stamp: Stamp, id: ListId, text: string): void {
+    this.#visibleConflict = undefined
+    this.list ??= new ListState()
+    this.list.write(context, stamp, id, text)
+  }
+
+  removeElements(context: VersionVector, ranges: readonly IdRange[], coversAll: boolean): void {
+    this.#visibleConflict = undefined
+    if (this.list === undefined) return
+    for (const range of ranges) this.list.remove(context, range, coversAll)
+    this.dropEmpty()
+  }
+
   /**
    * Removes what `context` covers of the types in `types`; of counters what `counters` says. `coversAll`: the context covers
    * all that the slot has.
@@ -283,6 +362,8 @@ export class KeyState {
     if (types & TypeBit.string) this.string?.remove(context, counters.string, stamp)
     if (types & TypeBit.hash) this.hash?.removeAll(context, stamp, counters.fields, coversAll)
     if (types & TypeBit.set) this.set?.removeAll(context, coversAll)
+    if (types & TypeBit.zset) this.zset?.removeAll(context, stamp, counters.scores, coversAll)
+    if (types & TypeBit.list) this.list?.removeAll(context, coversAll)
     this.dropEmpty()
   }
 
@@ -315,6 +396,16 @@ export class KeyState {
       this.set ??= new SetState()
       this.set.merge(own, other.set ?? new SetState(), label)
     }
+    if (this.zset !== undefined) this.zset.merge(own, other.zset ?? new SortedSetState(), label)
+    else if (other.zset !== undefined) {
+      // The other way round, which is the same: it need not be built a second time.
+      this.zset = other.zset
+      this.zset.merge(label, new SortedSetState(), own)
+    }
+    if (this.list !== undefined || other.list !== undefined) {
+      this.list ??= new ListState()
+      this.list.merge(own, other.list ?? new ListState(), label)
+    }
     this.ttl = mergeTtl(this.ttl, own, other.ttl, label)
     this.dropEmpty()
   }
@@ -323,6 +414,7 @@ export class KeyState {
   forgetBaselines(mayForget: (entry: CounterEntry) => boolean): boolean {
     this.string?.forget(mayForget)
     this.hash?.forget(mayForget)
+    this.zset?.forget(mayForget)
     this.dropEmpty()
     return this.hasBaselines
   }
@@ -337,6 +429,8 @@ export class KeyState {
     if (this.string?.nothing) this.string = undefined
     if (this.hash?.nothing) this.hash = undefined
     if (this.set !== undefined && this.set.size === 0) this.set = undefined
+    if (this.zset?.nothing) this.zset = undefined
+    if (this.list !== undefined && this.list.size === 0) this.list = undefined
   }
 
   // ---- codec: mask u8, then what it names
@@ -346,11 +440,15 @@ export class KeyState {
       (this.string === undefined ? 0 : TypeBit.string) |
         (this.hash === undefined ? 0 : TypeBit.hash) |
         (this.set === undefined ? 0 : TypeBit.set) |
+        (this.zset === undefined ? 0 : TypeBit.zset) |
+        (this.list === undefined ? 0 : TypeBit.list) |
         (this.ttl.length === 0 ? 0 : ttlBit),
     )
     if (this.string !== undefined) writeStrnum(writer, this.string)
     this.hash?.encode(writer)
     this.set?.encode(writer)
+    this.zset?.encode(writer)
+    this.list?.encode(writer)
     if (this.ttl.length === 0) return
     writeTtlWrites(writer, this.ttl)
   }
@@ -358,10 +456,12 @@ export class KeyState {
   static decode(reader: ByteReader): KeyState {
     const state = new KeyState()
     const mask = reader.u8()
-    if (mask === 0 || mask > (allTypes | ttlBit)) throw new FormatError(`types ${mask} of a key`)
+    if (mask === 0 || (mask & ~(allTypes | ttlBit)) !== 0) throw new FormatError(`types ${mask} of a key`)
     if (mask & TypeBit.string) state.string = readStrnum(reader)
     if (mask & TypeBit.hash) state.hash = HashState.decode(reader)
     if (mask & TypeBit.set) state.set = SetState.decode(reader)
+    if (mask & TypeBit.zset) state.zset = SortedSetState.decode(reader)
+    if (mask & TypeBit.list) state.list = ListState.decode(reader)
     if (mask & ttlBit) state.ttl = readTtlWrites(reader)
     state.dropEmpty()
     return state

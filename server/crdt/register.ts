@@ -24,36 +24,44 @@ export class Sibling {
   }
 }
 
+/** A text or a score (`score.ts`) that was written at `stamp`. */
+export interface Write {
+  readonly stamp: Stamp
+}
+
 /** Ascending by stamp, so that the last one shows. Never changed in place: shared when empty. */
-export type Siblings = readonly Sibling[]
+export type Siblings<W extends Write = Sibling> = readonly W[]
 
-export const noSiblings: Siblings = []
+export const noSiblings: Siblings<never> = []
 
-export const withoutCovered = (siblings: Siblings, context: VersionVector): Siblings =>
+export const withoutCovered = <W extends Write>(
+  siblings: Siblings<W>,
+  context: VersionVector,
+): Siblings<W> =>
   siblings.length === 0 ? siblings : siblings.filter((sibling) => !covers(context, sibling.stamp))
 
-export function withSibling(siblings: Siblings, added: Sibling): Siblings {
+export function withSibling<W extends Write>(siblings: Siblings<W>, added: W): Siblings<W> {
   const at = siblings.findIndex((sibling) => sibling.stamp >= added.stamp)
   if (at < 0) return [...siblings, added]
   // The same write again, by a second path: nothing changes.
-  if ((siblings[at] as Sibling).stamp === added.stamp) return siblings
+  if ((siblings[at] as W).stamp === added.stamp) return siblings
   return [...siblings.slice(0, at), added, ...siblings.slice(at)]
 }
 
-/** Kept: what both have, and what only one has and the other's context doesn't cover. */
-export function mergeSiblings(
-  a: Siblings,
+/** Kept: what both have (joined), and what only one has and the other's context doesn't cover. */
+export function mergeSiblings<W extends Write>(
+  a: Siblings<W>,
   aContext: VersionVector,
-  b: Siblings,
+  b: Siblings<W>,
   bContext: VersionVector,
-): Siblings {
+  join: (a: W, b: W) => W,
+): Siblings<W> {
   if (a.length === 0 && b.length === 0) return noSiblings
-  const merged: Sibling[] = []
+  const merged: W[] = []
   for (const sibling of a) {
     const twin = b.find((other) => other.stamp === sibling.stamp)
-    if (twin !== undefined) {
-      merged.push(new Sibling(sibling.stamp, sibling.text, sibling.ttlApart || twin.ttlApart))
-    } else if (!covers(bContext, sibling.stamp)) merged.push(sibling)
+    if (twin !== undefined) merged.push(join(sibling, twin))
+    else if (!covers(bContext, sibling.stamp)) merged.push(sibling)
   }
   for (const sibling of b) {
     const inBoth = a.some((other) => other.stamp === sibling.stamp)

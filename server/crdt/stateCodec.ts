@@ -1,5 +1,5 @@
 /**
- * Bytes of the state that hashes and keys share, for slot states (`keyState.ts` has the layout of a key). Versioned by
+ * Bytes that states and effects of several types share (`keyState.ts` has the layout of a key). Versioned by
  * `recordVersion` and the sync version, like all of `protocol/sync`. Every count and stamp is checked when read.
  */
 
@@ -128,6 +128,17 @@ export function readResets(reader: ByteReader): readonly CounterReset[] {
   for (let left = count; left > 0; left--) resets.push(readReset(reader))
   requireAscending(resets.map((reset) => originOf(reset.last)))
   return resets
+}
+
+export function writeTexts(writer: ByteWriter, texts: readonly string[]): void {
+  writer.varint(texts.length)
+  for (const text of texts) writer.text(text)
+}
+
+export function readTexts(reader: ByteReader): string[] {
+  const texts: string[] = []
+  for (let count = reader.varint(); count > 0; count--) texts.push(reader.text())
+  return texts
 }
 
 /** At most one of a kind an origin. */

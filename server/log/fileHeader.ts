@@ -17,7 +17,10 @@ export interface FileKind {
   /** What messages call it. */
   readonly title: string
   readonly magic: string
+  /** Of what is written; a later one can't be read. */
   readonly version: number
+  /** The oldest that can be read. */
+  readonly versionMin: number
 }
 
 /** `NNNNNNNNNNNNNNNN.extension`, so that names sort by position. */
@@ -61,8 +64,8 @@ export function fileHeaderProblem(
   if (reader.u32() !== crc32(bytes, 0, fileHeaderBytes - 4)) {
     return { kind: 'damaged', text: 'the header has a wrong checksum' }
   }
-  if (version !== kind.version) {
-    const text = `${kind.title} format ${version} found, this program reads format ${kind.version}`
+  if (version < kind.versionMin || version > kind.version) {
+    const text = `${kind.title} format ${version} found, this program reads formats ${kind.versionMin} to ${kind.version}`
     return { kind: 'foreign', text }
   }
   if (cluster !== clusterId) {

@@ -19,7 +19,7 @@ import { crc32 } from '#runtime/bytes/bytes.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { type FileKind, fileHeaderBytes, positionedName } from './fileHeader.ts'
 
-export const snapshotKind: FileKind = { title: 'snapshot', magic: 'antisnap', version: 1 }
+export const snapshotKind: FileKind = { title: 'snapshot', magic: 'antisnap', version: 2, versionMin: 1 }
 export const snapshotBlockHeaderBytes = 16
 export const snapshotEndBytes = 32
 const endMark = 0xffffffff

@@ -73,6 +73,18 @@ export class AccessClock {
     return this.#withMinute(raisedFrequency(frequency(access, this.#nowMs), this.#draw()))
   }
 
+  /** As if the last access lay so long back; undefined while accesses are recorded by frequency. */
+  ofIdleSeconds(seconds: number): number | undefined {
+    if (this.byFrequency) return undefined
+    const back = Math.min(seconds, secondsPeriod - clockStepSecondsMax - 1)
+    return (this.#second - back + secondsPeriod) % secondsPeriod
+  }
+
+  /** As if the key was used so often; undefined while accesses are recorded by time. */
+  ofFrequency(counter: number): number | undefined {
+    return this.byFrequency ? this.#withMinute(counter) : undefined
+  }
+
   idleSeconds(access: number): number {
     return idleSeconds(access, this.#nowMs)
   }

@@ -16,9 +16,15 @@ import {
   noRemovedCounters,
   type RemovedCounters,
 } from '#server/crdt/keyState.ts'
+import type { IdRange } from '#server/crdt/list.ts'
+import type { ListId, Side } from '#server/crdt/listId.ts'
+import type { Tag } from '#server/crdt/score.ts'
+import type { MemberReset } from '#server/crdt/sortedSet.ts'
 import type { Ref } from './arena.ts'
-import { Kind } from './entry.ts'
+import { Kind, type PackedKind } from './entry.ts'
 import { noFields, noMembers, type PackedElements, packedBytesMax } from './packed.ts'
+import { noElements } from './packedList.ts'
+import { noScores, type PackedScores } from './packedScores.ts'
 import type { SlotTables } from './slotTables.ts'
 
 export class Applier implements EffectSink {
@@ -187,6 +193,71 @@ export class Applier implements EffectSink {
     this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
   }
 
+  setScore(
+    stamp: Stamp,
+    name: string,
+    fresh: boolean,
+    member: string,
+    score: number,
+    tag: Tag,
+    resets: readonly CounterReset<number>[],
+  ): void {
+    const context = this.#cover(stamp)
+    if (this.#scorePacked(stamp, name, fresh, member, score, tag)) return
+    const state = this.#open(name)
+    if (fresh) state.clearTtl(context)
+    state.setScore(context, stamp, member, score, tag, resets)
+    this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
+  }
+
+  incrementScore(
+    stamp: Stamp,
+    name: string,
+    fresh: boolean,
+    member: string,
+    from: Stamp,
+    sum: number,
+    rest: number,
+  ): void {
+    const context = this.#cover(stamp)
+    const state = this.#open(name)
+    if (fresh) state.clearTtl(context)
+    state.incrementScore(stamp, member, from, sum, rest)
+    this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
+  }
+
+  removeScores(stamp: Stamp, name: string, members: readonly string[], resets: readonly MemberReset[]): void {
+    const context = this.#cover(stamp)
+    if (this.#removePacked(Kind.zset, name, members)) return
+    const state = this.#open(name)
+    state.removeScores(context, stamp, members, resets)
+    this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
+  }
+
+  pushElements(stamp: Stamp, name: string, fresh: boolean, side: Side, values: readonly string[]): void {
+    const context = this.#cover(stamp)
+    if (this.#pushPacked(stamp, name, fresh, side, values)) return
+    const state = this.#open(name)
+    if (fresh) state.clearTtl(context)
+    state.pushElements(context, stamp, side, values)
+    this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
+  }
+
+  writeElement(stamp: Stamp, name: string, id: ListId, text: string): void {
+    const context = this.#cover(stamp)
+    const state = this.#open(name)
+    state.writeElement(context, stamp, id, text)
+    this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
+  }
+
+  removeElements(stamp: Stamp, name: string, ranges: readonly IdRange[]): void {
+    const context = this.#cover(stamp)
+    if (this.#removePackedRanges(name, ranges)) return
+    const state = this.#open(name)
+    state.removeElements(context, ranges, this.#coversSlot(context))
+    this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
+  }
+
   remove(stamp: Stamp, name: string, types: number, endsTtl: boolean, counters: RemovedCounters): void {
     const context = this.#cover(stamp)
     const tables = this.#tables
@@ -209,7 +280,9 @@ export class Applier implements EffectSink {
   #goesWhole(ref: Ref, context: VersionVector): boolean {
     const tables = this.#tables
     if (tables.isText(ref)) return tables.coveredBy(ref, context)
-    return !tables.hasTtl(ref) && tables.packed(ref)?.coveredBy(context) === true
+    if (tables.hasTtl(ref) || !tables.isPacked(ref)) return false
+    const packed = tables.packedScores(ref) ?? tables.packed(ref) ?? tables.packedList(ref)
+    return packed?.coveredBy(context) === true
   }
 
   writeTtl(stamp: Stamp, name: string, expireAtMs: number): void {
@@ -234,7 +307,7 @@ export class Applier implements EffectSink {
 
   /** A field or member of a small hash or set. False: it has to be done the long way. */
   #writePacked(
-    kind: typeof Kind.hash | typeof Kind.set,
+    kind: PackedKind,
     none: PackedElements,
     stamp: Stamp,
     name: string,
@@ -256,21 +329,65 @@ export class Applier implements EffectSink {
     return true
   }
 
-  #removePacked(
-    kind: typeof Kind.hash | typeof Kind.set,
-    name: string,
-    elements: readonly string[],
-  ): boolean {
+  /** The same for a member of a small sorted set. */
+  #scorePacked(stamp: Stamp, name: string, fresh: boolean, member: string, score: number, tag: Tag): boolean {
+    const tables = this.#tables
+    const ref = tables.findText(name)
+    let scores: PackedScores | undefined = noScores
+    if (ref !== 0) {
+      if (fresh && tables.hasTtl(ref)) return false
+      scores = tables.packedScores(ref)
+    }
+    if (scores?.write(this.#elements, this.#context, stamp, member, score, tag) !== true) return false
+    tables.putPacked(Kind.zset, this.#elements)
+    if (ref === 0) tables.size++
+    if (tables.onTouched !== undefined) tables.onTouched(name)
+    return true
+  }
+
+  #removePacked(kind: PackedKind, name: string, elements: readonly string[]): boolean {
     const tables = this.#tables
     const ref = tables.findText(name)
     // Of a key that is gone its TTL writes may have to stay.
     if (ref === 0 || tables.kind(ref) !== kind || tables.hasTtl(ref)) return false
-    tables.packed(ref)?.remove(this.#elements, this.#context, elements)
+    const packed = kind === Kind.zset ? tables.packedScores(ref) : tables.packed(ref)
+    packed?.remove(this.#elements, this.#context, elements)
+    this.#putLeft(kind, name)
+    return true
+  }
+
+  #removePackedRanges(name: string, ranges: readonly IdRange[]): boolean {
+    const tables = this.#tables
+    const ref = tables.findText(name)
+    if (ref === 0 || tables.hasTtl(ref)) return false
+    const list = tables.packedList(ref)
+    if (list === undefined) return false
+    list.remove(this.#elements, this.#context, ranges)
+    this.#putLeft(Kind.list, name)
+    return true
+  }
+
+  /** What a removal has left of a packed value without a TTL. */
+  #putLeft(kind: PackedKind, name: string): void {
+    const tables = this.#tables
     if (this.#elements.bytes[0] !== 0) tables.putPacked(kind, this.#elements)
     else {
       tables.remove()
       tables.size--
     }
+    if (tables.onTouched !== undefined) tables.onTouched(name)
+  }
+
+  /** False: it has to be done the long way. */
+  #pushPacked(stamp: Stamp, name: string, fresh: boolean, side: Side, values: readonly string[]): boolean {
+    const tables = this.#tables
+    const ref = tables.findText(name)
+    // A push of nothing makes no key.
+    if (values.length === 0 || (ref !== 0 && fresh && tables.hasTtl(ref))) return false
+    const list = ref === 0 ? noElements : tables.packedList(ref)
+    if (list === undefined || !list.push(this.#elements, side, stamp, values)) return false
+    tables.putPacked(Kind.list, this.#elements)
+    if (ref === 0) tables.size++
     if (tables.onTouched !== undefined) tables.onTouched(name)
     return true
   }

@@ -27,6 +27,8 @@ const chunkBytesMin = 256 * 1024
 /** Less than this is left as it is. */
 const worthCompactingBytes = 1024 * 1024
 const chunksMax = 2 ** (31 - chunkShift)
+/** So many are left for what can't be refused when the others are taken: half a GiB of 16. */
+const chunksSpared = 32
 const pageShift = 13
 const pageUnits = 2 ** pageShift
 const pageBytes = unitBytes * pageUnits
@@ -124,6 +126,11 @@ export class Arena {
   #futileUsedBytes = 0
   #compactPage = 0
   #compactBlock = 0
+
+  /** Whether nearly all that refs can name is taken. */
+  get isNearlyFull(): boolean {
+    return this.#chunks.length - this.#freeChunks.length > chunksMax - chunksSpared
+  }
 
   bytes(ref: Ref): Uint8Array {
     return ref < 0 ? (this.#large[-ref] as Uint8Array) : (this.#chunks[ref >> chunkShift] as Chunk).bytes

@@ -2,13 +2,17 @@
  * What OBJECT ENCODING says: the names that Redis would give, as a function of the present content. (Redis remembers that
  * a value was once larger; here nothing is stored, and nothing lies in memory by these names.)
  */
-import { parseInteger } from '#server/crdt/amount.ts'
-import type { HashView, SetView } from './views.ts'
+import { type Amount, parseInteger } from '#server/crdt/amount.ts'
+import type { HashView, ListView, SetView, SortedSetView } from './views.ts'
 
 const embstrBytesMax = 44
 const intsetMembersMax = 512
 const listpackEntriesMax = 128
 const listpackValueBytesMax = 64
+/** `list-max-listpack-size` is -2: 8 KiB. */
+const listListpackBytesMax = 8192
+/** Total length, count and end mark. */
+const listpackFrameBytes = 7
 
 export function stringEncoding(text: string): string {
   if (text.length <= 20 && parseInteger(text) !== undefined) return 'int'
@@ -23,6 +27,14 @@ export function hashEncoding(hash: HashView): string {
   return 'listpack'
 }
 
+export function sortedSetEncoding(sortedSet: SortedSetView): string {
+  if (sortedSet.size > listpackEntriesMax) return 'skiplist'
+  for (const [member] of sortedSet.range(0, sortedSet.size)) {
+    if (member.length > listpackValueBytesMax) return 'skiplist'
+  }
+  return 'listpack'
+}
+
 export function setEncoding(set: SetView): string {
   let integers = set.size <= intsetMembersMax
   let short = set.size <= listpackEntriesMax
@@ -33,4 +45,36 @@ export function setEncoding(set: SetView): string {
   }
   if (integers) return 'intset'
   return short ? 'listpack' : 'hashtable'
+}
+
+/** As of Redis 7.2: one listpack up to 8 KiB, however many elements that are. */
+export function listEncoding(list: ListView): string {
+  let bytes = listpackFrameBytes
+  for (const value of list.range(0, list.size)) {
+    bytes += listpackBytes(value)
+    if (bytes > listListpackBytesMax) return 'quicklist'
+  }
+  return 'listpack'
+}
+
+/** Of one entry: how it is encoded, the value, and its length once more for who comes from behind. */
+function listpackBytes(value: string): number {
+  const integer = value.length <= 20 ? parseInteger(value) : undefined
+  const bytes = integer === undefined ? textBytes(value.length) : integerBytes(integer)
+  return bytes + (bytes < 128 ? 1 : 2)
+}
+
+const textBytes = (length: number): number => length + (length < 64 ? 1 : length < 4096 ? 2 : 5)
+
+function integerBytes(integer: Amount): number {
+  if (typeof integer !== 'number') return 9
+  if (integer >= 0 && integer < 128) return 1
+  for (const [bits, bytes] of [
+    [12, 2],
+    [15, 3],
+    [23, 4],
+    [31, 5],
+  ] as const)
+    if (integer >= -(2 ** bits) && integer < 2 ** bits) return bytes
+  return 9
 }

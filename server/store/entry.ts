@@ -6,17 +6,30 @@
  *     body  := [expireAt u56] | text length varint | text                              text (with bit `timed`)
  *            | [ttlStamp u56 | expireAt u56] | from u56 | sum u56                      counter
  *            |   [textStamp u56 | text length varint | text]                                    (with bit `based`)
- *            | [ttlStamp u56 | expireAt u56] | length varint | elements (`packed.ts`)  hash, set (`stamp` is 0)
+ *            | [ttlStamp u56 | expireAt u56] | length varint | elements (`packed.ts`,  hash, set, sorted set, list (`stamp` is 0)
+ *                                                 `packedScores.ts`, `packedList.ts`)
  *            | (nothing: `stamp` is the number of a state on the heap)                 state
  *
- * Nearly every key is a text that was set once, in no conflict, a counter that one cluster adds to, or a small hash or set. What
+ * Nearly every key is a text that was set once, in no conflict, a counter that one cluster adds to, or a small hash, set, sorted set or list. What
  * else there is (large values of other types, concurrent writes, residues) has its state on the heap (`server/crdt`) and only its name here.
  */
 import type { Stamp } from '#protocol/sync/stamp.ts'
 import { originsMax } from '#protocol/sync/stamp.ts'
 import { readU56, writeU56 } from '#runtime/bytes/packedNumbers.ts'
 
-export const Kind = { text: 1, counter: 2, state: 3, bucket: 4, directory: 5, hash: 6, set: 7 } as const
+export const Kind = {
+  text: 1,
+  counter: 2,
+  state: 3,
+  bucket: 4,
+  directory: 5,
+  hash: 6,
+  set: 7,
+  zset: 8,
+  list: 9,
+} as const
+/** Whose elements lie in the entry. */
+export type PackedKind = typeof Kind.hash | typeof Kind.set | typeof Kind.zset | typeof Kind.list
 const kindMask = 0x0f
 /** It has a time to live. */
 export const timedBit = 0x10

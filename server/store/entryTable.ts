@@ -35,6 +35,7 @@ import {
   kindOf,
   nameLengthAt,
   originAt,
+  type PackedKind,
   setAccess,
   setStamp,
   stampOf,
@@ -44,7 +45,18 @@ import {
 } from './entry.ts'
 import { KeyIndex } from './keyIndex.ts'
 import { KeyName } from './keyName.ts'
-import { PackedElements, packedBytesMax, packHash, packLimits, packSet, repackLimits } from './packed.ts'
+import type { ListElements } from './listRanges.ts'
+import {
+  PackedElements,
+  type PackLimits,
+  packedBytesMax,
+  packHash,
+  packLimits,
+  packSet,
+  repackLimits,
+} from './packed.ts'
+import { PackedList, packList } from './packedList.ts'
+import { PackedScores, packScores } from './packedScores.ts'
 
 const never = Number.POSITIVE_INFINITY
 /** A cell of the index, at its usual load. */
@@ -102,6 +114,11 @@ export class EntryTable {
   /** Taken from the system for entries and index, used or not. */
   get reservedBytes(): number {
     return this.#arena.chunkBytes + this.#arena.largeBytes
+  }
+
+  /** Whether nearly all that entries can take, 16 GiB without those above 8 KiB, is taken from the system. */
+  get isNearlyFull(): boolean {
+    return this.#arena.isNearlyFull
   }
 
   /** A small step towards giving unused memory back; false: there is nothing to do. */
@@ -203,6 +220,10 @@ export class EntryTable {
         return 'hash'
       case Kind.set:
         return 'set'
+      case Kind.zset:
+        return 'zset'
+      case Kind.list:
+        return 'list'
       case Kind.state:
         return this.#states[stampOf(bytes, at)]?.visibleType()
       default:
@@ -218,6 +239,34 @@ export class EntryTable {
     if (kind !== Kind.hash && kind !== Kind.set) return undefined
     readVarint(bytes, valueAt(bytes, at))
     return new PackedElements(bytes, varint.end, varint.end + varint.value, kind === Kind.hash)
+  }
+
+  /** The members of a packed sorted set; undefined: it is none. */
+  packedScores(ref: Ref): PackedScores | undefined {
+    const bytes = this.#arena.bytes(ref)
+    const at = this.#arena.offset(ref)
+    if (kindOf(bytes, at) !== Kind.zset) return undefined
+    readVarint(bytes, valueAt(bytes, at))
+    return new PackedScores(bytes, varint.end, varint.end + varint.value)
+  }
+
+  /** Whether it is a hash, set, sorted set or list whose elements lie in the entry. */
+  isPacked(ref: Ref): boolean {
+    return this.kind(ref) >= Kind.hash
+  }
+
+  /** The elements of a packed list; undefined: it is none. */
+  packedList(ref: Ref): PackedList | undefined {
+    const bytes = this.#arena.bytes(ref)
+    const at = this.#arena.offset(ref)
+    if (kindOf(bytes, at) !== Kind.list) return undefined
+    readVarint(bytes, valueAt(bytes, at))
+    return new PackedList(bytes, varint.end, varint.end + varint.value)
+  }
+
+  /** Of a list, shown or hidden. */
+  listElements(ref: Ref): ListElements | undefined {
+    return this.packedList(ref) ?? this.state(ref)?.list
   }
 
   /** Whether TTL writes belong to the key, which for a text are part of its one write. */
@@ -250,6 +299,10 @@ export class EntryTable {
 
   access(ref: Ref): number {
     return accessOf(this.#arena.bytes(ref), this.#arena.offset(ref))
+  }
+
+  setAccess(ref: Ref, access: number): void {
+    setAccess(this.#arena.bytes(ref), this.#arena.offset(ref), access)
   }
 
   touch(ref: Ref): void {
@@ -316,6 +369,8 @@ export class EntryTable {
         return this.#counter(ref)
       case Kind.hash:
       case Kind.set:
+      case Kind.zset:
+      case Kind.list:
         return this.#unpacked(ref)
       default:
         return this.#states[stampOf(bytes, at)] as KeyState
@@ -326,9 +381,11 @@ export class EntryTable {
     const bytes = this.#arena.bytes(ref)
     const at = this.#arena.offset(ref)
     const state = new KeyState()
-    const elements = this.packed(ref)
-    if (kindOf(bytes, at) === Kind.hash) state.hash = elements?.toHash()
-    else state.set = elements?.toSet()
+    const kind = kindOf(bytes, at)
+    if (kind === Kind.hash) state.hash = this.packed(ref)?.toHash()
+    else if (kind === Kind.set) state.set = this.packed(ref)?.toSet()
+    else if (kind === Kind.zset) state.zset = this.packedScores(ref)?.toSortedSet()
+    else state.list = this.packedList(ref)?.toList()
     state.ttl = ttlOf(bytes, at)
     return state
   }
@@ -402,8 +459,8 @@ export class EntryTable {
     writeLatin1(bytes, at, base.text)
   }
 
-  /** The key is a hash or a set of these elements; its TTL stays as it is when there is an entry. */
-  putPacked(kind: typeof Kind.hash | typeof Kind.set, elements: ByteWriter): void {
+  /** The key is a hash, set, sorted set or list of these elements; its TTL stays as it is when there is an entry. */
+  putPacked(kind: PackedKind, elements: ByteWriter): void {
     const ref = this.find()
     const [ttl] = ref === 0 ? noTtlWrites : ttlOf(this.#arena.bytes(ref), this.#arena.offset(ref))
     this.#putElements(kind, elements, ttl)
@@ -420,20 +477,30 @@ export class EntryTable {
     copyBytes(bytes, at, elements.bytes, 0, length)
   }
 
-  /** False: the state is not a small hash or set in no conflict. */
+  /** False: the state is not a small hash, set, sorted set or list in no conflict. */
   #pack(state: KeyState): boolean {
-    const { string, hash, set, ttl } = state
-    if (string !== undefined || ttl.length > 1) return false
+    if (state.string !== undefined || state.ttl.length > 1) return false
     const ref = this.find()
     const limits = ref !== 0 && this.kind(ref) === Kind.state ? repackLimits : packLimits
+    const kind = this.#packElements(state, limits)
+    if (kind !== undefined) this.#putElements(kind, this.#elements, state.ttl[0])
+    return kind !== undefined
+  }
+
+  /** Of the only type there is. */
+  #packElements({ hash, set, zset, list }: KeyState, limits: PackLimits): PackedKind | undefined {
+    const into = this.#elements
     if (hash !== undefined) {
-      if (set !== undefined || !packHash(this.#elements, hash, limits)) return false
-      this.#putElements(Kind.hash, this.#elements, ttl[0])
-      return true
+      const only = set === undefined && zset === undefined && list === undefined
+      return only && packHash(into, hash, limits) ? Kind.hash : undefined
     }
-    if (set === undefined || !packSet(this.#elements, set, limits)) return false
-    this.#putElements(Kind.set, this.#elements, ttl[0])
-    return true
+    if (set !== undefined) {
+      const only = zset === undefined && list === undefined
+      return only && packSet(into, set, limits) ? Kind.set : undefined
+    }
+    if (zset !== undefined)
+      return list === undefined && packScores(into, zset, limits) ? Kind.zset : undefined
+    return list !== undefined && packList(into, list, limits) ? Kind.list : undefined
   }
 
   #putState(state: KeyState): void {
@@ -553,7 +620,7 @@ const isTimed = (bytes: Uint8Array, at: number): boolean => ((bytes[at] as numbe
 const standsForNoTtl = (bytes: Uint8Array, at: number): boolean =>
   ((bytes[at] as number) & (basedBit | baseApartBit)) === basedBit
 
-/** The TTL writes of a counter, hash or set: one at most. */
+/** The TTL writes of what is no text: one at most. */
 function ttlOf(bytes: Uint8Array, at: number): TtlWrites {
   if (!isTimed(bytes, at)) return noTtlWrites
   const body = bodyAt(bytes, at)
@@ -581,8 +648,8 @@ function valueAt(bytes: Uint8Array, at: number): number {
 }
 
 /** One cluster's increments, over nothing or one text, and at most one TTL write. */
-function isSimpleCounter({ string, hash, set, ttl }: KeyState): boolean {
-  if (string === undefined || hash !== undefined || set !== undefined || ttl.length > 1) return false
+function isSimpleCounter({ string, hasElements, ttl }: KeyState): boolean {
+  if (string === undefined || hasElements || ttl.length > 1) return false
   const [entry] = string.entries
   return (
     entry !== undefined &&

@@ -20,14 +20,14 @@ import type { KeyState } from '#server/crdt/keyState.ts'
 import type { AccessClock } from './access.ts'
 import { Applier } from './applier.ts'
 import type { Ref } from './arena.ts'
-import { hashEncoding, setEncoding, stringEncoding } from './encoding.ts'
+import { hashEncoding, listEncoding, setEncoding, sortedSetEncoding, stringEncoding } from './encoding.ts'
 import { Expiries } from './expiries.ts'
 import { type Acknowledged, type AcknowledgedSlots, mayForgetBaseline, mayForgetGhost } from './residues.ts'
 import { slotDigest } from './slotDigest.ts'
 import { decodeSlot, encodePart, encodeSlot, loadPart, mergeTables } from './slotState.ts'
 import { SlotTables } from './slotTables.ts'
 import { UnexpiredFields } from './unexpired.ts'
-import type { HashView, SetView, VisibleType } from './views.ts'
+import type { HashView, ListView, SetView, SortedSetView, VisibleType } from './views.ts'
 
 export interface KeyspaceOptions {
   origin: Origin
@@ -103,6 +103,11 @@ export class Keyspace {
     return this.tables.usedBytes
   }
 
+  /** Whether no keys should come in any more, however much memory there is (`arena.ts`). */
+  get isNearlyFull(): boolean {
+    return this.tables.isNearlyFull
+  }
+
   /** What is remembered of TTLs besides; it does not go with the keys, but when their time has come. */
   get expiryBytes(): number {
     return this.#expiries.usedBytes
@@ -164,7 +169,7 @@ export class Keyspace {
     return this.tables.typeOf(ref) ?? 'none'
   }
 
-  /** This and the next four throw `ReplyError(errors.wrongType)`. */
+  /** This and what else gives a value throw `ReplyError(errors.wrongType)`. */
   string(name: string): string | undefined {
     const ref = this.#read(name)
     return ref === 0 ? undefined : this.#stringAt(ref)
@@ -212,6 +217,14 @@ export class Keyspace {
     if (this.tables.typeOf(ref) !== type) throw new ReplyError(errors.wrongType)
   }
 
+  /** For who is about to write a value of `type`: throws unless the key has such a one, or none. A refusal is an access, too. */
+  requireWritable(name: string, type: VisibleType): void {
+    const ref = this.#visible(name)
+    if (ref === 0 || this.tables.typeOf(ref) === type) return
+    if (this.touching) this.tables.touch(ref)
+    throw new ReplyError(errors.wrongType)
+  }
+
   hash(name: string): HashView | undefined {
     const ref = this.#read(name)
     if (ref === 0) return undefined
@@ -231,6 +244,20 @@ export class Keyspace {
     return this.tables.packed(ref) ?? this.tables.state(ref)?.set
   }
 
+  sortedSet(name: string): SortedSetView | undefined {
+    const ref = this.#read(name)
+    if (ref === 0) return undefined
+    this.#requireType(ref, 'zset')
+    return this.tables.packedScores(ref) ?? this.tables.state(ref)?.zset
+  }
+
+  list(name: string): ListView | undefined {
+    const ref = this.#read(name)
+    if (ref === 0) return undefined
+    this.#requireType(ref, 'list')
+    return this.tables.listElements(ref)
+  }
+
   /** undefined: no such key; Infinity: no TTL. */
   expireAtMs(name: string): number | undefined {
     const ref = this.#visible(name)
@@ -242,6 +269,21 @@ export class Keyspace {
     const ref = this.#visible(name)
     if (ref !== 0) this.tables.touch(ref)
     return ref !== 0
+  }
+
+  /** As if the last access lay so long back; without effect while accesses are recorded by frequency. */
+  setIdleSeconds(name: string, seconds: number): void {
+    this.#setAccess(name, this.accessClock.ofIdleSeconds(seconds))
+  }
+
+  /** As if the key was used so often; without effect while accesses are recorded by time. */
+  setFrequency(name: string, counter: number): void {
+    this.#setAccess(name, this.accessClock.ofFrequency(counter))
+  }
+
+  #setAccess(name: string, access: number | undefined): void {
+    const ref = this.#visible(name)
+    if (ref !== 0 && access !== undefined) this.tables.setAccess(ref, access)
   }
 
   /** What is kept of accesses: how often keys are used, or when they were last (`access.ts`). */
@@ -269,8 +311,10 @@ export class Keyspace {
     const type = tables.typeOf(ref)
     if (type === 'string') return stringEncoding(this.#stringAt(ref) ?? '')
     const state = tables.state(ref)
+    if (type === 'zset') return sortedSetEncoding((tables.packedScores(ref) ?? state?.zset) as SortedSetView)
     const packed = tables.packed(ref)
     if (type === 'hash') return hashEncoding((packed ?? state?.hash) as HashView)
+    if (type === 'list') return listEncoding(tables.listElements(ref) as ListView)
     return setEncoding((packed ?? state?.set) as SetView)
   }
 
@@ -429,8 +473,9 @@ export class Keyspace {
 
   /**
    * Up to about `limit` keys whose expiry, or that of some of their fields, this cluster is to send now: of its own TTL after
-   * 1 s, of another's after 30 s (`Transaction.deleteDue`). Those of a slot come together. A key that is not deleted then comes again. The work of a call is bounded: fewer keys
-   * than `limit`, or none, doesn't mean that there are no more (`hasDueExpiries`).
+   * 1 s, of another's after 30 s (`Transaction.deleteDue`). Those of a slot come together. A key that is not deleted then
+   * comes again. The work of a call is bounded: fewer keys than `limit`, or none, doesn't mean that there are no more
+   * (`hasDueExpiries`).
    */
   dueExpiries(limit: number): string[] {
     return this.#expiries.due(limit)

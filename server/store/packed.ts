@@ -4,7 +4,7 @@
  *     elements := count u16 | (stamp u56 | name length varint | name | [text length varint | text])*
  *
  * They are searched from the first to the last, which up to `packedElementsMax` is about as fast as a look-up, and take a third
- * of the memory of objects. What is larger or not as simple is a state on the heap (`server/crdt`).
+ * of the memory of objects. What is larger or not as simple is a state on the heap (`server/crdt`). Sorted sets: `packedScores.ts`.
  */
 
 import { originOf, type Stamp } from '#protocol/sync/stamp.ts'

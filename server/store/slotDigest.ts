@@ -7,7 +7,11 @@
  */
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { writeAmount } from '#server/crdt/amount.ts'
+import { amountOf } from '#server/crdt/counter.ts'
 import type { KeyState } from '#server/crdt/keyState.ts'
+import { writeId } from '#server/crdt/listId.ts'
+import type { Siblings } from '#server/crdt/register.ts'
+import { partOf, restOf, type Score } from '#server/crdt/score.ts'
 import { writeExpireAt } from '#server/crdt/stateCodec.ts'
 import type { Strnum } from '#server/crdt/strnum.ts'
 import type { SlotTables } from './slotTables.ts'
@@ -37,7 +41,7 @@ class Sum {
 }
 
 /** What an element is, so that equal bytes of different meaning differ. */
-const Part = { string: 1, field: 2, member: 3, ttl: 4, fieldTtl: 5 } as const
+const Part = { string: 1, field: 2, member: 3, ttl: 4, score: 5, element: 6, fieldTtl: 7 } as const
 
 export function slotDigest(tables: SlotTables, slot: number): string {
   const sum = new Sum()
@@ -80,6 +84,18 @@ function addKey(sum: Sum, name: string, state: KeyState): void {
     for (const dot of dots) scratch.f64(dot)
     sum.add(scratch.bytes, scratch.length)
   })
+  state.zset?.digest((member, score) => {
+    begin(Part.score, name)
+    scratch.text(member)
+    writeScore(score)
+    sum.add(scratch.bytes, scratch.length)
+  })
+  state.list?.digest((id, siblings) => {
+    begin(Part.element, name)
+    writeId(scratch, id)
+    writeSiblings(siblings)
+    sum.add(scratch.bytes, scratch.length)
+  })
   for (const write of state.ttl) {
     begin(Part.ttl, name)
     scratch.f64(write.stamp)
@@ -88,17 +104,37 @@ function addKey(sum: Sum, name: string, state: KeyState): void {
   }
 }
 
-function writeValue(value: Strnum): void {
-  for (const sibling of value.siblings) {
+function writeSiblings(siblings: Siblings): void {
+  for (const sibling of siblings) {
     scratch.f64(sibling.stamp)
     scratch.u8(sibling.ttlApart ? 1 : 0)
     scratch.text(sibling.text)
   }
+}
+
+function writeValue(value: Strnum): void {
+  writeSiblings(value.siblings)
   for (const entry of value.entries) {
     if (!entry.live) continue
     scratch.f64(entry.last)
     scratch.f64(entry.from)
     writeAmount(scratch, entry.sum)
-    writeAmount(scratch, entry.amount)
+    writeAmount(scratch, amountOf(entry))
+  }
+}
+
+function writeScore({ siblings, entries }: Score): void {
+  for (const { stamp, tag, score } of siblings) {
+    scratch.f64(stamp)
+    scratch.u8(tag)
+    scratch.f64(score)
+  }
+  for (const entry of entries) {
+    if (!entry.live) continue
+    scratch.f64(entry.last)
+    scratch.f64(entry.from)
+    scratch.f64(entry.sum)
+    scratch.f64(partOf(entry))
+    scratch.f64(restOf(entry))
   }
 }

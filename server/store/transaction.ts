@@ -15,9 +15,8 @@ import { latin1 } from '#runtime/bytes/bytes.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { invariant } from '#runtime/invariant.ts'
 import type { Amount } from '#server/crdt/amount.ts'
-import { nextIncrement, noEntries, noResets } from '#server/crdt/counter.ts'
-import type { FlushedKey } from '#server/crdt/effect.ts'
-import type { FieldReset } from '#server/crdt/hash.ts'
+import { type CounterReset, nextIncrement, noEntries, noResets } from '#server/crdt/counter.ts'
+import type { EffectSink, FlushedKey } from '#server/crdt/effect.ts'
 import {
   allTypes,
   type KeyState,
@@ -26,10 +25,13 @@ import {
   type RemovedCounters,
   TypeBit,
 } from '#server/crdt/keyState.ts'
+import { noScore, type Score, Tag } from '#server/crdt/score.ts'
+import type { MemberReset } from '#server/crdt/sortedSet.ts'
 import { Applier } from './applier.ts'
 import type { Ref } from './arena.ts'
+import { Draft, Drafts } from './drafts.ts'
+import { HashIntents } from './hashIntents.ts'
 import type { Keyspace } from './keyspace.ts'
-import { PartDraft, RecordDraft } from './recordDraft.ts'
 import type { SlotTables } from './slotTables.ts'
 
 export type Expiry = { kind: 'clear' } | { kind: 'keep' } | { kind: 'at'; atMs: number }
@@ -43,36 +45,37 @@ function requireType(visible: number, written: number): void {
   if (visible !== written) invariant(false, 'a write is of the type that shows', { visible, written })
 }
 
-export class Transaction {
+export class Transaction extends HashIntents {
   readonly #keyspace: Keyspace
   readonly #tables: SlotTables
   readonly #clock: StampClock
   readonly #applier: Applier
   #nowMs = 0
-  readonly #record: RecordDraft
-  /** Of the slot that the applier is aimed at. */
-  #draft: PartDraft = new PartDraft()
+  readonly #drafts: Drafts
+  /** The one that the applier is aimed at. */
+  #draft: Draft = new Draft()
   /** Of the running intent. */
   #stamp: Stamp = 0
 
   constructor(keyspace: Keyspace, clock: StampClock) {
+    super(keyspace)
     this.#keyspace = keyspace
     this.#tables = keyspace.tables
     this.#clock = clock
     this.#applier = new Applier(keyspace.tables)
-    this.#record = new RecordDraft(keyspace.tables.vectors, clock.origin)
+    this.#drafts = new Drafts(keyspace.vectors, clock.origin)
   }
 
   /** Also sets the keyspace's clock. */
   begin(nowMs: number): void {
     this.#nowMs = nowMs
     this.#keyspace.nowMs = nowMs
-    this.#record.clear()
+    this.#drafts.clear()
   }
 
   /** Whether there is an effect since `begin`. */
   get written(): boolean {
-    return !this.#record.isEmpty
+    return this.#drafts.count > 0
   }
 
   /** Of the slot that was written to last. */
@@ -82,14 +85,12 @@ export class Transaction {
 
   /** What `finish` will write is not longer. */
   get recordBytesMax(): number {
-    return this.#record.bytesMax
+    return this.#drafts.recordBytesMax
   }
 
   /** Appends the record, if there is an effect, and raises the slots' vectors. False: nothing to log. */
   finish(writer: ByteWriter): boolean {
-    if (this.#record.isEmpty) return false
-    this.#record.finish(writer)
-    return true
+    return this.#drafts.finish(writer)
   }
 
   // ---- intents
@@ -249,53 +250,8 @@ export class Transaction {
     if (fields.length === 0) return 0
     this.#begin(tables.name.slot)
     this.#cleanUpKeepingTtl(name, tables.stateOf(ref), TypeBit.hash)
-    this.#removeFields(name, fields)
+    this.removeFields(name, fields)
     return due.length - fields.length
-  }
-
-  /** True: the field is new. */
-  hashSet(name: string, field: string, value: string): boolean {
-    this.#begin(this.#tables.slotOf(name))
-    const fresh = this.#open(name, TypeBit.hash)
-    const sizeBefore = this.#sizeOf(name)
-    const isHidden = this.#hasPassed(name, field)
-    const resets = this.#onHeap(name)?.hash?.fieldResets(field) ?? noResets
-    this.#draft.effects.setField(this.#stamp, name, fresh, field, value, resets)
-    this.#applier.setField(this.#stamp, name, fresh, field, value, resets)
-    return isHidden || this.#sizeOf(name) > sizeBefore
-  }
-
-  /** As `increment`. */
-  hashIncrement(name: string, field: string, amount: Amount): string {
-    this.#begin(this.#tables.slotOf(name))
-    const fresh = this.#open(name, TypeBit.hash)
-    if (this.#hasPassed(name, field)) this.#removeFields(name, [field])
-    const creates = this.isNewField(this.#hasField(name, field))
-    const entries = this.#onHeap(name)?.hash?.fieldState(field).entries ?? noEntries
-    const stamp = this.#stamp
-    const { from, sum } = nextIncrement(entries, stamp, amount)
-    this.#draft.effects.incrementField(stamp, name, fresh, field, creates, from, sum)
-    this.#applier.incrementField(stamp, name, fresh, field, creates, from, sum)
-    return this.#onHeap(name)?.hash?.get(field) ?? ''
-  }
-
-  /** Returns how many of the fields were there. */
-  hashDelete(name: string, fields: readonly string[]): number {
-    const hash = this.#keyspace.hash(name)
-    const present = hash === undefined ? [] : [...new Set(fields)].filter((field) => hash.has(field))
-    if (present.length === 0) return 0
-    this.#begin(this.#tables.slotOf(name))
-    this.#open(name, TypeBit.hash)
-    this.#removeFields(name, present)
-    return present.length
-  }
-
-  /** HEXPIRE and its kin, of fields that are there; Infinity is HPERSIST. */
-  hashExpire(name: string, fields: readonly string[], atMs: number): void {
-    this.#begin(this.#tables.slotOf(name))
-    this.#open(name, TypeBit.hash)
-    this.#draft.effects.writeFieldTtl(this.#stamp, name, fields, atMs)
-    this.#applier.writeFieldTtl(this.#stamp, name, fields, atMs)
   }
 
   /** Returns how many are new. Those already there are added again: they shall survive a removal that is under way. */
@@ -322,6 +278,47 @@ export class Transaction {
     return present.length
   }
 
+  /**
+   * ZADD. The caller has decided the conditions; with GT or LT the write carries its tag, so that of concurrent ones the
+   * greatest or the least shows.
+   */
+  zsetAdd(name: string, member: string, score: number, tag?: 'GT' | 'LT'): void {
+    const slot = this.#tables.slotOf(name)
+    this.#begin(slot)
+    const fresh = this.#open(name, TypeBit.zset)
+    const resets = this.#onHeap(name)?.zset?.memberResets(member) ?? noResets
+    const carried = this.tagOf(tag)
+    this.#draft.effects.setScore(this.#stamp, name, fresh, member, score, carried, resets)
+    this.#applier.setScore(this.#stamp, name, fresh, member, score, carried, resets)
+  }
+
+  /** ZINCRBY; the caller has seen that the sum is a number. Returns the new score. */
+  zsetIncrement(name: string, member: string, increment: number): number {
+    const slot = this.#tables.slotOf(name)
+    this.#begin(slot)
+    const fresh = this.#open(name, TypeBit.zset)
+    const stamp = this.#stamp
+    const { from, sum, rest } = this.#scoreOf(name, member).nextIncrement(stamp, increment)
+    this.#draft.effects.incrementScore(stamp, name, fresh, member, from, sum, rest)
+    this.#applier.incrementScore(stamp, name, fresh, member, from, sum, rest)
+    return this.#scoreOf(name, member).shown() ?? 0
+  }
+
+  /** Returns how many of the members were there. */
+  zsetRemove(name: string, members: readonly string[]): number {
+    const sortedSet = this.#keyspace.sortedSet(name)
+    if (sortedSet === undefined) return 0
+    const present = [...new Set(members)].filter((member) => sortedSet.has(member))
+    if (present.length === 0) return 0
+    const slot = this.#tables.slotOf(name)
+    this.#begin(slot)
+    this.#open(name, TypeBit.zset)
+    const resets = this.memberResetsOf(this.#onHeap(name), present)
+    this.#draft.effects.removeScores(this.#stamp, name, present, resets)
+    this.#applier.removeScores(this.#stamp, name, present, resets)
+    return present.length
+  }
+
   // ---- rules that tests break on purpose (`test/crdt/faults.ts`)
 
   /** Rule D5: a write that is no TTL write leaves a finite TTL alone, and stands itself for "none" when none shows. */
@@ -334,29 +331,28 @@ export class Transaction {
     return !live
   }
 
-  /** Rule A4 for fields: said by an increment, since HSET is a TTL write anyway. */
-  protected isNewField(live: boolean): boolean {
-    return !live
-  }
-
   /** Rule A1. */
   protected countersOf(state: KeyState, types: number = allTypes): RemovedCounters {
     return state.removedCounters(types)
   }
 
   #countersAt(ref: Ref): RemovedCounters {
-    const isSimple = this.#tables.isText(ref) || this.#tables.packed(ref) !== undefined
+    const isSimple = this.#tables.isText(ref) || this.#tables.isPacked(ref)
     return isSimple ? noRemovedCounters : this.countersOf(this.#tables.stateOf(ref))
   }
 
   /** Rule A1. */
-  protected fieldResetsOf(state: KeyState | undefined, fields: readonly string[]): FieldReset[] {
-    const resets: FieldReset[] = []
-    for (const field of fields) {
-      const ofField = state?.hash?.fieldResets(field) ?? noResets
-      if (ofField.length > 0) resets.push({ field, resets: ofField })
+  protected memberResetsOf(state: KeyState | undefined, members: readonly string[]): MemberReset[] {
+    const resets: MemberReset[] = []
+    for (const member of members) {
+      const ofMember = state?.zset?.memberResets(member) ?? noResets
+      if (ofMember.length > 0) resets.push({ member, resets: ofMember })
     }
     return resets
+  }
+
+  protected tagOf(tag: 'GT' | 'LT' | undefined): Tag {
+    return tag === undefined ? Tag.none : tag === 'GT' ? Tag.greater : Tag.less
   }
 
   /** Rule B2: whether removing the string would take the infinity along that the key shows. */
@@ -368,13 +364,17 @@ export class Transaction {
 
   /** Opens the slot's part and takes a stamp for one intent. */
   #begin(slot: number): void {
-    const draft = this.#record.partOf(slot)
-    this.#draft = draft
-    this.#applier.aim(slot, this.#clock.origin, draft.context)
+    const draft = this.#aim(this.#drafts.of(slot))
     const stamp = this.#clock.next(this.#nowMs, draft.last)
     if (draft.first === 0) draft.first = stamp
     draft.last = stamp
     this.#stamp = stamp
+  }
+
+  #aim(draft: Draft): Draft {
+    this.#draft = draft
+    this.#applier.aim(draft.slot, this.#clock.origin, draft.context)
+    return draft
   }
 
   /** Before a write that isn't a TTL write, for values of type `type`. Returns whether the write creates the key. */
@@ -385,7 +385,7 @@ export class Transaction {
       requireType(TypeBit.string, type)
       return this.isFresh(true, true)
     }
-    if (this.#tables.packed(ref) !== undefined && !this.#tables.hasExpired(ref)) {
+    if (this.#tables.isPacked(ref) && !this.#tables.hasExpired(ref)) {
       requireType(TypeBit[this.#tables.typeOf(ref) ?? 'string'], type)
       return this.isFresh(true, true)
     }
@@ -429,34 +429,39 @@ export class Transaction {
     return ref === 0 ? undefined : this.#tables.state(ref)
   }
 
-  /** Elements of the hash or set. */
+  /** The score's state, whatever form it has. */
+  #scoreOf(name: string, member: string): Score {
+    const ref = this.#tables.findText(name)
+    if (ref === 0) return noScore
+    const packed = this.#tables.packedScores(ref)
+    return packed?.memberState(member) ?? this.#tables.state(ref)?.zset?.memberState(member) ?? noScore
+  }
+
+  protected openHash(name: string): boolean {
+    this.#begin(this.#tables.slotOf(name))
+    return this.#open(name, TypeBit.hash)
+  }
+
+  protected openList(name: string): boolean {
+    this.#begin(this.#tables.slotOf(name))
+    return this.#open(name, TypeBit.list)
+  }
+
+  protected write(effect: (sink: EffectSink, stamp: Stamp) => void): void {
+    effect(this.#draft.effects, this.#stamp)
+    effect(this.#applier, this.#stamp)
+  }
+
+  /** Members of the set. */
   #sizeOf(name: string): number {
     const ref = this.#tables.findText(name)
     if (ref === 0) return 0
     const state = this.#tables.state(ref)
     if (state === undefined) return this.#tables.packed(ref)?.size ?? 0
-    return state.visibleType() === 'hash' ? (state.hash?.size ?? 0) : (state.set?.size ?? 0)
+    return state.set?.size ?? 0
   }
 
-  #hasField(name: string, field: string): boolean {
-    const ref = this.#tables.findText(name)
-    if (ref === 0) return false
-    return this.#tables.packed(ref)?.has(field) ?? this.#tables.state(ref)?.hash?.has(field) ?? false
-  }
-
-  /** Whether the field has expired and isn't deleted yet. */
-  #hasPassed(name: string, field: string): boolean {
-    const hash = this.#onHeap(name)?.hash
-    return hash !== undefined && this.#tables.nowMs > hash.expireAtMs(field)
-  }
-
-  #removeFields(name: string, fields: readonly string[]): void {
-    const resets = this.fieldResetsOf(this.#onHeap(name), fields)
-    this.#draft.effects.removeFields(this.#stamp, name, fields, resets)
-    this.#applier.removeFields(this.#stamp, name, fields, resets)
-  }
-
-  #setText(name: string, value: string, atMs: number, resets: typeof noResets): void {
+  #setText(name: string, value: string, atMs: number, resets: readonly CounterReset[]): void {
     this.#draft.effects.setText(this.#stamp, name, value, atMs, resets)
     this.#applier.setText(this.#stamp, name, value, atMs, resets)
   }

@@ -1,7 +1,7 @@
 /** DUMP is right when a real redis-server restores the value from it. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { crc64 } from '#protocol/rdb/crc64.ts'
 import { latin1 } from '#runtime/bytes/bytes.ts'
-import { crc64 } from '#server/commands/crc64.ts'
 import { RealRedis } from '#test/realRedis.ts'
 import { TestDatabase } from './handlerDatabase.ts'
 
@@ -58,17 +58,33 @@ describe('DUMP', () => {
     }
   })
 
-  it('of hashes and sets of all sizes', async () => {
+  it('of hashes, sets and lists of all sizes', async () => {
     for (const count of [1, 63, 64, 600, 20_000]) {
       const elements = Array.from({ length: count }, (_, i) => (i % 3 === 0 ? String(i) : `element-${i}`))
-      db.run('DEL', 'h', 's')
+      db.run('DEL', 'h', 's', 'l')
       db.run('HSET', 'h', ...elements.flatMap((field, i) => [field, String(i * 1000)]))
       db.run('SADD', 's', ...elements)
+      db.run('RPUSH', 'l', ...elements)
       expect(await redis.server?.request('RESTORE', 'h', '0', payload('h'), 'REPLACE')).toBe('OK')
       expect(await redis.server?.request('RESTORE', 's', '0', payload('s'), 'REPLACE')).toBe('OK')
+      expect(await redis.server?.request('RESTORE', 'l', '0', payload('l'), 'REPLACE')).toBe('OK')
+      expect(await redis.server?.request('LRANGE', 'l', '0', '-1')).toEqual(elements)
       expect(await redis.server?.request('HLEN', 'h')).toBe(count)
       expect(await redis.server?.request('SCARD', 's')).toBe(count)
       expect(await redis.server?.request('HGET', 'h', elements.at(-1) ?? '')).toBe(String((count - 1) * 1000))
+    }
+  })
+
+  it('of sorted sets of all sizes', async () => {
+    const scores = ['0', '-1.5', '0.1', 'inf', '-inf', '1e300', '5e-324']
+    for (const count of [1, 7, 600, 20_000]) {
+      db.run('DEL', 'z')
+      db.run('ZADD', 'z', ...Array.from({ length: count }, (_, i) => [scores[i % 7] ?? '', `m${i}`]).flat())
+      expect(await redis.server?.request('RESTORE', 'z', '0', payload('z'), 'REPLACE')).toBe('OK')
+      const range = ['ZRANGE', 'z', '0', '-1'] as const
+      expect(await redis.server?.request(...range)).toEqual(db.run(...range))
+      const theirs = (await redis.server?.request(...range, 'WITHSCORES')) as string[]
+      expect(theirs.map(Number)).toEqual((db.run(...range, 'WITHSCORES') as string[]).map(Number))
     }
   })
 

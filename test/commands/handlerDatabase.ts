@@ -50,7 +50,13 @@ export class HandlerDatabase {
       write: this.#transaction,
       nowMs: 0,
       random: options.random ?? new SeededRandom(1),
+      wait: null,
     }
+  }
+
+  /** Whether commands may wait; their time is over at once. */
+  set mayWait(may: boolean) {
+    this.#context.wait = may ? () => this.#reply.nullArray() : null
   }
 
   set resp3(chosen: boolean) {

@@ -82,6 +82,7 @@ describe('RENAME and COPY', () => {
     string: ['SET', '{t}a', 'v'],
     hash: ['HSET', '{t}a', 'f', '1', 'g', '2'],
     set: ['SADD', '{t}a', 'x', 'y'],
+    list: ['RPUSH', '{t}a', 'x', 'y', 'x'],
   }
   for (const [type, request] of Object.entries(fill)) {
     it(`carry a ${type} with its TTL over whatever is there`, () => {

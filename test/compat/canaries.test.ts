@@ -1,7 +1,9 @@
 /** Planted faults that the comparison with redis-server has to find: a check that can't fail is none. */
 import { describe, expect, it } from 'vitest'
+import { type Arguments, CommandArguments } from '#server/commands/arguments.ts'
 import type { CommandContext, Handler } from '#server/commands/context.ts'
 import { handlers } from '#server/commands/index.ts'
+import { scan } from '#test/commands/ask.ts'
 import { HandlerDatabase } from '#test/commands/handlerDatabase.ts'
 import { SeededRandom, seedFromEnv } from '#test/seed.ts'
 import { HandlerSide } from './handlerSide.ts'
@@ -9,7 +11,7 @@ import { redisForTests } from './redisSide.ts'
 
 const redis = redisForTests()
 
-const requestsMax = 40_000
+const requestsMax = 120_000
 
 interface Fault {
   title: string
@@ -123,7 +125,82 @@ const faults: readonly Fault[] = [
       handlers['SINTERCARD']?.({ ...context, args: shortened })
     },
   },
+  {
+    title: 'ZADD takes GT for CH',
+    command: 'ZADD',
+    handler: (context) => {
+      const { args } = context
+      handlers['ZADD']?.({
+        ...context,
+        args: changed(args, (i, text) => (i > 1 && i < 6 && text.toUpperCase() === 'GT' ? 'CH' : text)),
+      })
+    },
+  },
+  {
+    title: 'ZRANGEBYSCORE includes what ( excludes',
+    command: 'ZRANGEBYSCORE',
+    handler: (context) => {
+      const { args } = context
+      handlers['ZRANGEBYSCORE']?.({
+        ...context,
+        args: changed(args, (i, text) => (i > 1 && i < 4 ? text.replace(/^\(/, '') : text)),
+      })
+    },
+  },
+  {
+    title: 'ZUNIONSTORE adds up whatever is asked',
+    command: 'ZUNIONSTORE',
+    handler: (context) => {
+      const { args } = context
+      handlers['ZUNIONSTORE']?.({
+        ...context,
+        args: changed(args, (_, text) => (/^(min|max)$/i.test(text) ? 'SUM' : text)),
+      })
+    },
+  },
+  {
+    title: 'ZPOPMIN leaves the member',
+    command: 'ZPOPMIN',
+    handler: (context) => {
+      const key = context.args.text(1)
+      const set = context.db.type(key) === 'zset' ? context.db.sortedSet(key) : undefined
+      const [first] = set?.range(0, 1) ?? []
+      handlers['ZPOPMIN']?.(context)
+      if (first !== undefined) context.write.zsetAdd(key, ...first)
+    },
+  },
+  {
+    title: 'GEOSEARCH looks too far',
+    command: 'GEOSEARCH',
+    handler: (context) => {
+      const { args } = context
+      handlers['GEOSEARCH']?.({
+        ...context,
+        args: changed(args, (i, text) =>
+          i > 2 && (args.is(i - 1, 'BYBOX') || args.is(i - 1, 'BYRADIUS')) ? `${text}0` : text,
+        ),
+      })
+    },
+  },
+  {
+    title: 'GEODIST answers in metres whatever is asked',
+    command: 'GEODIST',
+    handler: (context) => {
+      const { args } = context
+      handlers['GEODIST']?.({
+        ...context,
+        args: changed(args, (i, text) => (i === 4 && /^(km|ft|mi)$/i.test(text) ? 'M' : text)),
+      })
+    },
+  },
 ]
+
+/** The same arguments but for some texts. */
+function changed(args: Arguments, change: (i: number, text: string) => string): Arguments {
+  const texts = Array.from({ length: args.count }, (_, i) => change(i, args.text(i)))
+  const scanner = scan(texts)
+  return new CommandArguments(scanner)
+}
 
 describe('the comparison finds that', () => {
   for (const { title, command, handler } of faults) {

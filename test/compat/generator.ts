@@ -1,10 +1,14 @@
 /** An endless stream of random steps over all commands that shards run. */
 import { bitmapRequests } from './bitmapRequests.ts'
+import { blockingNames } from './blockingRequests.ts'
+import { geoRequests } from './geoRequests.ts'
 import { hashRequests } from './hashRequests.ts'
 import { keyRequests, serverRequests } from './keyRequests.ts'
+import { listRequests } from './listRequests.ts'
 import { sessionRequests } from './sessionRequests.ts'
 import { setRequests } from './setRequests.ts'
 import { nameOf, type Request } from './side.ts'
+import { sortedSetRequests } from './sortedSetRequests.ts'
 import { plain, type Step, transaction } from './step.ts'
 import { stringRequests } from './stringRequests.ts'
 import type { Vocabulary } from './vocabulary.ts'
@@ -18,6 +22,9 @@ export const makes: Readonly<Record<string, Make>> = {
   ...keyRequests,
   ...hashRequests,
   ...setRequests,
+  ...sortedSetRequests,
+  ...geoRequests,
+  ...listRequests,
   ...serverRequests,
 }
 
@@ -26,6 +33,10 @@ const weights: Readonly<Record<string, number>> = {
   SET: 5,
   HSET: 5,
   SADD: 5,
+  ZADD: 8,
+  GEOADD: 6,
+  LPUSH: 4,
+  RPUSH: 4,
   INCRBY: 2,
   FLUSHALL: 0.3,
   FLUSHDB: 0.3,
@@ -45,8 +56,11 @@ export function nextStep(v: Vocabulary, session: boolean): Step {
   if (roll < 17) return plain(unknownRequest(v))
   const made = v.pick(lottery)(v)
   if (!isRequest(made)) return made
-  return plain(roll < 50 ? spoiled(v, made) : recased(v, made))
+  return plain(roll < 50 && !isTimed(made) ? spoiled(v, made) : recased(v, made))
 }
+
+/** With another argument at the end it would wait for long, or have a time for a key. */
+const isTimed = (request: Request): boolean => blockingNames.has(nameOf(request))
 
 const wholeDatabase = new Set(['KEYS', 'DBSIZE', 'FLUSHALL', 'FLUSHDB'])
 
@@ -55,13 +69,30 @@ function plainRequest(v: Vocabulary): Request {
   for (;;) {
     const made = v.pick(lottery)(v)
     if (isRequest(made) && !(v.oneSlot && wholeDatabase.has(nameOf(made))))
-      return v.chance(0.05) ? spoiled(v, made) : made
+      return v.chance(0.05) && !isTimed(made) ? spoiled(v, made) : made
   }
 }
 
 function recased(v: Vocabulary, [name = '', ...rest]: Request): Request {
   return [v.cased(name), ...rest]
 }
+
+/** What they store may be counted with later, within the bounds of both sides. */
+const storing = new Set([
+  'SET',
+  'SETEX',
+  'PSETEX',
+  'SETNX',
+  'GETSET',
+  'MSET',
+  'MSETNX',
+  'HSET',
+  'HMSET',
+  'HSETNX',
+])
+
+/** They take WITHSCORE since 7.2: to the oracle one argument more is a wrong number of them. */
+const longerIn72 = new Set(['ZRANK', 'ZREVRANK'])
 
 /** One argument too few or too many, or another than it should be. Keys stay, so that the slot does. */
 function spoiled(v: Vocabulary, request: Request): Request {
@@ -70,17 +101,27 @@ function spoiled(v: Vocabulary, request: Request): Request {
   const places = request.flatMap((text, i) => (i > 1 && !text.startsWith('{t}') ? [i] : []))
   if (roll === 1 && places.length > 0) {
     const changed = [...request]
-    changed[v.pick(places)] = v.oddText()
+    changed[v.pick(places)] = storing.has(nameOf(request)) ? v.storedOddText() : v.oddText()
     return changed
   }
+  if (longerIn72.has(nameOf(request))) return request
   return [...request, v.chance(0.5) ? '{t}more' : v.anyKey()]
 }
 
 /**
  * What may change something without Redis telling those who watch. Adding a member that is there: to Antipode a write, which
- * survives a concurrent SREM. A BITFIELD of which all operations fail: the value still grows.
+ * survives a concurrent removal. A BITFIELD of which all operations fail: the value still grows. An LTRIM that removes nothing:
+ * to Antipode nothing at all.
  */
-const quietWrites = new Set(['SADD', 'BITFIELD'])
+const quietWrites: ReadonlySet<string> = new Set([
+  'SADD',
+  'ZADD',
+  'ZINCRBY',
+  'GEOADD',
+  'BITFIELD',
+  'LTRIM',
+  ...blockingNames,
+])
 
 const ends = new Set(['EXEC', 'DISCARD'])
 const sessionMakes = Object.values(sessionRequests)

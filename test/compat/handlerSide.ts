@@ -38,7 +38,10 @@ export class HandlerSide implements Side {
       this.#queue.push(request)
       return this.#write((reply) => reply.simple('QUEUED'))
     }
-    return this.#run([request])[0] as Uint8Array
+    this.#database.mayWait = true
+    const [reply] = this.#run([request])
+    this.#database.mayWait = false
+    return reply as Uint8Array
   }
 
   /** null: not a command of the session. */

@@ -1,4 +1,5 @@
 /** Random requests of the key group, and those about the whole database. */
+import { intset, rdb, rdbText, sealed, ziplist } from '#test/commands/payloads.ts'
 import type { Make } from './generator.ts'
 import { choice, deletedAfterDifference, dump, scan } from './randomSteps.ts'
 import type { Request } from './side.ts'
@@ -59,6 +60,37 @@ function dumpKey(v: Vocabulary): Step {
   return dump(key, ['DUMP', key])
 }
 
+/** What there is to restore, sound or not. */
+const payloads = [
+  sealed('\x00\x01a'),
+  sealed('\x00\xc1\x10\x27'),
+  rdb(4, '\x02', rdbText('f1'), rdbText('v'), rdbText('f2'), rdbText('12')),
+  rdb(2, '\x02', rdbText('m1'), rdbText('7')),
+  rdb(13, rdbText(ziplist(['f1', 5, 'f3', 'text', 'f4', -70_000]))),
+  rdb(11, rdbText(intset(2, [-3, 7, 300]))),
+  rdb(3, '\x02', rdbText('m1'), '\x031.5', rdbText('m2'), '\xfe'),
+  rdb(12, rdbText(ziplist(['m3', '-0.25', 'm1', 5]))),
+  rdb(1, '\x02', rdbText('e1'), '\xc0\x07'),
+  rdb(10, rdbText(ziplist(['e1', 5, 'e1', 'e2']))),
+  rdb(99, '\x01a'),
+  rdb(4, '\x00'),
+  sealed('\x00\x01a', 99),
+  'no payload at all',
+  '',
+]
+
+function restore(v: Vocabulary): Request {
+  const ttl = v.pick(['0', '0', '0', '100000', '-1', '', 'x', '1.5'])
+  const options = v.shuffled([
+    v.maybe(0.6, v.cased('REPLACE')),
+    v.maybe(0.2, v.cased('ABSTTL')),
+    v.maybe(0.1, v.cased('IDLETIME'), v.integerArgument()),
+    v.maybe(0.1, v.cased('FREQ'), v.pick(['0', '5', '255', '256', '-1', 'x'])),
+    v.maybe(0.02, v.oddText()),
+  ])
+  return ['RESTORE', v.looseKey(), ttl, v.pick(payloads), ...options]
+}
+
 const object =
   (subcommand: string): Make =>
   (v) => ['OBJECT', v.cased(subcommand), v.looseKey()]
@@ -83,6 +115,7 @@ export const keyRequests: Readonly<Record<string, Make>> = {
   PTTL: oneKey('PTTL'),
   RANDOMKEY: () => choice(['KEYS', '*'], ['RANDOMKEY'], true),
   RENAME: (v) => ['RENAME', v.anyKey(), v.anyKey()],
+  RESTORE: restore,
   RENAMENX: (v) => ['RENAMENX', v.anyKey(), v.anyKey()],
   SCAN: scanKeys,
   TOUCH: keys('TOUCH'),

@@ -26,7 +26,7 @@ export const knownDifferences: readonly KnownDifference[] = [
   },
   {
     reason:
-      'the encoding named is a function of the present content; sets are listpacks when small, as in 7.2',
+      'the encoding named is a function of the present content; sets and lists are listpacks when small, as in 7.2',
     commands: ['OBJECT|ENCODING'],
     applies: (own, redis) => encodings.some((kind) => kind.includes(own.text) && kind.includes(redis.text)),
   },
@@ -59,6 +59,8 @@ export const knownDifferences: readonly KnownDifference[] = [
 const encodings = [
   ['int', 'embstr', 'raw'],
   ['intset', 'listpack', 'hashtable'],
+  ['listpack', 'skiplist'],
+  ['listpack', 'quicklist'],
 ]
 
 /** How often each was met. */

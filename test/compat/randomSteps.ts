@@ -1,14 +1,17 @@
 /** Steps for replies that differ by right: random choices, and what is told piece by piece. */
+import { doubleText } from '#protocol/resp/double.ts'
 import { decodeReply, isAggregate, isError, type Reply, show, textsOf } from './reply.ts'
-import type { Request, Side } from './side.ts'
+import { nameOf, type Request, type Side } from './side.ts'
 import { compareTrees, difference, type Step } from './step.ts'
 
-/** What is picked from: `HGETALL` for a choice with values. */
-type Whole = readonly ['SMEMBERS' | 'HKEYS' | 'HGETALL' | 'KEYS', string]
+/** What is picked from: `HGETALL` for a choice with values, `WITHSCORES` for one with scores. */
+type Whole =
+  | readonly ['SMEMBERS' | 'HKEYS' | 'HGETALL' | 'KEYS', string]
+  | readonly ['ZRANGE', string, '0', '-1', ...'WITHSCORES'[]]
 
 /** A random choice is right when it is one of the whole, and as large as Redis's. */
 export function choice(whole: Whole, request: Request, distinct: boolean): Step {
-  const paired = whole[0] === 'HGETALL'
+  const paired = whole[0] === 'HGETALL' || whole.length > 4
   return {
     requests: [whole, request],
     judge(ownBytes, redisBytes) {
@@ -105,6 +108,7 @@ async function scanOn(
   for (let calls = 0; calls < scanCallsMax; calls++) {
     const [cursor, part] = reply.items
     if (cursor === undefined || part === undefined) return `no scan reply: ${show(reply)}`
+    if (nameOf(request) === 'ZSCAN') shortenScores(part)
     for (const element of picksOf(part, paired)) found.add(element)
     if (cursor.text === '0') return [...found].sort().join(' ')
     const next = [...request]
@@ -115,7 +119,15 @@ async function scanOn(
   return `the scan does not end: ${show(first)}`
 }
 
-/** A payload is right when Redis restores the value from it. */
+/** Redis 7.0 prints 17 digits. */
+function shortenScores({ items }: Reply): void {
+  for (const [i, item] of items.entries()) {
+    const score = Number(item.text)
+    if (i % 2 === 1 && Number.isFinite(score)) item.text = doubleText(score + 0)
+  }
+}
+
+/** A payload is right when Redis restores the value from it; and that of Redis is restored here. */
 export function dump(key: string, request: Request): Step {
   return {
     requests: [request],
@@ -125,24 +137,33 @@ export function dump(key: string, request: Request): Step {
       const wrong = own.isNull !== redis.isNull || own.mark !== redis.mark
       return wrong ? difference(request, show(own), show(redis)) : null
     },
-    async settle({ redis }, [payload]) {
-      if (payload === undefined || payload.isNull) return null
-      const copy = '{t}dumped'
-      const [restored, type] = await redis.send([
-        ['RESTORE', copy, '0', payload.text, 'REPLACE'],
-        ['TYPE', key],
-      ])
-      const read = readRequest(decodeReply(type as Uint8Array).text)
-      const [dumped, original] = await redis.send([read(copy), read(key), ['DEL', copy]])
-      if (decodeReply(restored as Uint8Array).text !== 'OK')
-        return difference(request, show(payload), show(decodeReply(restored as Uint8Array)))
-      return compareTrees(read(key), decodeReply(dumped as Uint8Array), decodeReply(original as Uint8Array))
+    async settle({ own, redis }, [ownPayload], [redisPayload]) {
+      if (ownPayload === undefined || redisPayload === undefined || ownPayload.isNull) return null
+      return (
+        (await restored(redis, key, request, ownPayload)) ?? (await restored(own, key, request, redisPayload))
+      )
     },
   }
 }
 
+/** Restores the payload at the side beside the key that it was dumped from; what differs, if anything. */
+async function restored(side: Side, key: string, request: Request, payload: Reply): Promise<string | null> {
+  const copy = '{t}dumped'
+  const [answer, type] = await side.send([
+    ['RESTORE', copy, '0', payload.text, 'REPLACE'],
+    ['TYPE', key],
+  ])
+  const answered = decodeReply(answer as Uint8Array)
+  if (answered.text !== 'OK') return difference(request, show(payload), show(answered))
+  const read = readRequest(decodeReply(type as Uint8Array).text)
+  const [dumped, original] = await side.send([read(copy), read(key), ['DEL', copy]])
+  return compareTrees(read(key), decodeReply(dumped as Uint8Array), decodeReply(original as Uint8Array))
+}
+
 export function readRequest(type: string): (key: string) => Request {
   if (type === 'hash') return (key) => ['HGETALL', key]
+  if (type === 'zset') return (key) => ['ZRANGE', key, '0', '-1', 'WITHSCORES']
+  if (type === 'list') return (key) => ['LRANGE', key, '0', '-1']
   return type === 'set' ? (key) => ['SMEMBERS', key] : (key) => ['GET', key]
 }
 
@@ -163,6 +184,33 @@ export function floatSum(request: Request, store: (text: string) => Request): St
     async settle({ redis }, [own], [theirs]) {
       if (own?.mark === '$' && theirs?.mark === '$' && own.text !== theirs.text)
         await redis.send([store(own.text)])
+      return null
+    },
+  }
+}
+
+/**
+ * A range by name, which means something only where all scores are equal: else just the kind of the reply is compared, and
+ * the key that was `written` goes away on both sides.
+ */
+export function lexRange(key: string, request: Request, written?: string): Step {
+  let meaningful = true
+  const step: Step = {
+    requests: [['ZRANGE', key, '0', '-1', 'WITHSCORES'], request],
+    judge(ownBytes, redisBytes) {
+      const [scored, own] = ownBytes.map(decodeReply) as [Reply, Reply]
+      const redis = decodeReply(redisBytes[1] as Uint8Array)
+      const scores = picksOf(scored, true).map((pair) => pair.slice(pair.lastIndexOf('"', pair.length - 2)))
+      meaningful = isError(scored) || new Set(scores).size < 2
+      if (meaningful || isError(own) || isError(redis)) return compareTrees(request, own, redis)
+      return own.mark === redis.mark ? null : difference(request, show(own), show(redis))
+    },
+  }
+  if (written === undefined) return step
+  return {
+    ...step,
+    async settle({ own, redis }) {
+      if (!meaningful) await Promise.all([own, redis].map((side) => side.send([['DEL', written]])))
       return null
     },
   }

@@ -13,9 +13,9 @@ import { HandlerSide } from './handlerSide.ts'
 import { knownDifferences, met } from './knownDifferences.ts'
 import { isKnownToOracle, redisForTests } from './redisSide.ts'
 
-const requests = Number(process.env['COMMANDS'] ?? 100_000)
+const requests = Number(process.env['COMMANDS'] ?? 150_000)
 /** From so many requests on, chance brings everything. */
-const everythingMet = 50_000
+const everythingMet = 100_000
 
 const redis = redisForTests()
 

@@ -7,6 +7,8 @@ import { type Side, SocketSide } from './side.ts'
 
 interface RedisForTests {
   side(): SocketSide
+  /** For connections of one's own. */
+  socketPath(): string
   /** Runs a comparison on an empty database; rejects at the first difference. */
   compare(own: Side, options: ComparisonOptions): Promise<Comparison>
 }
@@ -20,7 +22,8 @@ export function redisForTests(): RedisForTests {
   const redis: { server?: RealRedis; side?: SocketSide } = {}
 
   beforeAll(async () => {
-    redis.server = await RealRedis.start(['--databases', '1'])
+    // The time of a blocked client is looked at so many times a second.
+    redis.server = await RealRedis.start(['--databases', '1', '--hz', '500'])
     redis.side = await SocketSide.connect({ path: redis.server.socketPath })
   })
 
@@ -35,6 +38,10 @@ export function redisForTests(): RedisForTests {
   }
   return {
     side,
+    socketPath() {
+      if (redis.server === undefined) throw new Error('redis-server has not started')
+      return redis.server.socketPath
+    },
     async compare(own, options) {
       // What a comparison before has left.
       await side().send([['DISCARD'], ['UNWATCH'], ['FLUSHALL'], ['HELLO', '2'], ['CLIENT', 'SETNAME', '']])

@@ -1,4 +1,7 @@
 /** One comparison: some requests for both sides, and a judge of the replies. */
+import { geoCommands } from '#protocol/commands/geo.ts'
+import { sortedSetCommands } from '#protocol/commands/sortedSet.ts'
+import { doubleText } from '#protocol/resp/double.ts'
 import { knownDifference } from './knownDifferences.ts'
 import { decodeReply, isAggregate, isError, type Reply, show } from './reply.ts'
 import { nameOf, type Request, type Side } from './side.ts'
@@ -67,7 +70,22 @@ const milliseconds = within(clockToleranceMs)
 /** Redis shares small integers, and with them the time of their last use. */
 const idle: Rule = (own, redis) => Number(own.text) <= Number(redis.text) + 2
 
+/** Redis 7.0 prints doubles with 17 digits, 7.2 the shortest ones that say the same. */
+const doubles: Rule = (own, redis) => {
+  if (own.mark !== redis.mark || own.isNull !== redis.isNull || own.items.length !== redis.items.length)
+    return false
+  if (isAggregate(own)) return own.items.every((item, i) => doubles(item, redis.items[i] as Reply))
+  return (
+    own.text === redis.text || (digits17.test(redis.text) && own.text === doubleText(Number(redis.text) + 0))
+  )
+}
+
+const digits17 = /[.e]|[0-9]{16}|^-0$/
+
+const doubleCommands = [...Object.keys(sortedSetCommands), ...Object.keys(geoCommands)]
+
 const rules: Readonly<Record<string, Rule>> = {
+  ...Object.fromEntries(doubleCommands.map((name) => [name, doubles])),
   KEYS: sorted,
   SMEMBERS: sorted,
   SINTER: sorted,

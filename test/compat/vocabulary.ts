@@ -9,6 +9,9 @@ const stringKeys = ['{t}s1', '{t}s2', '{t}s3', '{t}s4', '{t}\x00\xff\r\n']
 const bitmapKeys = ['{t}b1', '{t}b2', '{t}b3']
 const hashKeys = ['{t}h1', '{t}h2', '{t}h3', '{t}h4']
 const setKeys = ['{t}z1', '{t}z2', '{t}z3', '{t}z4', '{t}z5']
+const sortedKeys = ['{t}r1', '{t}r2', '{t}r3', '{t}r4']
+const geoKeys = ['{t}g1', '{t}g2', '{t}g3']
+const listKeys = ['{t}l1', '{t}l2', '{t}l3', '{t}l4']
 const otherKeys = ['{t}none', '{t}new']
 /** In slots of their own; only for commands with one key, and those that a cluster splits. */
 const looseKeys = ['', 'o1', 'o2', '{o3', 'o4}{}', '\x00']
@@ -43,6 +46,24 @@ const storedOddTexts = oddTexts.filter((text) => text.length < 15)
 /** Within what counters of both sides take; sums of a few of them too. */
 const integers = [0, 1, -1, 2, 7, -7, 10, 100, 255, 1000, -32769, 65536, 2 ** 31, -(2 ** 31), 2 ** 40]
 
+/** No scores, or such as only look odd. */
+const oddScores = [
+  'nan',
+  '-nan',
+  '1e400',
+  '-1e400',
+  '1e-400',
+  '0x',
+  '0x1.8p1',
+  '(1',
+  '+5.',
+  '.',
+  'e5',
+  '-.5e1',
+  'infinit',
+  '0e999',
+]
+
 const letters = 'abcdefgh'
 
 export class Vocabulary extends SeededRandom {
@@ -73,9 +94,22 @@ export class Vocabulary extends SeededRandom {
     return this.#key(setKeys)
   }
 
+  sortedKey(): string {
+    return this.#key(sortedKeys)
+  }
+
+  geoKey(): string {
+    return this.#key(geoKeys)
+  }
+
+  listKey(): string {
+    return this.#key(listKeys)
+  }
+
   /** With the tag. */
   anyKey(): string {
-    return this.pick(this.pick([stringKeys, stringKeys, hashKeys, setKeys, bitmapKeys, otherKeys]))
+    const kinds = [stringKeys, hashKeys, setKeys, sortedKeys, geoKeys, listKeys, bitmapKeys, otherKeys]
+    return this.pick(this.pick(kinds))
   }
 
   /** Also keys in other slots. */
@@ -160,6 +194,27 @@ export class Vocabulary extends SeededRandom {
     if (roll === 0) return this.pick(['9223372036854775807', '-9223372036854775808', '-9223372036854775807'])
     if (roll === 1) return this.oddText()
     return String(this.below(40) - 15)
+  }
+
+  /** Of a sorted set. */
+  score(): string {
+    const roll = this.below(40)
+    if (roll === 0) return this.oddText()
+    if (roll === 1) return this.pick(oddScores)
+    if (roll < 5)
+      return this.pick(['inf', '+inf', '-inf', 'Infinity', '0.1', '-3.3', '1e17', '5e-324', '1e300'])
+    if (roll < 12) return this.increment()
+    return String(this.below(roll < 20 ? 3 : 20))
+  }
+
+  /** Of a score. */
+  increment(): string {
+    const roll = this.below(30)
+    if (roll === 0) return this.pick(['inf', '-inf', '1e300', '-1e308', '5e-324', ...oddScores])
+    if (roll < 10) return this.fraction4()
+    return roll < 20
+      ? String((this.below(200) - 100) / 2)
+      : this.pick(['1', '-1', '2', '0', '0.1', '-0.3', '1e3', '0x10'])
   }
 
   oddText(): string {

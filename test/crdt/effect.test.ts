@@ -11,7 +11,9 @@ import {
   type FlushedKey,
   readEffects,
 } from '#server/crdt/effect.ts'
-import { keepTtl, noRemovedCounters } from '#server/crdt/keyState.ts'
+import { allTypes, keepTtl, noRemovedCounters } from '#server/crdt/keyState.ts'
+import { compareIds, listDepthMax } from '#server/crdt/listId.ts'
+import { Tag } from '#server/crdt/score.ts'
 
 const first = stampAt(stampEpochMs + 1_000_000, 7)
 const stampOf = (tick: number): number => first + tick * stampStep
@@ -26,7 +28,25 @@ const resets = fc
       .map((origin) => ({ last: 8_000 + origin, from: 800 + origin, sum: origin * 100 })),
   )
 const fieldResets = fc.array(fc.record({ field: texts, resets }), { maxLength: 3 })
-const counters = fc.oneof(fc.constant(noRemovedCounters), fc.record({ string: resets, fields: fieldResets }))
+const doubles = fc.double({ noNaN: true })
+const scoreResets = fc
+  .tuple(resets, doubles)
+  .map(([all, sum]) => all.map(({ last, from }) => ({ last, from, sum })))
+const memberResets = fc.array(fc.record({ member: texts, resets: scoreResets }), { maxLength: 3 })
+const allCounters = fc.record({ string: resets, fields: fieldResets, scores: memberResets })
+const counters = fc.oneof(fc.constant(noRemovedCounters), allCounters)
+const listSteps = fc.tuple(
+  fc.constantFrom(-1, 1),
+  fc.tuple(fc.constantFrom(-1, 1), fc.integer({ min: 1, max: 2 ** 52 })).map(([sign, key]) => sign * key),
+  fc.integer({ min: -(2 ** 31) + 1, max: 2 ** 31 - 1 }).map((offset) => offset + 0),
+)
+const listIds = fc.array(listSteps, { minLength: 1, maxLength: 4 }).map((steps) => steps.flat())
+const idRanges = fc.array(
+  fc
+    .tuple(listIds, listIds)
+    .map(([a, b]) => (compareIds(a, b) <= 0 ? { from: a, to: b } : { from: b, to: a })),
+  { maxLength: 3 },
+)
 const expireAt = fc.oneof(fc.constant(Number.POSITIVE_INFINITY), fc.integer({ min: 1 }))
 
 type Call = (sink: EffectSink, stamp: number) => void
@@ -79,25 +99,51 @@ const calls: fc.Arbitrary<Call> = fc.oneof(
       (sink, stamp) =>
         sink.removeMembers(stamp, k, m),
   ),
-  fc.tuple(texts, fc.integer({ min: 0, max: 7 }), fc.boolean(), counters).map(
+  fc.tuple(texts, fc.boolean(), texts, doubles, fc.constantFrom(...Object.values(Tag)), scoreResets).map(
+    ([k, fresh, m, score, tag, r]): Call =>
+      (sink, stamp) =>
+        sink.setScore(stamp, k, fresh, m, score, tag, r),
+  ),
+  fc.tuple(texts, fc.boolean(), texts, fc.integer({ min: 0, max: 99 }), doubles, doubles).map(
+    ([k, fresh, m, age, sum, rest]): Call =>
+      (sink, stamp) =>
+        sink.incrementScore(stamp, k, fresh, m, stamp - age * stampStep, sum, rest === 0 ? 0 : rest),
+  ),
+  fc.tuple(texts, fc.array(texts), memberResets).map(
+    ([k, m, r]): Call =>
+      (sink, stamp) =>
+        sink.removeScores(stamp, k, m, r),
+  ),
+  fc.tuple(texts, fc.boolean(), fc.constantFrom(-1 as const, 1 as const), fc.array(texts)).map(
+    ([k, fresh, side, values]): Call =>
+      (sink, stamp) =>
+        sink.pushElements(stamp, k, fresh, side, values),
+  ),
+  fc.tuple(texts, listIds, texts).map(
+    ([k, id, t]): Call =>
+      (sink, stamp) =>
+        sink.writeElement(stamp, k, id, t),
+  ),
+  fc.tuple(texts, idRanges).map(
+    ([k, ranges]): Call =>
+      (sink, stamp) =>
+        sink.removeElements(stamp, k, ranges),
+  ),
+  fc.tuple(texts, fc.nat(), fc.boolean(), counters).map(
     ([k, types, ends, c]): Call =>
       (sink, stamp) =>
-        sink.remove(stamp, k, types, ends, c),
+        sink.remove(stamp, k, types & allTypes, ends, c),
   ),
   fc.tuple(texts, expireAt).map(
     ([k, at]): Call =>
       (sink, stamp) =>
         sink.writeTtl(stamp, k, at),
   ),
-  fc
-    .array(fc.record({ key: texts, counters: fc.record({ string: resets, fields: fieldResets }) }), {
-      maxLength: 3,
-    })
-    .map(
-      (keys): Call =>
-        (sink, stamp) =>
-          sink.flush(stamp, keys),
-    ),
+  fc.array(fc.record({ key: texts, counters: allCounters }), { maxLength: 3 }).map(
+    (keys): Call =>
+      (sink, stamp) =>
+        sink.flush(stamp, keys),
+  ),
 )
 
 /** Writes down what it is told. */
@@ -120,6 +166,12 @@ function recorder(): { told: unknown[]; sink: EffectSink } {
       removeFields: note('removeFields'),
       addMembers: note('addMembers'),
       removeMembers: note('removeMembers'),
+      setScore: note('setScore'),
+      incrementScore: note('incrementScore'),
+      removeScores: note('removeScores'),
+      pushElements: note('pushElements'),
+      writeElement: note('writeElement'),
+      removeElements: note('removeElements'),
       remove: note('remove'),
       writeTtl: note('writeTtl'),
       flush: note('flush'),
@@ -198,11 +250,35 @@ describe('bytes that are no effects', () => {
     ['resets where there are none', [0, 0x40 | 4, 0, 0, 0, 1]],
     ['a first effect above the first stamp', [1, 9, 0, 0]],
     ['unknown types', [0, 10, 0, 8, 0]],
+    ['a score that is not a number', [0, 13, 0, 0, 0, 0, 0, 0, 0, 0, 0xf8, 0x7f]],
+    ['a sum that is not a number', [0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xf8, 0x7f]],
+    ['an increment without the rest it announces', [0, 0x40 | 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]],
+    ['a fresh removal of scores', [0, 0x80 | 17, 0, 0]],
+    ['a counted removal with another flag', [0, 0x40 | 18, 0, 16, 0, 0, 0, 0]],
+    ['a counted flush with a key', [0, 19, 1, 0x6b, 0]],
     ['a flag that is none', [0, 10, 0, 7, 2]],
     ['a count that the bytes cannot hold', [0, 9, 0, 0xff, 0xff, 0xff, 0xff, 0x0f]],
+    ['a step of a list id with unknown signs', [0, 22, 0, 1, 4, 1, 0, 0]],
+    ['a step of a list id without a key', [0, 22, 0, 1, 1, 0, 0, 0]],
+    ['a list id without steps', [0, 22, 0, 0, 0]],
+    [
+      'a list id that is too deep',
+      [0, 22, 0, 0xe9, 0x07, ...Array.from({ length: 1001 }, () => [1, 1, 0]).flat(), 0],
+    ],
+    ['an offset beyond 31 bits', [0, 22, 0, 1, 1, 1, 0x80, 0x80, 0x80, 0x80, 0x10, 0]],
+    ['a range that ends before it begins', [0, 23, 0, 1, 0, 1, 1, 2, 0, 1, 1, 1, 0]],
+    ['a range of one element that is none', [0, 23, 0, 1, 0, 1, 1, 1, 0, 1, 1, 1, 0]],
+    ['a fresh write of an element', [0, 0x80 | 22, 0, 1, 1, 1, 0, 0]],
+    ['a push with resets', [0, 0x40 | 20, 0, 0]],
     ['nothing', []],
   ])('%s', (_, bytes) => {
     expect(() => checkEffects(Uint8Array.from(bytes), 0, bytes.length, first, first)).toThrow(FormatError)
+  })
+
+  test('a list id of all steps there may be is read', () => {
+    const steps = Array.from({ length: listDepthMax }, () => [1, 1, 0]).flat()
+    const bytes = Uint8Array.from([0, 22, 0, 0xe8, 0x07, ...steps, 0])
+    checkEffects(bytes, 0, bytes.length, first, first)
   })
 
   test('each key can be judged, those of a flush too', () => {

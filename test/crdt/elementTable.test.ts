@@ -1,30 +1,59 @@
 import { describe, expect, test } from 'vitest'
+import { bytesOf, latin1 } from '#runtime/bytes/bytes.ts'
 import { type ElementRef, ElementTable, noElement, seedElementHashes } from '#server/crdt/elementTable.ts'
 import { SeededRandom, seedFromEnv } from '#test/seed.ts'
 
-type Value = { stamp: number; text: string } | { full: string[] }
+type Value = { stamp: number; text: string } | { stamp: number; fixed: string } | { full: string[] }
 
 /** A table beside a plain map. */
 class Both {
   readonly table = new ElementTable<string[]>()
   readonly model = new Map<string, Value>()
+  /** Where those with fixed bytes are, as the table has told. */
+  readonly places = new Map<string, ElementRef>()
+  moved = 0
+
+  constructor() {
+    this.table.onMoved = (from, to) => {
+      const name = this.table.name(to)
+      // Until the end of the move both can be read.
+      expect(this.table.name(from)).toBe(name)
+      this.moved++
+      if (this.places.get(name) === from) this.places.set(name, to)
+    }
+  }
 
   put(name: string, stamp: number, text: string): void {
     this.table.put(name, stamp, text)
     this.model.set(name, { stamp, text })
+    this.places.delete(name)
+  }
+
+  putFixed(name: string, stamp: number, fixed: string): void {
+    this.places.delete(name)
+    const ref = this.table.putFixed(name, stamp, bytesOf(fixed), fixed.length)
+    this.places.set(name, ref)
+    this.model.set(name, { stamp, fixed })
   }
 
   putFull(name: string, full: string[]): void {
     this.table.putFull(name, full)
     this.model.set(name, { full })
+    this.places.delete(name)
   }
 
   delete(name: string): void {
+    this.places.delete(name)
     expect(this.table.delete(name)).toBe(this.model.delete(name))
   }
 
   valueAt(ref: ElementRef): Value {
     const { table } = this
+    const length = table.findFixed(ref)
+    if (length > 0) {
+      const { fixed, fixedAt } = table
+      return { stamp: table.stamp(ref), fixed: latin1(fixed, fixedAt, fixedAt + length) }
+    }
     return table.isFull(ref) ? { full: table.full(ref) } : { stamp: table.stamp(ref), text: table.text(ref) }
   }
 
@@ -38,6 +67,7 @@ class Both {
     expect(seen).toEqual(model)
     expect([...table.refs()].map((ref) => table.name(ref)).sort()).toEqual([...model.keys()].sort())
     for (const name of model.keys()) expect(table.name(table.find(name))).toBe(name)
+    for (const [name, ref] of this.places) expect(table.find(name)).toBe(ref)
     expect(table.find('absent')).toBe(noElement)
   }
 }
@@ -68,6 +98,34 @@ describe('a table', () => {
     }
     for (const name of [...both.model.keys()]) both.delete(name)
     both.check()
+  })
+
+  test('has bytes of fixed lengths too, and tells where they are moved', () => {
+    const random = new SeededRandom(seedFromEnv())
+    const both = new Both()
+    for (let round = 0; round < 4; round++) {
+      for (let step = 0; step < 8_000; step++) {
+        const name = 'n'.repeat(random.below(4)) + random.below(4_000)
+        if (!random.chance(round % 2 === 0 ? 0.8 : 0.1)) both.delete(name)
+        else if (random.chance(0.05)) both.putFull(name, [name])
+        else if (random.chance(0.06)) both.put(name, step, 't'.repeat(random.below(40)))
+        else both.putFixed(name, 2 ** 52 + step, 'f'.repeat(random.pick([9, 9, 9, 15, 39, 63])))
+      }
+      both.check()
+    }
+    expect(both.moved).toBeGreaterThan(100)
+  })
+
+  test('compares names by their bytes', () => {
+    const names = ['', 'a', 'a\0', 'aa', 'b', '\xff', '\xff\xff', '\0']
+    const table = new ElementTable<never>()
+    for (const name of names) table.put(name, 8, undefined)
+    for (const a of names) {
+      for (const b of names) {
+        const order = a < b ? -1 : a > b ? 1 : 0
+        expect(Math.sign(table.compareName(table.find(a), b)), `${a} ${b}`).toBe(order)
+      }
+    }
   })
 
   test('takes any bytes as names and texts', () => {

@@ -10,8 +10,8 @@ import { slotOfKey } from '#protocol/slots/crc16.ts'
 import { originOfCluster, stampEpochMs } from '#protocol/sync/stamp.ts'
 import { contextAt, History, type KeyView } from './history.ts'
 import { type Intent, Meanings, run } from './intents.ts'
-import { must, productionView } from './productionView.ts'
 import { production, Replica, type Shipment } from './replica.ts'
+import { madeAt, must, productionView } from './shown.ts'
 
 /** Commands in a history of two replicas; of three, one less. 4 takes a minute, 5 half an hour. */
 const depth = Number(process.env['DEPTH'] ?? 3)
@@ -44,6 +44,22 @@ const menu = {
   }),
   setAdd: (key) => ({ command: 'setAdd', key, members: ['m'] }),
   setRemove: (key) => ({ command: 'setRemove', key, members: ['m'] }),
+  zsetAdd: (key) => ({ command: 'zsetAdd', key, member: 'm', score: 3, tag: undefined }),
+  zsetAddGreater: (key) => ({ command: 'zsetAdd', key, member: 'm', score: 4, tag: 'GT' }),
+  zsetAddGreatest: (key) => ({ command: 'zsetAdd', key, member: 'm', score: 6, tag: 'GT' }),
+  zsetAddLess: (key) => ({ command: 'zsetAdd', key, member: 'm', score: 2, tag: 'LT' }),
+  zsetAddLeast: (key) => ({ command: 'zsetAdd', key, member: 'm', score: -1, tag: 'LT' }),
+  zsetIncrement: (key) => ({ command: 'zsetIncrement', key, member: 'm', amount: 20 }),
+  zsetRemove: (key) => ({ command: 'zsetRemove', key, members: ['m'] }),
+  zsetRemoveRange: (key) => ({ command: 'zsetRemoveRange', key }),
+  listPush: (key) => ({ command: 'listPush', key, side: 'right', values: ['a', 'b'] }),
+  listPushLeft: (key) => ({ command: 'listPush', key, side: 'left', values: ['c'] }),
+  listPop: (key) => ({ command: 'listPop', key, side: 'left', count: 1 }),
+  listPopRight: (key) => ({ command: 'listPop', key, side: 'right', count: 2 }),
+  listSet: (key) => ({ command: 'listSet', key, index: 0, text: 's' }),
+  listInsert: (key) => ({ command: 'listInsert', key, index: 1, text: 'i' }),
+  listRemove: (key) => ({ command: 'listRemove', key, indexes: [1] }),
+  listTrim: (key) => ({ command: 'listTrim', key, start: 1, end: 2 }),
 } satisfies Record<string, Make>
 
 /** One step of a history. */
@@ -79,10 +95,11 @@ class World {
       const intent = make(key)
       const meaning = meanings.of(intent, seen, nowMs)
       if (meaning === undefined) continue
-      const shipment = replica.commit(nowMs, () => run(replica.write, intent))
+      const shipment = replica.commit(nowMs, () => run(replica.keyspace, replica.write, intent))
       if (shipment === undefined) continue
       sent.push(shipment)
       const stamp = replica.clock.last
+      meanings.name(meaning, key, stamp, (index) => madeAt(replica, key, index))
       history.tell({ stamp, context: contextAt(seen, stamp), adds: meaning.adds, kills: meaning.kills })
       this.#expect(replica, key, history.view(key, replica.seen(slot)))
     }
@@ -143,7 +160,10 @@ class World {
         shown.string === told.string &&
         shown.hash['f'] === told.hash['f'] &&
         shown.fieldExpiry['f'] === told.fieldExpiry['f'] &&
-        shown.set.length === told.set.length,
+        shown.set.length === told.set.length &&
+        shown.zset[0]?.[1] === told.zset[0]?.[1] &&
+        shown.zset.length === told.zset.length &&
+        JSON.stringify(shown.list) === JSON.stringify(told.list),
       () => `origin ${replica.origin} shows ${JSON.stringify(shown)}, told ${JSON.stringify(told)}`,
     )
   }
@@ -205,6 +225,17 @@ const pairs: readonly (readonly (keyof typeof menu)[])[] = [
   ['set', 'setAdd', 'delete', 'expire'],
   ['increment', 'hashIncrement', 'set', 'delete'],
   ['hashIncrement', 'setAdd', 'flush', 'expire'],
+  ['zsetAdd', 'zsetIncrement', 'zsetRemove', 'delete'],
+  ['zsetAddGreater', 'zsetAddGreatest', 'zsetAdd', 'zsetRemove'],
+  ['zsetAddLess', 'zsetAddLeast', 'zsetAddGreater', 'zsetIncrement'],
+  ['zsetIncrement', 'zsetAdd', 'zsetRemoveRange', 'expire'],
+  ['zsetIncrement', 'flush', 'set', 'hashIncrement'],
+  ['zsetAdd', 'setAdd', 'delete', 'expire'],
+  ['listPush', 'listPop', 'listSet', 'listInsert'],
+  ['listPush', 'listPushLeft', 'listTrim', 'listInsert'],
+  ['listPush', 'listSet', 'listRemove', 'delete'],
+  ['listPushLeft', 'listPopRight', 'listInsert', 'expire'],
+  ['listPush', 'set', 'setAdd', 'flush'],
 ]
 
 describe('all short histories mean what they say', () => {

@@ -5,64 +5,26 @@
  */
 import type { RecordPart } from '#protocol/sync/record.ts'
 import { originOf } from '#protocol/sync/stamp.ts'
-import { covers, type VersionVector } from '#protocol/sync/versionVector.ts'
-import type { CounterEntry } from '#server/crdt/counter.ts'
-import { FieldTtls } from '#server/crdt/fieldTtls.ts'
-import { HashState } from '#server/crdt/hash.ts'
+import type { VersionVector } from '#protocol/sync/versionVector.ts'
 import {
   KeyState,
   type KeyType,
   keepTtl,
   noRemovedCounters,
   type RemovedCounters,
+  TypeBit,
 } from '#server/crdt/keyState.ts'
 import { SetState } from '#server/crdt/set.ts'
 import { Strnum } from '#server/crdt/strnum.ts'
 import { Keyspace } from '#server/store/keyspace.ts'
 import type { Acknowledged } from '#server/store/residues.ts'
 import { Transaction } from '#server/store/transaction.ts'
+import { type Fault, ForgetsGhosts, replace, resetsFromContext, script } from './fault.ts'
+import { fieldTtlFaults } from './fieldTtlFaults.ts'
+import { listFaults } from './listFaults.ts'
 import { focusedRun, randomRun, runOf } from './randomRuns.ts'
 import { type Heartbeat, type Production, production, Replica, type Shipment } from './replica.ts'
-import { scripts } from './scripts.ts'
-
-export interface Fault {
-  name: string
-  what: string
-  run: (seed: number, made: Production) => void
-  made?: Partial<Production>
-  /** Replaces a method; returns what puts it back. */
-  plant?: () => () => void
-}
-
-const script =
-  (name: string) =>
-  (_seed: number, made: Production): void =>
-    scripts[name]?.(made)
-
-function replace<T extends object, K extends keyof T>(
-  target: T,
-  name: K,
-  make: (original: T[K]) => T[K],
-): () => void {
-  const original = target[name]
-  target[name] = make(original)
-  return () => {
-    target[name] = original
-  }
-}
-
-/** What a receiver would have to guess when an effect doesn't carry its resets: everything its context covers. */
-function resetsFromContext(state: KeyState, context: VersionVector): RemovedCounters {
-  const covered = (entries: readonly CounterEntry[]) =>
-    entries.filter((entry) => entry.live && covers(context, entry.last))
-  const all = state.removedCounters(7)
-  const string = covered(state.string?.entries ?? [])
-  const fields = all.fields.map(({ field }) => ({
-    field,
-    resets: covered(state.hash?.fieldState(field).entries ?? []),
-  }))
-  return { string, fields }
-}
+import { scoreFaults } from './scoreFaults.ts'
 
 const guessResets = (): (() => void) =>
   replace(
@@ -99,12 +61,6 @@ class FreshIfGhost extends Transaction {
   }
 }
 
-class NoNewField extends Transaction {
-  protected override isNewField(): boolean {
-    return false
-  }
-}
-
 class NoCleanupPersist extends Transaction {
   protected override losesInfinity(): boolean {
     return false
@@ -133,12 +89,6 @@ class NoResetsOnFlush extends Transaction {
 
 class ForgetsBaselines extends Keyspace {
   protected override mayForgetBaseline(): boolean {
-    return true
-  }
-}
-
-class ForgetsGhosts extends Keyspace {
-  protected override mayForgetGhost(): boolean {
     return true
   }
 }
@@ -299,68 +249,6 @@ export const faults: readonly Fault[] = [
       ),
   },
   {
-    name: 'fieldGhostNow',
-    what: 'ghost TTLs of fields are dropped at once',
-    run: runOf('hashIncrement', 'hashIncrement', 'hashDelete', 'hashExpire'),
-    made: { Keyspace: ForgetsGhosts },
-  },
-  {
-    name: 'noNewField',
-    what: "an increment that creates a field doesn't end the TTL writes it saw",
-    run: runOf('hashIncrement', 'hashIncrement', 'hashDelete', 'hashExpire'),
-    made: { Transaction: NoNewField },
-  },
-  {
-    name: 'hashSetKeepsTtl',
-    what: 'HSET leaves the TTL of the field',
-    run: runOf('hashSet', 'hashExpire'),
-    plant: () =>
-      replace(HashState.prototype, 'clearFieldTtl', () => () => {
-        // Nothing ends.
-      }),
-  },
-  {
-    name: 'lastFieldTtl',
-    what: 'of concurrent TTLs of a field the one that comes last stays',
-    run: runOf('hashSet', 'hashExpire'),
-    plant: () =>
-      replace(
-        HashState.prototype,
-        'writeFieldTtl',
-        (original) =>
-          function (this: HashState, context, ...rest) {
-            original.call(
-              this,
-              context.map(() => Number.MAX_SAFE_INTEGER),
-              ...rest,
-            )
-          },
-      ),
-  },
-  {
-    name: 'fieldFlagLost',
-    what: "a field sibling's TTL flag isn't merged",
-    run: runOf('hashSet', 'hashSet', 'hashExpire'),
-    plant: () =>
-      replace(
-        Strnum.prototype,
-        'merge',
-        (original) =>
-          function (this: Strnum, own, other, label) {
-            const flags = new Map(this.siblings.map((sibling) => [sibling.stamp, sibling.ttlApart]))
-            original.call(this, own, other, label)
-            for (const sibling of this.siblings)
-              sibling.ttlApart = flags.get(sibling.stamp) ?? sibling.ttlApart
-          },
-      ),
-  },
-  {
-    name: 'shownTooLong',
-    what: 'a field shows until it is deleted',
-    run: runOf('hashSet', 'hashExpire'),
-    plant: () => replace(FieldTtls.prototype, 'passed', () => () => new Set<string>()),
-  },
-  {
     name: 'typeFirst',
     what: 'the type seen first shows',
     run: randomRun,
@@ -371,13 +259,8 @@ export const faults: readonly Fault[] = [
         (original) =>
           function (this: KeyState) {
             const first = firstTypes.get(this)
-            const stillLive =
-              first === 'string'
-                ? this.string?.live
-                : first === 'hash'
-                  ? this.hash?.live
-                  : (this.set?.size ?? 0) > 0
-            const type = first !== undefined && stillLive ? first : original.call(this)
+            const isLive = first !== undefined && (this.liveTypes & TypeBit[first]) !== 0
+            const type = isLive ? first : original.call(this)
             if (type === undefined) firstTypes.delete(this)
             else firstTypes.set(this, type)
             return type
@@ -454,12 +337,15 @@ export const faults: readonly Fault[] = [
           },
       ),
   },
+  ...fieldTtlFaults,
+  ...scoreFaults,
   {
     name: 'txnDup',
     what: 'a transaction of which one slot is covered already is dropped whole [A17]',
     run: randomRun,
     made: { Replica: WholeOrNothingReplica },
   },
+  ...listFaults,
 ]
 
 export const madeWith = (fault: Fault): Production => ({ ...production, ...fault.made })

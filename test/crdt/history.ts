@@ -7,17 +7,22 @@
  */
 import { type Origin, originOf, type Stamp, stampStep } from '#protocol/sync/stamp.ts'
 import type { VersionVector } from '#protocol/sync/versionVector.ts'
+import { comparePaths, pathNamed } from './listOrder.ts'
 
-export type TypeName = 'string' | 'hash' | 'set'
-export const typeNames: readonly TypeName[] = ['string', 'hash', 'set']
+export type TypeName = 'string' | 'hash' | 'set' | 'zset' | 'list'
+export const typeNames: readonly TypeName[] = ['string', 'hash', 'set', 'zset', 'list']
+
+export type ScoreTag = 'GT' | 'LT' | undefined
 
 export type Add =
-  /** A register write; `element` is the field, '' for a string. */
-  | { kind: 'write'; key: string; type: 'string' | 'hash'; element: string; text: string }
-  | { kind: 'increment'; key: string; type: 'string' | 'hash'; element: string; amount: number }
+  /** A register write; `element` is the field, '' for a string, the name of the path in a list. */
+  | { kind: 'write'; key: string; type: 'string' | 'hash' | 'list'; element: string; text: string }
+  | { kind: 'increment'; key: string; type: 'string' | 'hash' | 'zset'; element: string; amount: number }
   | { kind: 'member'; key: string; type: 'set'; element: string }
   /** Of a hash field. A write of the field is one, too. */
   | { kind: 'fieldTtl'; key: string; type: 'hash'; element: string; expireAtMs: number }
+  /** `tag`: it was written on that condition. */
+  | { kind: 'score'; key: string; type: 'zset'; element: string; score: number; tag: ScoreTag }
   /** `implied`: a plain SET, which is a TTL write for as long as it is a write. */
   | { kind: 'ttl'; key: string; expireAtMs: number; implied: boolean }
 
@@ -44,6 +49,16 @@ export interface KeyView {
   /** When fields expire; without those that don't. */
   fieldExpiry: Record<string, number>
   set: string[]
+  /** In its order. */
+  zset: [member: string, score: number][]
+  /** In order. */
+  list: ListElement[]
+}
+
+export interface ListElement {
+  /** Of its path. */
+  name: string
+  text: string
 }
 
 interface Told<T> {
@@ -99,6 +114,13 @@ export class History {
 
   view(key: string, seen?: VersionVector): KeyView {
     return viewOf(this.liveAdds(key, seen))
+  }
+
+  /** Whether there has ever been an element of this name. */
+  hasElement(key: string, name: string): boolean {
+    return (this.#adds.get(key) ?? []).some(
+      ({ what }) => what.kind === 'write' && what.type === 'list' && what.element === name,
+    )
   }
 
   /** Whether explicit TTL writes are live (rule D5 looks at it). */
@@ -158,6 +180,12 @@ function viewOf(live: Told<Add>[]): KeyView {
     hash,
     fieldExpiry,
     set: elements('set'),
+    zset: elements('zset')
+      .map((member): [string, number] => [member, shownScore(live, member)])
+      .sort(byScore),
+    list: elements('list')
+      .map((name) => ({ name, text: shownText(live, 'list', name) }))
+      .sort((a, b) => comparePaths(pathNamed(a.name), pathNamed(b.name))),
   }
 }
 
@@ -192,6 +220,28 @@ function shownText(live: Told<Add>[], type: TypeName, element: string): string {
   if (!counting) return text ?? ''
   return String(Number(text ?? '0') + sum)
 }
+
+/**
+ * All increments on top of a write: the greatest of concurrent ones if all were written with GT, the least if all with LT, else
+ * the last. The generators make numbers that doubles hold exactly.
+ */
+function shownScore(live: Told<Add>[], member: string): number {
+  const writes: { stamp: Stamp; score: number; tag: ScoreTag }[] = []
+  let sum = 0
+  for (const { operation, what } of live) {
+    if (what.kind === 'ttl' || what.type !== 'zset' || what.element !== member) continue
+    if (what.kind === 'increment') sum += what.amount
+    else if (what.kind === 'score') writes.push({ stamp: operation.stamp, score: what.score, tag: what.tag })
+  }
+  if (writes.length === 0) return sum
+  const scores = writes.map(({ score }) => score)
+  if (writes.every(({ tag }) => tag === 'GT')) return Math.max(...scores) + sum
+  if (writes.every(({ tag }) => tag === 'LT')) return Math.min(...scores) + sum
+  const last = Math.max(...writes.map(({ stamp }) => stamp))
+  return (writes.find(({ stamp }) => stamp === last)?.score ?? 0) + sum
+}
+
+const byScore = (a: [string, number], b: [string, number]): number => a[1] - b[1] || (a[0] < b[0] ? -1 : 1)
 
 /** The generators make numbers that doubles hold exactly, so plain arithmetic serves here. */
 export const isNumber = (text: string): boolean => /^-?[0-9]+(\.[0-9]+)?$/.test(text)

@@ -4,8 +4,10 @@
  * the replica, never from the replica.
  */
 import { slotOfKey } from '#protocol/slots/crc16.ts'
+import type { Stamp } from '#protocol/sync/stamp.ts'
 import type { VersionVector } from '#protocol/sync/versionVector.ts'
 import { amountFromInteger, parseAmount } from '#server/crdt/amount.ts'
+import type { Keyspace } from '#server/store/keyspace.ts'
 import type { Transaction } from '#server/store/transaction.ts'
 import {
   type Add,
@@ -14,10 +16,12 @@ import {
   isNumber,
   type KeyView,
   type Kill,
+  type ScoreTag,
   type TypeName,
   typeNames,
   unexpiredFields,
 } from './history.ts'
+import { isStrictlyBetween, nameOf, type Path, pathNamed, pathOf, pushedPath } from './listOrder.ts'
 
 export type Intent =
   | { command: 'set'; key: string; text: string }
@@ -37,17 +41,36 @@ export type Intent =
   | { command: 'hashDeleteExpired'; key: string; fields: string[] }
   | { command: 'setAdd'; key: string; members: string[] }
   | { command: 'setRemove'; key: string; members: string[] }
+  | { command: 'zsetAdd'; key: string; member: string; score: number; tag: ScoreTag }
+  | { command: 'zsetIncrement'; key: string; member: string; amount: number }
+  | { command: 'zsetRemove'; key: string; members: string[] }
+  /** ZREMRANGEBYSCORE from 0 to `removedScoreMax`. */
+  | { command: 'zsetRemoveRange'; key: string }
+  | ListIntent
 
-type ElementIntent = Extract<
-  Intent,
-  { command: 'hashSet' | 'hashIncrement' | 'hashDelete' | 'hashExpire' | 'setAdd' | 'setRemove' }
+type ElementIntent = Exclude<
+  Extract<Intent, { command: `hash${string}` | `setAdd` | `setRemove` | `zset${string}` }>,
+  { command: 'hashDeleteExpired' }
 >
+
+export const removedScoreMax = 10
+
+type ListIntent =
+  | { command: 'listPush'; key: string; side: 'left' | 'right'; values: string[] }
+  | { command: 'listPop'; key: string; side: 'left' | 'right'; count: number }
+  | { command: 'listSet'; key: string; index: number; text: string }
+  | { command: 'listInsert'; key: string; index: number; text: string }
+  | { command: 'listRemove'; key: string; indexes: number[] }
+  | { command: 'listTrim'; key: string; start: number; end: number }
 
 export interface Meaning {
   adds: Add[]
   kills: Kill[]
   /** What the write must leave as it was: rule D5. */
   keepsTtl: boolean
+  /** What the new elements of a list are called, known when the operation has its stamp. */
+  pushes?: { side: 'left' | 'right'; values: string[] }
+  inserts?: { index: number; left: string | undefined; right: string | undefined; text: string }
 }
 
 const never = Number.POSITIVE_INFINITY
@@ -110,10 +133,43 @@ export class Meanings {
         meaning.kills.push({ kind: 'ttl', key })
         meaning.adds.push({ kind: 'ttl', key, expireAtMs: intent.expireAtMs, implied: false })
         break
+      case 'listPush':
+      case 'listPop':
+      case 'listSet':
+      case 'listInsert':
+      case 'listRemove':
+      case 'listTrim':
+        if (visible !== 'none' && visible !== 'list') return undefined
+        if (!ofList(intent, meaning, visible === 'list' ? view.list : [])) return undefined
+        this.#open(meaning, key, 'list', view, expired, seen)
+        break
       default:
         return this.#ofElements(intent, meaning, view, seen, nowMs) ? meaning : undefined
     }
     return meaning
+  }
+
+  /**
+   * Completes the meaning of an operation with the names of the elements that it has made. Of an insertion it takes the path
+   * that the replica has chosen, if only it is a new one and lies between the neighbours (the rule is for `listId.test.ts`).
+   */
+  name(meaning: Meaning, key: string, stamp: Stamp, made: (index: number) => readonly number[]): void {
+    const write = (path: Path, text: string): void => {
+      const name = nameOf(path)
+      if (this.#history.hasElement(key, name)) throw new Error(`path ${name} is used twice`)
+      meaning.adds.push({ kind: 'write', key, type: 'list', element: name, text })
+    }
+    const { pushes, inserts } = meaning
+    for (const [number, value] of pushes?.values.entries() ?? [])
+      write(pushedPath(pushes?.side ?? 'right', stamp, number), value)
+    if (inserts === undefined) return
+    const path = pathOf(made(inserts.index))
+    const [left, right] = [inserts.left, inserts.right].map((name) =>
+      name === undefined ? undefined : pathNamed(name),
+    )
+    if (!isStrictlyBetween(left, path, right))
+      throw new Error(`${nameOf(path)} is not between its neighbours`)
+    write(path, inserts.text)
   }
 
   #ofElements(
@@ -125,7 +181,7 @@ export class Meanings {
   ): boolean {
     const { key } = intent
     const expired = hasExpired(view, nowMs)
-    const type = intent.command.startsWith('hash') ? 'hash' : 'set'
+    const type = typeNames.find((name) => intent.command.startsWith(name)) as TypeName
     const visible = expired ? 'none' : view.type
     if (visible !== 'none' && visible !== type) return false
     switch (intent.command) {
@@ -174,6 +230,8 @@ export class Meanings {
         for (const element of present) meaning.kills.push({ kind: 'state', key, type: 'set', element })
         break
       }
+      default:
+        if (!ofScores(intent, meaning, visible === 'zset' ? view.zset : [])) return false
     }
     this.#open(meaning, key, type, view, expired, seen)
     return true
@@ -243,6 +301,84 @@ const killLive = (key: string, view: KeyView): Kill[] =>
   killTypes(key).filter(
     (kill) => kill.kind !== 'state' || kill.type !== 'hash' || Object.keys(view.hash).length > 0,
   )
+/** `shown`: what the replica shows before. False: a handler would do nothing. */
+function ofScores(
+  intent: Extract<Intent, { command: `zset${string}` }>,
+  meaning: Meaning,
+  shown: readonly [member: string, score: number][],
+): boolean {
+  const { key } = intent
+  const kill = (element: string): void => {
+    meaning.kills.push({ kind: 'state', key, type: 'zset', element })
+  }
+  switch (intent.command) {
+    case 'zsetAdd': {
+      const { member, score, tag } = intent
+      const old = shown.find(([name]) => name === member)?.[1]
+      if (old !== undefined && (tag === 'GT' ? score <= old : tag === 'LT' && score >= old)) return false
+      kill(member)
+      meaning.adds.push({ kind: 'score', key, type: 'zset', element: member, score, tag })
+      return true
+    }
+    case 'zsetIncrement': {
+      const { member, amount } = intent
+      meaning.adds.push({ kind: 'increment', key, type: 'zset', element: member, amount })
+      return true
+    }
+    case 'zsetRemove':
+    case 'zsetRemoveRange': {
+      const gone = shown.filter(([name, score]) =>
+        intent.command === 'zsetRemove'
+          ? intent.members.includes(name)
+          : score >= 0 && score <= removedScoreMax,
+      )
+      for (const [name] of gone) kill(name)
+      return gone.length > 0
+    }
+  }
+}
+
+/** False: a handler would refuse it, or do nothing. */
+function ofList(intent: ListIntent, meaning: Meaning, list: KeyView['list']): boolean {
+  const { key } = intent
+  const kill = (from: number, to: number): void => {
+    for (const { name } of list.slice(from, to))
+      meaning.kills.push({ kind: 'state', key, type: 'list', element: name })
+  }
+  switch (intent.command) {
+    case 'listPush':
+      meaning.pushes = { side: intent.side, values: intent.values }
+      return true
+    case 'listPop':
+      if (intent.side === 'left') kill(0, intent.count)
+      else kill(Math.max(0, list.length - intent.count), list.length)
+      return list.length > 0
+    case 'listSet': {
+      const element = list[intent.index]
+      if (element === undefined) return false
+      kill(intent.index, intent.index + 1)
+      meaning.adds.push({ kind: 'write', key, type: 'list', element: element.name, text: intent.text })
+      return true
+    }
+    case 'listInsert': {
+      const { index, text } = intent
+      if (index > list.length) return false
+      meaning.inserts = { index, left: list[index - 1]?.name, right: list[index]?.name, text }
+      return true
+    }
+    case 'listRemove':
+      if (intent.indexes.some((index) => index >= list.length)) return false
+      for (const index of intent.indexes) kill(index, index + 1)
+      return intent.indexes.length > 0
+    case 'listTrim': {
+      const { start, end } = intent
+      if (start > list.length || end > list.length || (start === 0 && end === list.length)) return false
+      kill(0, start < end ? start : list.length)
+      if (start < end) kill(end, list.length)
+      return true
+    }
+  }
+}
 
 const killTypes = (key: string): Kill[] => typeNames.map((type) => ({ kind: 'state', key, type }))
 
@@ -256,7 +392,7 @@ function isCountable(visible: TypeName | 'none', type: TypeName, text: string | 
 }
 
 /** Runs the intent as a handler does after its checks; returns the reply that the command would give, if it gives the value. */
-export function run(write: Transaction, intent: Intent): string | undefined {
+export function run(db: Keyspace, write: Transaction, intent: Intent): string | undefined {
   switch (intent.command) {
     case 'set':
       write.setString(intent.key, intent.text, { kind: 'clear' })
@@ -299,8 +435,63 @@ export function run(write: Transaction, intent: Intent): string | undefined {
     case 'setRemove':
       write.setRemove(intent.key, intent.members)
       return undefined
+    case 'zsetAdd':
+      write.zsetAdd(intent.key, intent.member, intent.score, intent.tag)
+      return undefined
+    case 'zsetIncrement':
+      return String(write.zsetIncrement(intent.key, intent.member, intent.amount))
+    case 'zsetRemove':
+      write.zsetRemove(intent.key, intent.members)
+      return undefined
+    case 'zsetRemoveRange': {
+      const sortedSet = db.sortedSet(intent.key)
+      const first = sortedSet?.countBelow(0, false) ?? 0
+      const end = sortedSet?.countBelow(removedScoreMax, true) ?? 0
+      write.zsetRemove(
+        intent.key,
+        [...(sortedSet?.range(first, end) ?? [])].map(([member]) => member),
+      )
+      return undefined
+    }
+    case 'listPush':
+      return String(write.listPush(intent.key, intent.side, intent.values))
+    case 'listPop':
+      return write.listPop(intent.key, intent.side, intent.count).join()
+    case 'listSet':
+      write.listSet(intent.key, intent.index, intent.text)
+      return undefined
+    case 'listInsert':
+      return String(write.listInsert(intent.key, intent.index, intent.text))
+    case 'listRemove':
+      write.listRemove(intent.key, intent.indexes)
+      return undefined
+    case 'listTrim':
+      write.listTrim(intent.key, intent.start, intent.end)
+      return undefined
   }
 }
 
 const amountOf = (value: number) =>
   Number.isInteger(value) ? amountFromInteger(value) : (parseAmount(String(value)) ?? 0)
+
+/** What `run` must return, by what shows before and after it. */
+export function replyOf(intent: Intent, before: KeyView, after: KeyView): string | undefined {
+  switch (intent.command) {
+    case 'hashIncrement':
+      return after.hash[intent.field]
+    case 'zsetIncrement':
+      return String(after.zset.find(([member]) => member === intent.member)?.[1])
+    case 'listPush':
+    case 'listInsert':
+      return String(after.list.length)
+    case 'listPop': {
+      const list = intent.side === 'left' ? before.list : [...before.list].reverse()
+      return list
+        .slice(0, intent.count)
+        .map(({ text }) => text)
+        .join()
+    }
+    default:
+      return after.string
+  }
+}

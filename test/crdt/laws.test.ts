@@ -7,9 +7,9 @@ import { slotCount, slotOfKey } from '#protocol/slots/crc16.ts'
 import { Keyspace } from '#server/store/keyspace.ts'
 import { SeededRandom, seedFromEnv } from '#test/seed.ts'
 import { Network } from './network.ts'
-import { productionView } from './productionView.ts'
 import { allCommands, presets } from './randomRuns.ts'
 import { production, Replica, type SlotCut } from './replica.ts'
+import { productionView } from './shown.ts'
 
 const runs = Number(process.env['RUNS'] ?? 150)
 const key = 'k'

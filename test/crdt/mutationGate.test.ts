@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { seedFromEnv } from '#test/seed.ts'
-import { type Fault, faults, madeWith } from './faults.ts'
+import type { Fault } from './fault.ts'
+import { faults, madeWith } from './faults.ts'
 
 /** Far more than the rarest of them takes. */
 const runsMax = 10_000

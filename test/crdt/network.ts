@@ -10,9 +10,8 @@ import { slotOfKey } from '#protocol/slots/crc16.ts'
 import { originOfCluster, type Stamp, stampEpochMs } from '#protocol/sync/stamp.ts'
 import { includes } from '#protocol/sync/versionVector.ts'
 import type { SeededRandom } from '#test/seed.ts'
-import { contextAt, History, hasExpired, type KeyView, type Operation } from './history.ts'
-import { type Intent, Meanings, run } from './intents.ts'
-import { checkVisible, must, productionView, textOf } from './productionView.ts'
+import { contextAt, History, hasExpired, type KeyView, type Operation, type ScoreTag } from './history.ts'
+import { type Intent, Meanings, replyOf, run } from './intents.ts'
 import {
   type Heartbeat,
   type Production,
@@ -21,6 +20,7 @@ import {
   type Shipment,
   type SlotCut,
 } from './replica.ts'
+import { checkVisible, madeAt, must, productionView, textOf } from './shown.ts'
 
 export type Command = Intent['command'] | 'transaction'
 
@@ -68,10 +68,13 @@ export class Network {
   /** Single messages get lost, until the end. */
   #lossy = false
   #values = 0
+  /** Most scores are written with one tag, so that all concurrent ones often have it. */
+  readonly #scoreTag: ScoreTag
 
   constructor(random: SeededRandom, options: NetworkOptions) {
     this.#random = random
     this.#options = options
+    this.#scoreTag = random.pick(['GT', 'LT', undefined] as const)
     this.#meanings = new Meanings(this.history, options.keys)
     const origins = Array.from({ length: options.replicas }, (_, at) => originOfCluster(at + 1))
     this.replicas = origins.map(
@@ -164,8 +167,9 @@ export class Network {
     const before = this.history.view(intent.key, seen)
     const meaning = this.#meanings.of(intent, seen, nowMs)
     if (meaning === undefined) return
-    const reply = run(replica.write, intent)
+    const reply = run(replica.keyspace, replica.write, intent)
     const stamp = replica.clock.last
+    this.#meanings.name(meaning, intent.key, stamp, (index) => madeAt(replica, intent.key, index))
     const operation = {
       stamp,
       context: contextAt(seen, stamp),
@@ -177,7 +181,7 @@ export class Network {
     done.push(operation)
     const after = this.history.view(intent.key, contextAt(seen, stamp + 8))
     this.#expectView(replica, intent.key, after, intent)
-    const told = replyOf(intent, after)
+    const told = replyOf(intent, before, after)
     must(
       reply === undefined || reply === told,
       () => `reply ${reply}, told ${told} of ${JSON.stringify(intent)}`,
@@ -218,6 +222,27 @@ export class Network {
       case 'setAdd':
       case 'setRemove':
         return { command, key, members: random.chance(0.7) ? [field] : fieldNames }
+      case 'zsetAdd': {
+        const tag = random.pick([undefined, 'GT', 'LT', this.#scoreTag, this.#scoreTag] as const)
+        return { command, key, member: field, score: random.below(20), tag }
+      }
+      case 'zsetIncrement':
+        return { command, key, member: field, amount: random.chance(0.2) ? 100 : amount }
+      case 'zsetRemove':
+        return { command, key, members: random.chance(0.7) ? [field] : fieldNames }
+      case 'listPush': {
+        const values = Array.from({ length: 1 + random.below(3) }, () => `e${this.#values++}`)
+        return { command, key, side: random.pick(['left', 'right']), values }
+      }
+      case 'listPop':
+        return { command, key, side: random.pick(['left', 'right']), count: random.pick([1, 1, 1, 2, 4]) }
+      case 'listSet':
+      case 'listInsert':
+        return { command, key, index: random.below(5), text }
+      case 'listRemove':
+        return { command, key, indexes: [0, 1, 2, 3].filter(() => random.chance(0.4)) }
+      case 'listTrim':
+        return { command, key, start: random.below(3), end: random.below(6) }
       case 'transaction': {
         const others = this.#options.commands.filter((other) => other !== 'transaction' && other !== 'flush')
         return this.#intent(random.pick(others.length > 0 ? others : ['set']))
@@ -225,6 +250,7 @@ export class Network {
       case 'flush':
       case 'delete':
       case 'deleteExpired':
+      case 'zsetRemoveRange':
         return { command, key }
     }
   }
@@ -463,7 +489,3 @@ const linkName = (from: Replica, to: Replica): string => `${from.origin}>${to.or
 
 const ownStamps = (done: readonly (Operation & { slot?: number })[], slot: number): Stamp[] =>
   done.filter((operation) => operation.slot === slot).map(({ stamp }) => stamp)
-
-function replyOf(intent: Intent, view: KeyView): string | undefined {
-  return intent.command === 'hashIncrement' ? view.hash[intent.field] : view.string
-}

@@ -7,6 +7,8 @@ import { ByteReader } from '#runtime/bytes/byteReader.ts'
 import { latin1 } from '#runtime/bytes/bytes.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import type { HashState } from '#server/crdt/hash.ts'
+import { readScore } from '#server/crdt/scoreCodec.ts'
+import type { SortedSetState } from '#server/crdt/sortedSet.ts'
 import { readField, writeStrnum } from '#server/crdt/stateCodec.ts'
 import type { Keyspace } from '#server/store/keyspace.ts'
 import { decodeSlot } from '#server/store/slotState.ts'
@@ -182,16 +184,23 @@ function wholeSlot(db: Keyspace, slot: number): string {
   const keys = [...decodeSlot(new ByteReader(writer.bytes, 0, writer.length), slot)]
   const texts = keys.map(([name, { full, text, expireAtMs, stamp }]) => {
     if (full === undefined) return JSON.stringify([name, text, String(expireAtMs), stamp])
-    const { string, hash, set, ttl } = full
+    const { string, hash, set, zset, list, ttl } = full
     const members: string[] = []
     set?.digest((member, dots) => members.push(`${member} ${dots.join()}`))
-    const fields = hash === undefined ? [] : fieldsOf(hash)
+    const elements: string[] = []
+    list?.digest((id, siblings) =>
+      elements.push(`${id} ${siblings.map(({ stamp, text: value }) => `${stamp} ${value}`)}`),
+    )
+    const fields = hash === undefined ? [] : elementsOf(hash, skipField)
+    const scores = zset === undefined ? [] : elementsOf(zset, skipScore)
     const ttls = ttl.map((write) => `${write.stamp} ${write.expireAtMs}`)
     return JSON.stringify([
       name,
       string === undefined ? '' : encoded((to) => writeStrnum(to, string)),
       fields,
       members.sort(),
+      scores,
+      elements,
       ttls,
     ])
   })
@@ -204,20 +213,20 @@ function encoded(write: (writer: ByteWriter) => void): string {
   return latin1(writer.bytes, 0, writer.length)
 }
 
-function fieldsOf(hash: HashState): string[] {
+const nothing = (): void => {}
+const skipField = (reader: ByteReader): void => readField(reader, nothing, nothing)
+const skipScore = (reader: ByteReader): void => readScore(reader, nothing, nothing)
+
+function elementsOf(state: HashState | SortedSetState, skipContent: (reader: ByteReader) => void): string[] {
   const writer = new ByteWriter()
-  hash.encode(writer)
+  state.encode(writer)
   const reader = new ByteReader(writer.bytes, 0, writer.length)
-  const fields: string[] = []
+  const elements: string[] = []
   for (let count = reader.varint(); count > 0; count--) {
     const start = reader.at
     reader.text()
-    readField(
-      reader,
-      () => {},
-      () => {},
-    )
-    fields.push(latin1(writer.bytes, start, reader.at))
+    skipContent(reader)
+    elements.push(latin1(writer.bytes, start, reader.at))
   }
-  return fields.sort()
+  return elements.sort()
 }

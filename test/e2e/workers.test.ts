@@ -98,6 +98,39 @@ describe('three proxy workers', () => {
     expect(await other.ping()).toBe('PONG')
   })
 
+  it('wait for one list: each element goes to one of their clients, and none to one that has gone', async () => {
+    const asker = await clientAt(0)
+    const isBlocked = async (count: number): Promise<boolean> =>
+      (await field(asker, 'clients', 'blocked_clients')) === String(count)
+    const waiting = Array.from({ length: 10 }, () => lab.client(1, { retryStrategy: () => null }))
+    const [gone, unblocked, ...consumers] = waiting as [Redis, Redis, ...Redis[]]
+    const id = await idOf(unblocked)
+    const lost = gone.blpop('queue', 0)
+    await until(() => isBlocked(1))
+    const ended = unblocked.brpop('queue', 0).catch((error: Error) => error.message)
+    await until(() => isBlocked(2))
+    const served = consumers.map((client) => client.blpop('queue', 0))
+    await until(() => isBlocked(10))
+    expect([...String(await asker.client('LIST')).matchAll(/ flags=b /g)]).toHaveLength(10)
+    gone.disconnect()
+    await until(() => isBlocked(9))
+    expect(await asker.call('CLIENT', 'UNBLOCK', id, 'ERROR')).toBe(1)
+    expect(await ended).toBe('UNBLOCKED client unblocked via CLIENT UNBLOCK')
+    const values = consumers.map((_, i) => String(i))
+    await asker.rpush('queue', ...values, 'left over')
+    const taken = (await Promise.all(served)).map((reply) => reply?.[1])
+    expect(taken.sort()).toEqual(values)
+    expect(await asker.lrange('queue', 0, -1)).toEqual(['left over'])
+    // It said no more than that it would send no more.
+    expect(await lost).toBe(null)
+    expect(await (await clientAt(2)).brpoplpush('queue', '{queue}done', 5)).toBe('left over')
+    const startMs = performance.now()
+    expect(await unblocked.blpop('queue', 0.2)).toBe(null)
+    expect(performance.now() - startMs).toBeGreaterThanOrEqual(199)
+    for (const client of waiting) client.disconnect()
+    await until(async () => (await listedIds(asker)).length === clientCount)
+  })
+
   it('CONFIG SET is seen by all clients', async () => {
     await (await clientAt(2)).config('SET', 'maxclients', '60', 'pipeline-max', '4321')
     for (const client of clients) {

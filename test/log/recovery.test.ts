@@ -1,10 +1,11 @@
 /** What a restart makes of torn, damaged and foreign logs. */
+
 import { describe, expect, test } from 'vitest'
 import { stampAt } from '#protocol/sync/stamp.ts'
 import { FormatError } from '#runtime/bytes/byteReader.ts'
 import { crc32 } from '#runtime/bytes/bytes.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
-import { blockHeaderBytes } from '#server/log/blockFormat.ts'
+import { blockHeaderBytes, segmentKind } from '#server/log/blockFormat.ts'
 import { fileHeaderBytes } from '#server/log/fileHeader.ts'
 import { recoverLog } from '#server/log/recovery.ts'
 import { LogRefusal } from '#server/log/windowedFile.ts'
@@ -126,16 +127,18 @@ describe('damage', () => {
 })
 
 describe('a foreign log', () => {
-  test('of another format version', () => {
+  test.each([0, segmentKind.version + 1])('of format version %i', (version) => {
     const disk = writtenDisk()
     const { bytes } = onlyFile(disk)[1]
     const header = new ByteWriter()
     header.raw(bytes, 0, 8)
-    header.u32(2)
+    header.u32(version)
     header.raw(bytes, 12, 24)
     header.u32(crc32(header.view()))
     bytes.set(header.view())
-    expect(() => openLog(disk)).toThrow(/log format 2 found, this program reads format 1/)
+    expect(() => openLog(disk)).toThrow(
+      `log format ${version} found, this program reads formats 1 to ${segmentKind.version}`,
+    )
   })
 
   test('of another cluster', () => {

@@ -20,7 +20,14 @@ const write = (shard: typeof own, text: string): void => {
 }
 
 for (let i = 0; i < 40; i++) write(other, `SET state:${i} value-of-the-other-cluster-${i}`)
-for (const text of ['INCRBY counter 5', 'HSET hash theirs 1', 'SADD set theirs', 'SET type text'])
+for (const text of [
+  'INCRBY counter 5',
+  'HSET hash theirs 1',
+  'SADD set theirs',
+  'RPUSH list theirs',
+  'ZINCRBY scores 3 theirs',
+  'SET type text',
+])
   write(other, text)
 for (const text of [
   'SET text value',
@@ -36,8 +43,22 @@ for (const text of [
   'HINCRBY hash a 41',
   'HINCRBYFLOAT hash f 1.5',
   'HDEL hash b',
+  'HPEXPIREAT hash 4102444800000 FIELDS 3 a c f',
+  'HINCRBY hash a 1',
+  'HPERSIST hash FIELDS 1 c',
   'SADD set x y z',
   'SREM set y',
+  'RPUSH list a b c d e f',
+  'LPUSH list z',
+  'LINSERT list AFTER b between',
+  'LSET list 0 first',
+  'LREM list 1 d',
+  'LTRIM list 0 -2',
+  'RPOP list',
+  'ZADD scores 1 a 2 b 3 c',
+  'ZINCRBY scores 1.5 a',
+  'ZADD scores GT 5 b',
+  'ZREM scores c',
   'SADD type member',
   'SET expiring value PXAT 4102444800000',
   'SET persistent value EX 100',
@@ -63,15 +84,27 @@ const asked = [
   ...['text', 'binary', 'counter', 'float', 'number', 'reset', 'deleted', 'late', '{old}new', '{old}old'].map(
     (key) => ['GET', key],
   ),
-  ...['state:3', 'state:4', 'state:5', 'expiring', 'persistent', 'counter', 'type', 'hash', 'set'].flatMap(
-    (key) => [
-      ['TYPE', key],
-      ['PEXPIRETIME', key],
-    ],
-  ),
+  ...[
+    'state:3',
+    'state:4',
+    'state:5',
+    'expiring',
+    'persistent',
+    'counter',
+    'type',
+    'hash',
+    'set',
+    'list',
+  ].flatMap((key) => [
+    ['TYPE', key],
+    ['PEXPIRETIME', key],
+  ]),
   ...['a', 'b', 'c', 'f', 'theirs', 'late'].map((field) => ['HGET', 'hash', field]),
+  ['HPEXPIRETIME', 'hash', 'FIELDS', '6', 'a', 'b', 'c', 'f', 'theirs', 'late'],
   ...['x', 'y', 'z', 'theirs'].map((name) => ['SISMEMBER', 'set', name]),
   ['SMEMBERS', '{t}2'],
+  ['LRANGE', 'list', '0', '-1'],
+  ['ZRANGE', 'scores', '0', '-1', 'WITHSCORES'],
   ['EXISTS', '{t}1'],
 ]
 

@@ -71,6 +71,8 @@ describe('commands of many keys', () => {
       ['RENAME', 'a', 'b'],
       ['MSETNX', 'a', '1', 'b', '2'],
       ['SINTER', 'a', 'b'],
+      ['ZUNIONSTORE', 'a', '1', 'b'],
+      ['GEORADIUS', 'a', '0', '0', '1', 'm', 'STORE', 'a', 'STORE', 'b'],
     ]) {
       expect(client.call(...request)).toBe("-CROSSSLOT Keys in request don't hash to the same slot\r\n")
     }

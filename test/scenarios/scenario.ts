@@ -9,11 +9,14 @@
  *     A~> COMMAND               the reply in any order: pairs of HGETALL, else elements
  *     A between 1 9> COMMAND    an integer reply in that range
  *     wait until A> COMMAND     repeats until the reply is the one below
+ *     A begins> COMMAND         sends it over a connection of its own, and does not wait for the reply
+ *     A ends>                   the reply to that, below; comes sooner or later
  */
 export type Step =
   | { kind: 'cut'; one: string; other: string }
   | { kind: 'heal' }
   | { kind: 'settle' }
+  | { kind: 'begin'; where: string; command: string }
   | CommandStep
 
 export interface CommandStep {
@@ -25,6 +28,8 @@ export interface CommandStep {
   anyOrder: boolean
   between: [number, number] | null
   repeat: boolean
+  /** What was begun before is answered. */
+  ends: boolean
   line: number
 }
 
@@ -34,6 +39,8 @@ export interface Scenario {
   steps: Step[]
 }
 
+const beginLine = /^([A-E]) begins> (.+)$/
+const endLine = /^([A-E]) ends>$/
 const commandLine = /^(wait until )?(all|[A-E])(~)?(?: between (-?\d+) (-?\d+))?> (.+)$/
 
 export function parseScenarios(text: string): Scenario[] {
@@ -51,18 +58,32 @@ export function parseScenarios(text: string): Scenario[] {
   return scenarios
 }
 
+const anyReply = { kind: 'command', anyOrder: false, between: null, repeat: false, ends: false } as const
+
 function takeLine(scenario: Scenario, line: string, number: number): void {
   const words = line.split(' ')
   const last = scenario.steps.at(-1)
   const command = commandLine.exec(line)
+  const begin = beginLine.exec(line)
+  const end = endLine.exec(line)
   if (words[0] === 'clusters') scenario.clusters = words.slice(1)
   else if (words[0] === 'cut')
     scenario.steps.push({ kind: 'cut', one: String(words[1]), other: String(words[2]) })
   else if (line === 'heal' || line === 'settle') scenario.steps.push({ kind: line })
+  else if (begin) scenario.steps.push({ kind: 'begin', where: String(begin[1]), command: String(begin[2]) })
+  else if (end)
+    scenario.steps.push({
+      ...anyReply,
+      where: String(end[1]),
+      command: 'what was begun',
+      expected: [],
+      ends: true,
+      line: number,
+    })
   else if (command) {
     const [, repeat, where, anyOrder, low, high, text] = command
     scenario.steps.push({
-      kind: 'command',
+      ...anyReply,
       where: String(where),
       command: String(text),
       expected: [],

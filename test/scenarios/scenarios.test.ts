@@ -12,6 +12,8 @@ class Stage {
   readonly #lab: Lab
   readonly #scenario: Scenario
   readonly #sessions: Session[]
+  /** By letter: a connection with a command whose reply is still to come. */
+  readonly #begun = new Map<string, { session: Session; reply: Promise<string> }>()
 
   constructor(lab: Lab, scenario: Scenario) {
     this.#lab = lab
@@ -29,16 +31,33 @@ class Stage {
         await this.#lab.cut(letters.indexOf(step.one) + 1, letters.indexOf(step.other) + 1)
       else if (step.kind === 'heal') await this.#lab.heal()
       else if (step.kind === 'settle') await this.#lab.settle()
+      else if (step.kind === 'begin') this.#begin(step.where, step.command)
+      else if (step.ends) await this.#end(step)
       else await this.#run(step)
     }
   }
 
   close(): void {
     for (const session of this.#sessions) session.close()
+    for (const { session } of this.#begun.values()) session.close()
   }
 
   #session(letter: string): Session {
     return this.#sessions[letters.indexOf(letter)] as Session
+  }
+
+  #begin(letter: string, command: string): void {
+    const session = new Session(this.#lab.port(letters.indexOf(letter) + 1))
+    this.#begun.set(letter, { session, reply: session.command(command) })
+  }
+
+  async #end(step: CommandStep): Promise<void> {
+    const begun = this.#begun.get(step.where)
+    if (begun === undefined) throw new Error(`line ${step.line}: nothing was begun at ${step.where}`)
+    const fault = judge(step, await begun.reply)
+    begun.session.close()
+    this.#begun.delete(step.where)
+    expect(fault, `line ${step.line}, cluster ${step.where}`).toBeNull()
   }
 
   async #run(step: CommandStep): Promise<void> {

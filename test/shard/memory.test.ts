@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { ShardInfo } from '#protocol/frames/admin.ts'
 import type { EvictionPolicy } from '#protocol/frames/memory.ts'
+import { Keyspace, type KeyspaceOptions } from '#server/store/keyspace.ts'
 import { type ShardChanges, TestShard } from './testShard.ts'
 import { carry, open, pair } from './twoClusters.ts'
 
@@ -255,4 +256,35 @@ describe('two clusters', () => {
     expect(b.shard.db.usedBytes).toBeLessThanOrEqual(memorySizeBytes * 0.8)
     expect(equal(a, b)).toBe(true)
   })
+})
+
+/** A keyspace that says when it is full. */
+class FillableKeyspace extends Keyspace {
+  full = false
+
+  override get isNearlyFull(): boolean {
+    return this.full
+  }
+}
+
+test('a shard that holds all it can address refuses what needs memory, without any limit', () => {
+  const dbs: FillableKeyspace[] = []
+  const newKeyspace = (options: KeyspaceOptions): Keyspace => {
+    const db = new FillableKeyspace(options)
+    dbs.push(db)
+    return db
+  }
+  const shard = new TestShard({ variations: { newKeyspace } })
+  const [db] = dbs as [FillableKeyspace]
+  expect(shard.run('SET', 'a', 'v')).toBe('+OK\r\n')
+  db.full = true
+  shard.world.advance(100)
+  expect(shard.run('SET', 'b', 'v')).toBe(outOfMemory)
+  expect(shard.run('GET', 'a')).toBe('$1\r\nv\r\n')
+  expect(info(shard).memory.intakePaused).toBe(true)
+  expect(shard.run('DEL', 'a')).toBe(':1\r\n')
+  db.full = false
+  shard.world.advance(100)
+  expect(shard.run('SET', 'b', 'v')).toBe('+OK\r\n')
+  expect(info(shard).memory.intakePaused).toBe(false)
 })

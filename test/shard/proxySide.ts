@@ -97,6 +97,19 @@ export class ProxySide implements ConnectionHandler {
     return this.frame(FrameKind.watch, sessionText(session) + requestText(['WATCH', ...keys]))
   }
 
+  block(session: number, ...words: string[]): number {
+    const slot = slotOfKey(words[1] ?? '')
+    return this.frame(FrameKind.blocking, sessionText(session) + requestText(words), 0, slot)
+  }
+
+  block3(session: number, ...words: string[]): number {
+    return this.frame(FrameKind.blocking, sessionText(session) + requestText(words), FrameFlag.resp3)
+  }
+
+  unblock(session: number, error = ''): void {
+    this.connection.write(frameBytes(FrameKind.unblock, session, 0, 0, error))
+  }
+
   unwatch(session: number): void {
     this.connection.write(frameBytes(FrameKind.unwatch, session, 0, 0, ''))
   }

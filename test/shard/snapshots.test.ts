@@ -242,23 +242,32 @@ describe('a snapshot', () => {
   })
 
   test('keeps residues of a slot while it is being cut', () => {
+    let goOn: (() => void) | undefined
     class Lingering extends SnapshotWriter {
       override isCutting(): boolean {
-        return lingers
+        return true
+      }
+
+      protected override syncFile(then: (() => void) | null): void {
+        if (goOn === undefined) goOn = () => super.syncFile(then)
+        else super.syncFile(then)
       }
     }
-    let lingers = true
-    const test = new TestShard({ variations: { snapshots: { newWriter: (...of) => new Lingering(...of) } } })
-    test.run('INCR', 'n')
-    test.disk.slow = true
-    ask(test, { what: 'snapshot' })
-    test.run('SET', 'n', '7')
-    expect(test.shard.db.residues).toBe(1)
-    test.world.advance(3000)
-    expect([snapshotFigures(test).running, test.shard.db.residues]).toEqual([true, 1])
-    lingers = false
-    test.world.advance(1000)
-    expect(test.shard.db.residues).toBe(0)
+    const { a, b, connect } = pair({
+      variations: { snapshots: { newWriter: (...of) => new Lingering(...of) } },
+    })
+    connect()
+    b.run('INCR', 'n')
+    carry(a, b, 500)
+    ask(a, { what: 'snapshot' })
+    a.run('SET', 'n', '7')
+    expect(a.shard.db.residues).toBe(1)
+    // Long enough for the other one to acknowledge.
+    carry(a, b, 3000)
+    expect([snapshotFigures(a).running, a.shard.db.residues]).toEqual([true, 1])
+    goOn?.()
+    carry(a, b, 2000)
+    expect([snapshotFigures(a).running, a.shard.db.residues]).toEqual([false, 0])
   })
 
   test('does not outlive a change to persistence none, whatever the disk does at it', () => {

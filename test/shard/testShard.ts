@@ -1,7 +1,8 @@
 /** A shard in a world of its own, as its process would run it. */
 import type { Hello } from '#protocol/frames/hello.ts'
 import type { Disk } from '#runtime/ports.ts'
-import { Shard, type ShardOptions, type ShardVariations } from '#server/shard.ts'
+import { Shard } from '#server/shard.ts'
+import type { ShardOptions, ShardVariations } from '#server/shardOptions.ts'
 import { FaultyDisk } from '#test/faultyDisk.ts'
 import { MemoryConnection } from '#test/memoryConnection.ts'
 import { MemoryWorld } from '#test/memoryWorld.ts'
@@ -27,6 +28,7 @@ export const testShardOptions: ShardOptions = {
     linkInflightBytesMax: 1 << 20,
     holdQueueBytesMax: 1 << 20,
     watchedKeysMax: 1000,
+    blockedClientsMax: 1000,
     transactionCommandsMax: 1000,
     snapshotLogBytesMin: 1 << 30,
     snapshotLogPercent: 100,

@@ -23,19 +23,23 @@ export function open(reader: TestShard, source: TestShard, tag: number): void {
 
 /** Carries messages between the two until nothing moves. */
 export function carry(a: TestShard, b: TestShard, forMs: number): void {
-  const { world } = a
   for (let ms = 0; ms < forMs; ms += 10) {
-    for (;;) {
-      world.settle()
-      const fromA = a.proxy.channelMessages.splice(0)
-      const fromB = b.proxy.channelMessages.splice(0)
-      if (fromA.length + fromB.length === 0) break
-      for (const { tag, bytes } of fromA)
-        b.proxy.connection.write(frameBytes(FrameKind.channelData, tag, 0, 0, latin1(bytes)))
-      for (const { tag, bytes } of fromB)
-        a.proxy.connection.write(frameBytes(FrameKind.channelData, tag, 0, 0, latin1(bytes)))
-    }
-    world.advance(10)
+    deliver(a, b)
+    a.world.advance(10)
+  }
+}
+
+/** The same while no time passes. */
+export function deliver(a: TestShard, b: TestShard): void {
+  for (;;) {
+    a.world.settle()
+    const fromA = a.proxy.channelMessages.splice(0)
+    const fromB = b.proxy.channelMessages.splice(0)
+    if (fromA.length + fromB.length === 0) return
+    for (const { tag, bytes } of fromA)
+      b.proxy.connection.write(frameBytes(FrameKind.channelData, tag, 0, 0, latin1(bytes)))
+    for (const { tag, bytes } of fromB)
+      a.proxy.connection.write(frameBytes(FrameKind.channelData, tag, 0, 0, latin1(bytes)))
   }
 }
 

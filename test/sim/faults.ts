@@ -7,11 +7,14 @@ import { readMessage } from '#protocol/sync/message.ts'
 import type { RecordPart } from '#protocol/sync/record.ts'
 import type { VersionVector } from '#protocol/sync/versionVector.ts'
 import { raiseTo } from '#protocol/sync/versionVector.ts'
+import { ListState } from '#server/crdt/list.ts'
+import { pushedId } from '#server/crdt/listId.ts'
 import { Strnum } from '#server/crdt/strnum.ts'
 import { leaseFile } from '#server/log/lease.ts'
 import { Log } from '#server/log/log.ts'
 import { SnapshotWriter } from '#server/log/snapshotWriter.ts'
 import { Keyspace } from '#server/store/keyspace.ts'
+import { PackedList } from '#server/store/packedList.ts'
 import { Intake } from '#server/sync/intake.ts'
 import type { LocalShard } from '#server/sync/localShard.ts'
 import { Replication } from '#server/sync/replication.ts'
@@ -136,6 +139,23 @@ function trustThePageCache(): () => void {
   return () => Object.defineProperty(Log.prototype, 'synced', synced)
 }
 
+/** Small lists take the same way: none is packed. */
+function reversePushes(): () => void {
+  const { push } = ListState.prototype
+  const { push: pushPacked } = PackedList.prototype
+  ListState.prototype.push = function (this: ListState, context, stamp, side, values) {
+    for (const [number, value] of values.entries()) {
+      const [, key, offset] = pushedId(side, stamp, number) as [number, number, number]
+      this.write(context, stamp, [side, -key, offset], value)
+    }
+  }
+  PackedList.prototype.push = () => false
+  return () => {
+    ListState.prototype.push = push
+    PackedList.prototype.push = pushPacked
+  }
+}
+
 export const faults: readonly Fault[] = [
   {
     name: 'snapshotBeforeLog',
@@ -154,6 +174,11 @@ export const faults: readonly Fault[] = [
     },
   },
   { name: 'loserNow', what: 'a write that loses is dropped on arrival', plant: dropLosers },
+  {
+    name: 'pushesInReverse',
+    what: 'what is pushed later lies before, in one order everywhere',
+    plant: reversePushes,
+  },
   {
     name: 'fifoOnly',
     what: 'operations are delivered in the order of their origin only',

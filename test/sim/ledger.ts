@@ -75,8 +75,11 @@ export class Ledger {
     this.#checkText(at, tag, read['text'] ?? null)
     if (this.#flushed) return
     this.#checkSum(`${at} sum`, this.#of('sum', tag), Number(read['sum'] ?? 0))
+    const points = read['points'] as string[] | null
+    this.#checkSum(`${at} points`, this.#of('points', tag), Number(points?.[1] ?? 0))
     this.#checkSum(`${at} left`, this.#of('pair', tag), Number(read['left'] ?? 0))
     this.#checkGrow(at, tag, read['grow'] as string[])
+    this.#checkOrder(at, tag, read['order'] as string[])
   }
 
   get #nowMs(): number {
@@ -124,6 +127,28 @@ export class Ledger {
     for (const member of members) {
       if (!entries.some(({ operation }) => operation.token === member))
         this.#world.fail(`${at} ${member} was never added`)
+    }
+  }
+
+  /** Nothing is there twice, and what one cluster pushed later lies behind. */
+  #checkOrder(at: string, tag: string, list: readonly string[]): void {
+    const entries = this.#of('order', tag)
+    const places = new Map(list.map((value, place) => [value, place]))
+    if (places.size < list.length) this.#world.fail(`${at} something is twice in ${list.join()}`)
+    for (const value of list) {
+      if (!entries.some(({ operation }) => operation.token === value))
+        this.#world.fail(`${at} ${value} was never pushed`)
+    }
+    for (const entry of entries) {
+      const place = places.get(entry.operation.token)
+      if (place === undefined && this.#mustBeThere(entry))
+        this.#world.fail(`${at} ${entry.operation.token}, pushed at ${entry.doneMs.toFixed(1)} ms, is lost`)
+      for (const later of entries) {
+        const isLater = later.shard === entry.shard && later.sentMs > entry.doneMs
+        const laterPlace = places.get(later.operation.token)
+        if (isLater && place !== undefined && laterPlace !== undefined && laterPlace < place)
+          this.#world.fail(`${at} ${later.operation.token} was pushed later and lies before ${list[place]}`)
+      }
     }
   }
 

@@ -5,7 +5,7 @@
  */
 import type { Persistence } from '#config/process.ts'
 import { evictionPolicies, type MemorySettings } from '#protocol/frames/memory.ts'
-import type { ShardVariations } from '#server/shard.ts'
+import type { ShardVariations } from '#server/shardOptions.ts'
 import { SeededRandom } from '#test/seed.ts'
 import { PartwiseKeyspace } from '#test/store/partwiseKeyspace.ts'
 import { unlimitedMemory } from '#test/unlimitedMemory.ts'
@@ -14,7 +14,7 @@ import { allHarms, type Harm, Nemesis } from './nemesis.ts'
 import { Observer, type SyncCounts } from './observer.ts'
 import { type Reply, SimClient } from './simClient.ts'
 import type { SimDisk } from './simDisk.ts'
-import { keyOf, spreadTags, Workload } from './workload.ts'
+import { keyNames, keyOf, spreadTags, Workload } from './workload.ts'
 import { SimulationError, World, type WorldOptions } from './world.ts'
 
 export interface RunOptions {
@@ -248,10 +248,9 @@ export class Simulation {
     const seen = this.world.clusters.map((cluster) => {
       const content = new Map<string, Reply>()
       for (const tag of this.workload.tags) {
-        const names = ['s', 'c', 'h', 't', 'm', 'sum', 'grow', 'left', 'right', 'text']
-        for (const name of names)
+        for (const name of keyNames)
           content.set(keyOf(tag, name), this.#read(cluster.clusterId, keyOf(tag, name)))
-        const read = Object.fromEntries(names.map((name) => [name, content.get(keyOf(tag, name)) ?? null]))
+        const read = Object.fromEntries(keyNames.map((name) => [name, content.get(keyOf(tag, name)) ?? null]))
         this.world.guard(() => this.ledger.checkFinal(tag, `cluster ${cluster.clusterId}`, read))
       }
       return JSON.stringify([...content])
@@ -266,10 +265,14 @@ export class Simulation {
         return this.ask(clusterId, ['GET', key])[0] ?? null
       case 'set':
         return (this.ask(clusterId, ['SMEMBERS', key])[0] as string[]).sort()
+      case 'zset':
+        return this.ask(clusterId, ['ZRANGE', key, '0', '-1', 'WITHSCORES'])[0] ?? null
+      case 'list':
+        return this.ask(clusterId, ['LRANGE', key, '0', '-1'])[0] ?? null
       case 'hash':
         return this.#pairs(this.ask(clusterId, ['HGETALL', key])[0] as string[])
       default:
-        return key.endsWith('grow') ? [] : null
+        return key.endsWith('grow') || key.endsWith('order') ? [] : null
     }
   }
 

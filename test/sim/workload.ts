@@ -3,14 +3,16 @@
  * only law is that all clusters agree in the end; and keys with a law of their own (see `ledger.ts`):
  *
  *     sum          only ever incremented, each time by an amount that no other increment has
+ *     points       a sorted set with one member, only ever incremented in the same way
  *     grow         a set to which members are only added, each of them once
+ *     order        a list to which values are only pushed on the right, each of them once
  *     left, right  two counters that one MULTI moves oppositely
  *     text         a string that is only SET and DELeted, to values that are written once
  */
 import { slotOfKey } from '#protocol/slots/crc16.ts'
 import type { SeededRandom } from '#test/seed.ts'
 
-export type Law = 'none' | 'sum' | 'grow' | 'pair' | 'text' | 'flush'
+export type Law = 'none' | 'sum' | 'points' | 'grow' | 'order' | 'pair' | 'text' | 'flush'
 
 export interface Operation {
   law: Law
@@ -24,9 +26,20 @@ export interface Operation {
 
 export const keyOf = (tag: string, name: string): string => `{${tag}}${name}`
 
-const freeNames = ['s', 'c', 'h', 't', 'm']
+const freeNames = ['s', 'c', 'h', 't', 'z', 'l', 'm']
 const fields = ['f', 'g']
 const members = ['a', 'b', 'c']
+/** What the free keys are called, and those with a law. */
+export const keyNames: readonly string[] = [
+  ...freeNames,
+  'sum',
+  'points',
+  'grow',
+  'order',
+  'left',
+  'right',
+  'text',
+]
 
 export class Workload {
   readonly #random: SeededRandom
@@ -59,9 +72,14 @@ export class Workload {
     if (x < 54) return operation('none', true, this.#transaction(tag))
     if (x < 64) {
       const amount = `${1 + random.below(2 ** 31)}`
-      return operation('sum', true, [['INCRBY', key('sum'), amount]], amount)
+      if (x < 59) return operation('sum', true, [['INCRBY', key('sum'), amount]], amount)
+      return operation('points', true, [['ZINCRBY', key('points'), amount, 'p']], amount)
     }
-    if (x < 72) {
+    if (x < 69) {
+      const value = `e${this.#tokens++}`
+      return operation('order', true, [['RPUSH', key('order'), value]], value)
+    }
+    if (x < 73) {
       const member = `m${this.#tokens++}`
       return operation('grow', true, [['SADD', key('grow'), member]], member)
     }
@@ -89,7 +107,7 @@ export class Workload {
     const random = this.#random
     // Each name mostly keeps its type; `m` takes any.
     const name = random.pick(freeNames)
-    const kind = name === 'm' || random.chance(0.05) ? random.pick(['s', 'c', 'h', 't']) : name
+    const kind = name === 'm' || random.chance(0.05) ? random.pick(['s', 'c', 'h', 't', 'z', 'l']) : name
     const key = keyOf(tag, name)
     const any = random.below(10)
     if (any === 0) return ['DEL', key]
@@ -97,6 +115,8 @@ export class Workload {
       return random.chance(0.6) ? ['PEXPIRE', key, `${100 + random.below(3_000)}`] : ['PERSIST', key]
     if (kind === 's') return this.#onString(key)
     if (kind === 'c') return this.#onCounter(key)
+    if (kind === 'z') return this.#onSortedSet(key)
+    if (kind === 'l') return this.#onList(key)
     return kind === 'h' ? this.#onHash(key) : this.#onSet(key)
   }
 
@@ -158,6 +178,54 @@ export class Workload {
         return ['SADD', key, ...members]
       default:
         return ['SADD', key, random.pick(members)]
+    }
+  }
+
+  #onSortedSet(key: string): string[] {
+    const random = this.#random
+    const member = random.pick(members)
+    const score = `${random.below(20)}`
+    switch (random.below(8)) {
+      case 0:
+        return ['ZREM', key, member]
+      case 1:
+        return ['ZREMRANGEBYSCORE', key, '0', '10']
+      case 2:
+        return ['ZPOPMIN', key]
+      case 3:
+      case 4:
+        return ['ZINCRBY', key, `${1 + random.below(50)}`, member]
+      case 5:
+        return ['ZADD', key, random.pick(['GT', 'LT']), score, member]
+      default:
+        return ['ZADD', key, score, member]
+    }
+  }
+
+  #onList(key: string): string[] {
+    const random = this.#random
+    // Few values, so that LINSERT finds one.
+    const value = random.pick(members)
+    const index = String(random.below(4) - 2)
+    switch (random.below(11)) {
+      case 0:
+      case 1:
+        return ['LPUSH', key, value, `v${this.#tokens++}`]
+      case 2:
+      case 3:
+        return ['RPUSH', key, ...members]
+      case 4:
+        return [random.pick(['LPOP', 'RPOP']), key]
+      case 5:
+        return ['LSET', key, index, `v${this.#tokens++}`]
+      case 6:
+        return ['LREM', key, index, value]
+      case 7:
+        return ['LTRIM', key, String(random.below(2)), String(2 + random.below(6))]
+      case 8:
+        return ['LMOVE', key, key, random.pick(['LEFT', 'RIGHT']), random.pick(['LEFT', 'RIGHT'])]
+      default:
+        return ['LINSERT', key, random.pick(['BEFORE', 'AFTER']), value, random.pick(members)]
     }
   }
 

@@ -9,7 +9,8 @@ import { syncAlpn } from '#protocol/sync/alpn.ts'
 import { DatabaseProxy } from '#proxy/proxy.ts'
 import { InvariantError } from '#runtime/invariant.ts'
 import { DiskError, type Logger } from '#runtime/ports.ts'
-import { Shard, type ShardOptions, type ShardVariations } from '#server/shard.ts'
+import { Shard } from '#server/shard.ts'
+import type { ShardOptions, ShardVariations } from '#server/shardOptions.ts'
 import { Syncer } from '#syncer/syncer.ts'
 import type { SeededRandom } from '#test/seed.ts'
 import { EventQueue } from './eventQueue.ts'
@@ -177,6 +178,7 @@ export class SimCluster {
         linkInflightBytesMax,
         holdQueueBytesMax,
         watchedKeysMax: 1000,
+        blockedClientsMax: 1000,
         transactionCommandsMax: 1000,
         snapshotLogBytesMin,
         snapshotLogPercent: 100,

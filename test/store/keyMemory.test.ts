@@ -37,8 +37,16 @@ function randomRequest(random: SeededRandom): string[] {
     () => ['SADD', key('t'), element(), element()],
     () => ['SREM', key('t'), element()],
     () => ['SPOP', key('t')],
-    () => ['PEXPIRE', key(random.pick(['s', 'c', 'h', 't'])), String(1 + random.below(5000))],
-    () => ['DEL', key(random.pick(['s', 'c', 'h', 't']))],
+    () => ['ZADD', key('z'), String(random.below(50)), element(), '3', element()],
+    () => ['ZINCRBY', key('z'), '2', `n${random.below(5)}`],
+    () => ['ZREM', key('z'), element(), `n${random.below(5)}`],
+    () => [random.pick(['LPUSH', 'RPUSH']), key('l'), element(), text()],
+    () => [random.pick(['LPOP', 'RPOP']), key('l')],
+    () => ['LINSERT', key('l'), 'AFTER', element(), text()],
+    () => ['LSET', key('l'), String(random.below(9)), text()],
+    () => ['LTRIM', key('l'), '0', String(random.below(100))],
+    () => ['PEXPIRE', key(random.pick(['s', 'c', 'h', 't', 'z', 'l'])), String(1 + random.below(5000))],
+    () => ['DEL', key(random.pick(['s', 'c', 'h', 't', 'z', 'l']))],
     () => ['RENAME', key('s'), key('s')],
     () => ['FLUSHALL'],
   ])()
@@ -50,7 +58,7 @@ describe('used bytes', () => {
     const test = new TestDatabase()
     const db = keyspaceOf(test)
     let greatest = 0
-    for (let step = 0; step < 3000; step++) {
+    for (let step = 0; step < 4000; step++) {
       test.nowMs += random.below(50)
       test.run(...randomRequest(random))
       const { usedBytes } = db

@@ -39,21 +39,32 @@ describe('what a key shows', () => {
       write.setString('s', 'text', { kind: 'clear' })
       write.hashSet('h', 'f', 'v')
       write.setAdd('m', ['x', 'y'])
+      write.listPush('l', 'left', ['x', 'y'])
     })
-    expect([db.type('s'), db.type('h'), db.type('m'), db.type('none')]).toEqual([
+    expect(['s', 'h', 'm', 'l', 'none'].map((name) => db.type(name))).toEqual([
       'string',
       'hash',
       'set',
+      'list',
       'none',
     ])
     expect(db.string('s')).toBe('text')
     expect([...(db.hash('h')?.entries() ?? [])]).toEqual([['f', 'v']])
     expect([...(db.set('m')?.members() ?? [])]).toEqual(['x', 'y'])
-    expect([db.string('none'), db.hash('none'), db.set('none')]).toEqual([undefined, undefined, undefined])
-    for (const read of [() => db.string('h'), () => db.hash('m'), () => db.set('s'), () => db.hash('s')]) {
+    expect([...(db.list('l')?.range(0, 2) ?? [])]).toEqual(['y', 'x'])
+    for (const none of [db.string('none'), db.hash('none'), db.set('none'), db.list('none')])
+      expect(none).toBe(undefined)
+    for (const read of [
+      () => db.string('h'),
+      () => db.hash('m'),
+      () => db.set('s'),
+      () => db.hash('s'),
+      () => db.list('m'),
+      () => db.set('l'),
+    ]) {
       expect(read).toThrow(errors.wrongType)
     }
-    expect(db.size).toBe(3)
+    expect(db.size).toBe(4)
   })
 
   test('an expired key is gone for readers, and still counted until it is deleted', () => {
@@ -277,6 +288,12 @@ describe('slot states from elsewhere', () => {
       write.hashSet('k', 'g', 'text')
       write.expire('k', nowMs + 1_000)
       write.setAdd('{k}s', ['a', 'b'])
+      for (const member of ['a', 'b']) write.zsetAdd('{k}z', member, 1, 'GT')
+      write.zsetAdd('{k}y', 'a', -5.5)
+      for (const member of ['a', 'b']) write.zsetIncrement('{k}y', member, 3)
+      write.listPush('{k}l', 'left', ['a', 'b'])
+      write.listInsert('{k}l', 1, 'c')
+      write.listSet('{k}l', 0, 'd')
       write.setString('{k}t', 'x', { kind: 'clear' })
     })
     const writer = new ByteWriter()
@@ -301,6 +318,39 @@ describe('slot states from elsewhere', () => {
         expect(other.size).toBe(0)
       }
     }
+  })
+
+  const stamp = [...new Uint8Array(new Float64Array([8]).buffer)]
+  const double = (value: number): number[] => [...new Uint8Array(new Float64Array([value]).buffer)]
+  const member = (...content: number[]): number[] => [1, 0x6d, ...content]
+  const sortedSet = (...content: number[]): number[] => [1, 1, 0x6b, 2, 16, ...content]
+
+  test.each([
+    ['a score', sortedSet(1, ...member(0, ...stamp, ...double(1))), true],
+    ['a score that is not a number', sortedSet(1, ...member(0, ...stamp, ...double(Number.NaN))), false],
+    [
+      'a member twice',
+      sortedSet(2, ...member(0, ...stamp, ...double(1)), ...member(1, ...stamp, ...double(2))),
+      false,
+    ],
+    ['an unknown kind of score', sortedSet(1, ...member(4, ...stamp, ...double(1))), false],
+    [
+      'all of a score',
+      sortedSet(1, ...member(3, 1, ...stamp, 2, ...double(1), 1, ...stamp, 0, ...double(2), 0)),
+      true,
+    ],
+    ['an unknown tag', sortedSet(1, ...member(3, 1, ...stamp, 3, ...double(1), 0)), false],
+    [
+      'a sum that is not a number',
+      sortedSet(1, ...member(3, 0, 1, ...stamp, 0, ...double(Number.NaN), 0)),
+      false,
+    ],
+    ['a type that is none', [1, 1, 0x6b, 2, 64, 0], false],
+  ])('sorted sets: %s', (_, bytes, good) => {
+    const merge = (): void => db.mergeSlot(slot, label(), Uint8Array.from(bytes), 0, bytes.length)
+    if (good) merge()
+    else expect(merge).toThrow(FormatError)
+    expect(db.sortedSet('k')?.size).toBe(good ? 1 : undefined)
   })
 
   test('with a key of another slot, or for a slot of another shard: refused', () => {

@@ -53,16 +53,35 @@ class Changing {
     random.pick<() => void>([
       () => this.set(name('s')),
       () => this.set(name('s')),
-      () => this.change((write) => write.delete(name(random.pick(['s', 'h', 'm', 'c'])))),
+      () => this.change((write) => write.delete(name(random.pick(['s', 'h', 'm', 'c', 'z', 'l'])))),
       () => this.change((write) => write.delete(name('s'))),
       () => this.change((write) => write.hashSet(name('h'), element, 'v'.repeat(random.below(40)))),
       () => this.change((write) => write.setAdd(name('m'), [element])),
+      () => this.change((write) => write.zsetAdd(name('z'), element, random.below(40))),
+      () => this.change((write) => write.zsetIncrement(name('z'), element, random.below(40) - 20)),
+      () => this.change((write) => write.zsetRemove(name('z'), [element])),
       () => this.change((write) => write.add(name('c'), 1)),
+      () => this.change((write) => write.listPush(name('l'), 'left', [element, element])),
+      () => this.change((write) => write.listPop(name('l'), 'right', 1)),
+      () => this.#changeList(name('l'), element),
       () =>
         this.change((write) =>
-          write.expire(name(random.pick(['s', 'h', 'm', 'c'])), this.nowMs + 1 + random.below(100_000)),
+          write.expire(
+            name(random.pick(['s', 'h', 'm', 'c', 'z', 'l'])),
+            this.nowMs + 1 + random.below(100_000),
+          ),
         ),
     ])()
+  }
+
+  /** So that it no longer lies in its entry. */
+  #changeList(name: string, element: string): void {
+    const size = this.db.list(name)?.size ?? 0
+    if (size < 2) return
+    this.change((write) => {
+      write.listSet(name, 0, element)
+      write.listInsert(name, 1, element)
+    })
   }
 }
 

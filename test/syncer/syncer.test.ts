@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { SyncerConfig } from '#config/process.ts'
 import type { HelloShard } from '#protocol/frames/hello.ts'
 import { evenRanges } from '#protocol/slots/slotMap.ts'
+import { syncVersion } from '#protocol/sync/message.ts'
 import { Syncer } from '#syncer/syncer.ts'
 import { MemoryNet } from '#test/memoryConnection.ts'
 import { MemoryWorld } from '#test/memoryWorld.ts'
@@ -134,7 +135,7 @@ describe('links', () => {
     world.settle()
     const hello = {
       role: 'syncer',
-      syncVersion: 1,
+      syncVersion,
       guid,
       clusterId: 1,
       clusterName: 'cluster-1',

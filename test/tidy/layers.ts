@@ -21,12 +21,13 @@ export const layers: { readonly [name: string]: Layer } = {
   'protocol/resp': { sees: ports },
   'protocol/commands': { sees: [...ports, 'protocol/resp'] },
   'protocol/slots': { sees: ['runtime/bytes'] },
+  'protocol/rdb': { sees: ['runtime/bytes'] },
   'protocol/frames': { sees: ports },
   'protocol/sync': { sees: ports },
   config: { sees: ['runtime'] },
   'server/crdt': { sees: [...ports, 'protocol/sync'] },
   'server/store': { sees: [...ports, ...protocol, 'server/crdt'] },
-  'server/commands': { sees: [...ports, ...protocol, 'server/crdt', 'server/store'] },
+  'server/commands': { sees: [...ports, ...protocol, 'protocol/rdb', 'server/crdt', 'server/store'] },
   'server/log': { sees: [...ports, 'protocol/sync', 'protocol/slots', 'server/store'] },
   'server/sync': { sees: [...ports, 'protocol/sync', 'protocol/slots', 'server/store', 'server/log'] },
   server: {
@@ -54,6 +55,7 @@ export const layers: { readonly [name: string]: Layer } = {
     sees: [
       ...world,
       ...protocol,
+      'protocol/rdb',
       'config',
       'server',
       'server/crdt',

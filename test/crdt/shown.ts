@@ -1,6 +1,9 @@
-/** What a replica says of a key, to be compared with what the history tells. */
+/** What a replica shows, in the words of the history that judges it. */
 import type { HashState } from '#server/crdt/hash.ts'
+import type { ListState } from '#server/crdt/list.ts'
+import type { ListElements } from '#server/store/listRanges.ts'
 import { hasExpired, type KeyView, unexpiredFields } from './history.ts'
+import { nameOf, pathOf } from './listOrder.ts'
 import type { Replica } from './replica.ts'
 
 const never = Number.POSITIVE_INFINITY
@@ -12,8 +15,33 @@ export function must(holds: boolean, message: () => string): void {
   if (!holds) throw new Fault(message())
 }
 
-function fieldExpiryOf(hash: HashState | undefined): Record<string, number> {
-  const expiry: Record<string, number> = {}
+/** The id of an element that a replica has just made. */
+export function madeAt(replica: Replica, key: string, index: number): readonly number[] {
+  const { tables } = replica.keyspace
+  return tables.listElements(tables.findText(key))?.idAt(index) ?? []
+}
+
+/** Through each way to look at a list; `view` is what is read from where it lies. */
+function elementsOf(list: ListState | undefined, view: ListElements | undefined): KeyView['list'] {
+  if (list === undefined || view === undefined) return []
+  const texts = [...list.range(0, list.size)]
+  must(
+    view.size === list.size && [...view.range(0, view.size)].join() === texts.join(),
+    () => 'a list is another where it lies',
+  )
+  must(
+    [...view.rangeReversed(0, list.size)].reverse().join() === texts.join(),
+    () => 'a list is another backwards',
+  )
+  must(
+    texts.every((text, index) => view.at(index) === text),
+    () => 'a list is another by index',
+  )
+  return texts.map((text, index) => ({ name: nameOf(pathOf(view.idAt(index))), text }))
+}
+
+function fieldExpiryOf(hash: HashState | undefined): KeyView['fieldExpiry'] {
+  const expiry: KeyView['fieldExpiry'] = {}
   for (const field of hash?.fields() ?? []) {
     const atMs = hash?.expireAtMs(field) ?? never
     if (atMs !== never) expiry[field] = atMs
@@ -27,11 +55,13 @@ export function productionView(replica: Replica, key: string): KeyView {
   const found = tables.findText(key)
   const none: KeyView = {
     type: 'none',
-    expireAtMs: Number.POSITIVE_INFINITY,
+    expireAtMs: never,
     string: undefined,
     hash: {},
     fieldExpiry: {},
     set: [],
+    zset: [],
+    list: [],
   }
   if (found === 0) return none
   const content = tables.stateOf(found)
@@ -43,6 +73,8 @@ export function productionView(replica: Replica, key: string): KeyView {
     hash: Object.fromEntries([...(content.hash?.entries() ?? [])].sort()),
     fieldExpiry: fieldExpiryOf(content.hash),
     set: [...(content.set?.members() ?? [])].sort(),
+    zset: [...(content.zset?.range(0, content.zset.size) ?? [])],
+    list: elementsOf(content.list, tables.listElements(found)),
   }
 }
 
@@ -71,4 +103,6 @@ export const textOf = (view: KeyView): string =>
     Object.entries(view.hash).sort(),
     Object.entries(view.fieldExpiry).sort(),
     view.set,
+    view.zset,
+    view.list,
   ])

@@ -1,0 +1,174 @@
+/** Sorted sets: what concerns single members; adding, ranges, pops and algebra are in files of their own. */
+import type { sortedSetCommands } from '#protocol/commands/sortedSet.ts'
+import { doubleText } from '#protocol/resp/double.ts'
+import { errors, ReplyError } from '#protocol/resp/errors.ts'
+import type { SortedSetView } from '#server/store/views.ts'
+import type { CommandContext, Handler, Handlers } from './context.ts'
+import { pickDistinct, repeatedPicksMax } from './randomPick.ts'
+import { cursorBehindEnd, parseCursor, parseScanOptions } from './scanOptions.ts'
+import { replyWithScored } from './score.ts'
+import { ZADD, ZINCRBY } from './sortedSetAdd.ts'
+import {
+  ZDIFF,
+  ZDIFFSTORE,
+  ZINTER,
+  ZINTERCARD,
+  ZINTERSTORE,
+  ZUNION,
+  ZUNIONSTORE,
+} from './sortedSetAlgebra.ts'
+import { BZMPOP, BZPOPMAX, BZPOPMIN, ZMPOP, ZPOPMAX, ZPOPMIN } from './sortedSetPop.ts'
+import {
+  ZCOUNT,
+  ZLEXCOUNT,
+  ZRANGE,
+  ZRANGEBYLEX,
+  ZRANGEBYSCORE,
+  ZRANGESTORE,
+  ZREMRANGEBYLEX,
+  ZREMRANGEBYRANK,
+  ZREMRANGEBYSCORE,
+  ZREVRANGE,
+  ZREVRANGEBYLEX,
+  ZREVRANGEBYSCORE,
+} from './sortedSetRange.ts'
+
+const ZCARD: Handler = ({ args, db, reply }) => reply.integer(db.sortedSet(args.text(1))?.size ?? 0)
+
+const ZSCORE: Handler = ({ args, db, reply }) => {
+  replyWithScore(reply, db.sortedSet(args.text(1))?.score(args.text(2)))
+}
+
+const ZMSCORE: Handler = ({ args, db, reply }) => {
+  const set = db.sortedSet(args.text(1))
+  reply.array(args.count - 2)
+  for (let i = 2; i < args.count; i++) replyWithScore(reply, set?.score(args.text(i)))
+}
+
+function replyWithScore(reply: CommandContext['reply'], score: number | undefined): void {
+  if (score === undefined) reply.null()
+  else reply.double(score)
+}
+
+const ZRANK: Handler = (context) => replyWithRank(context, 'ZRANK', (rank) => rank)
+const ZREVRANK: Handler = (context) => replyWithRank(context, 'ZREVRANK', (rank, size) => size - 1 - rank)
+
+function replyWithRank(
+  { args, db, reply }: CommandContext,
+  command: string,
+  rankOf: (rank: number, size: number) => number,
+): void {
+  if (args.count > 4) throw new ReplyError(errors.wrongArity(command))
+  const withScore = args.count === 4
+  if (withScore && !args.is(3, 'WITHSCORE')) throw new ReplyError(errors.syntax)
+  const set = db.sortedSet(args.text(1))
+  const member = args.text(2)
+  const rank = set?.rank(member)
+  if (set === undefined || rank === undefined) {
+    if (withScore) reply.nullArray()
+    else reply.null()
+    return
+  }
+  if (withScore) reply.array(2)
+  reply.integer(rankOf(rank, set.size))
+  if (withScore) replyWithScore(reply, set.score(member))
+}
+
+const ZREM: Handler = ({ args, db, write, reply }) => {
+  const key = args.text(1)
+  const set = db.sortedSet(key)
+  const members: string[] = []
+  for (let i = 2; i < args.count; i++) if (set?.has(args.text(i))) members.push(args.text(i))
+  reply.integer(members.length === 0 ? 0 : write.zsetRemove(key, members))
+}
+
+const ZSCAN: Handler = ({ args, db, reply }) => {
+  const cursor = parseCursor(args.text(2))
+  const set = db.sortedSet(args.text(1))
+  const found: string[] = []
+  let next = 0
+  if (set !== undefined) {
+    const { count, matches } = parseScanOptions(args, 3, false)
+    if (cursor !== cursorBehindEnd)
+      next = set.scan(cursor, count, (member, score) => {
+        if (matches(member)) found.push(member, doubleText(score))
+      })
+  }
+  reply.array(2)
+  reply.bulk(String(next))
+  reply.array(found.length)
+  for (const text of found) reply.bulk(text)
+}
+
+const ZRANDMEMBER: Handler = (context) => {
+  const { args, db, reply, random } = context
+  if (args.count > 2) return replyWithPicks(context)
+  const set = db.sortedSet(args.text(1))
+  if (set === undefined) reply.null()
+  else reply.bulk(set.randomMember(random))
+}
+
+const int64Max = 2n ** 63n - 1n
+
+function replyWithPicks({ args, db, reply, random }: CommandContext): void {
+  const count = args.integer(2)
+  if (count < -int64Max) throw new ReplyError(errors.outsideRange(-int64Max, int64Max))
+  const withScores = args.count === 4 && args.is(3, 'WITHSCORES')
+  if (args.count > 3 && !withScores) throw new ReplyError(errors.syntax)
+  if (withScores && (count > int64Max / 2n || count < -int64Max / 2n)) throw new ReplyError(errors.outOfRange)
+  const set = db.sortedSet(args.text(1))
+  if (set === undefined || count === 0) {
+    reply.array(0)
+    return
+  }
+  if (-repeatedPicksMax > count) throw new ReplyError(errors.outOfRange)
+  const one = (): string => set.randomMember(random)
+  const members =
+    count < 0
+      ? Array.from({ length: -Number(count) }, one)
+      : pickDistinct({ size: set.size, all: () => membersOf(set), one }, Number(count), random)
+  const scored = members.map((member) => [member, set.score(member) ?? 0] as const)
+  replyWithScored(reply, scored.length, scored, withScores)
+}
+
+function* membersOf(set: SortedSetView): Generator<string> {
+  for (const [member] of set.range(0, set.size)) yield member
+}
+
+export const sortedSetHandlers = {
+  BZMPOP,
+  BZPOPMAX,
+  BZPOPMIN,
+  ZADD,
+  ZCARD,
+  ZCOUNT,
+  ZDIFF,
+  ZDIFFSTORE,
+  ZINCRBY,
+  ZINTER,
+  ZINTERCARD,
+  ZINTERSTORE,
+  ZLEXCOUNT,
+  ZMPOP,
+  ZMSCORE,
+  ZPOPMAX,
+  ZPOPMIN,
+  ZRANDMEMBER,
+  ZRANGE,
+  ZRANGEBYLEX,
+  ZRANGEBYSCORE,
+  ZRANGESTORE,
+  ZRANK,
+  ZREM,
+  ZREMRANGEBYLEX,
+  ZREMRANGEBYRANK,
+  ZREMRANGEBYSCORE,
+  ZREVRANGE,
+  ZREVRANGEBYLEX,
+  ZREVRANGEBYSCORE,
+  ZREVRANK,
+  ZSCAN,
+  ZSCORE,
+  ZUNION,
+  ZUNIONSTORE,
+} satisfies Handlers<typeof sortedSetCommands>

@@ -1,0 +1,30 @@
+/**
+ * Tells whoever wants to know which keys change, by a command here or by an operation from another cluster. While nobody
+ * listens the keyspace says nothing, and names need not be made into text for it.
+ */
+import type { Keyspace } from '#server/store/keyspace.ts'
+
+/** Called in the middle of a change: it may only take note of the key. */
+export type TouchListener = (key: string) => void
+
+export class Touches {
+  readonly #db: Keyspace
+  readonly #listeners = new Set<TouchListener>()
+  readonly #tell = (key: string): void => {
+    for (const listener of this.#listeners) listener(key)
+  }
+
+  constructor(db: Keyspace) {
+    this.#db = db
+  }
+
+  listen(listener: TouchListener): void {
+    this.#listeners.add(listener)
+    this.#db.onTouched = this.#tell
+  }
+
+  mute(listener: TouchListener): void {
+    this.#listeners.delete(listener)
+    if (this.#listeners.size === 0) this.#db.onTouched = undefined
+  }
+}
