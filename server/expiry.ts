@@ -7,6 +7,7 @@
 import { slotOfKey } from '#protocol/slots/crc16.ts'
 import type { Clock, Random } from '#runtime/ports.ts'
 import type { Keyspace } from '#server/store/keyspace.ts'
+import type { Transaction } from '#server/store/transaction.ts'
 import type { Execution } from './execution.ts'
 
 /** Short against what a client notices: its command may have to wait for a slice. */
@@ -29,6 +30,8 @@ export class Expiry {
   expiredKeys = 0
   /** Of the keys that expire, estimated. */
   averageTtlMs = 0
+  /** A hash has more fields to delete than one step takes. */
+  #isUnderWay = false
 
   constructor(execution: Execution, db: Keyspace, clock: Clock, random: Random) {
     this.#execution = execution
@@ -42,14 +45,14 @@ export class Expiry {
     const endMs = this.#clock.monotonicMs() + sliceMs
     for (;;) {
       if (mayWrite) this.#deleteDue()
-      const more = this.#db.tidyExpiries() || (mayWrite && this.#db.hasDueExpiries)
+      const more = this.#db.tidyExpiries() || (mayWrite && (this.#db.hasDueExpiries || this.#isUnderWay))
       if (!more || this.#clock.monotonicMs() >= endMs) return more
     }
   }
 
   #deleteDue(): void {
     const keys = this.#db.dueExpiries(batchKeys)
-    this.expiredKeys += keys.length
+    this.#isUnderWay = false
     for (let at = 0; at < keys.length; ) at = this.#deleteInSlot(keys, at)
   }
 
@@ -58,7 +61,7 @@ export class Expiry {
     const slot = slotOfKey(keys[start] as string)
     let at = start
     this.#execution.change((transaction) => {
-      do transaction.delete(keys[at++] as string)
+      do this.#deleteKey(transaction, keys[at++] as string)
       while (
         at < keys.length &&
         slotOfKey(keys[at] as string) === slot &&
@@ -66,6 +69,12 @@ export class Expiry {
       )
     })
     return at
+  }
+
+  #deleteKey(transaction: Transaction, key: string): void {
+    const keysBefore = this.#db.size
+    if (transaction.deleteDue(key) > 0) this.#isUnderWay = true
+    this.expiredKeys += keysBefore - this.#db.size
   }
 
   /** Moves the average a little. */

@@ -1,4 +1,5 @@
 import { behind, block, integer, key, keyAt, multiple, optional, text, value, word } from './grammar.ts'
+import { hashExpiryCommands } from './hashExpiry.ts'
 import type { CommandTable } from './table.ts'
 
 export const hashCommands = {
@@ -251,4 +252,5 @@ export const hashCommands = {
     summary: 'Lists the values of a hash without the field names.',
     args: [key()],
   },
+  ...hashExpiryCommands,
 } satisfies CommandTable

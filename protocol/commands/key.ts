@@ -68,7 +68,7 @@ export const keyCommands = {
     geo: 'local',
     geoNote: 'Reads what this cluster has; writes of other clusters show once they have arrived.',
     difference:
-      'Values are written in the plain encodings without compression: RESTORE of Redis takes them, but the bytes are not those of Redis.',
+      'Values are written in the plain encodings without compression: RESTORE of Redis takes them, but the bytes are not those of Redis. TTLs of hash fields are left out.',
     since: '2.6.0',
     complexity:
       'O(1) to access the key and additional O(N*M) to serialize it, where N is the number of Redis objects composing the value and M their average size. For small string values the time complexity is thus O(1)+O(1*M) where M is small, so simply O(1).',

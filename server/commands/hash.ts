@@ -1,9 +1,10 @@
-/** Hashes; counters in fields are in `hashCounter.ts`. */
+/** Hashes; counters in fields are in `hashCounter.ts`, TTLs of fields in `hashExpiry.ts`. */
 import type { hashCommands } from '#protocol/commands/hash.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { HashView } from '#server/store/views.ts'
 import type { CommandContext, Handler, Handlers } from './context.ts'
 import { HINCRBY, HINCRBYFLOAT } from './hashCounter.ts'
+import { hashExpiryHandlers } from './hashExpiry.ts'
 import { pickDistinct, repeatedPicksMax } from './randomPick.ts'
 import { cursorBehindEnd, parseCursor, parseScanOptions } from './scanOptions.ts'
 
@@ -166,4 +167,5 @@ export const hashHandlers = {
   HSETNX,
   HSTRLEN,
   HVALS,
+  ...hashExpiryHandlers,
 } satisfies Handlers<typeof hashCommands>

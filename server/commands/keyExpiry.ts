@@ -32,21 +32,22 @@ function expire(context: CommandContext, form: TimeForm, command: string): void 
   reply.integer(allowed ? 1 : 0)
 }
 
-interface Condition {
+/** When a TTL may be set; of a field, too. */
+export interface ExpiryCondition {
   NX: boolean
   XX: boolean
   GT: boolean
   LT: boolean
 }
 
-const words = ['NX', 'XX', 'GT', 'LT'] as const
-const unconditional: Condition = { NX: false, XX: false, GT: false, LT: false }
+export const conditionWords = ['NX', 'XX', 'GT', 'LT'] as const
+export const unconditional: ExpiryCondition = { NX: false, XX: false, GT: false, LT: false }
 
-function parseCondition({ args }: CommandContext): Condition {
+function parseCondition({ args }: CommandContext): ExpiryCondition {
   if (args.count === 3) return unconditional
   const condition = { ...unconditional }
   for (let i = 3; i < args.count; i++) {
-    const word = words.find((name) => args.is(i, name))
+    const word = conditionWords.find((name) => args.is(i, name))
     if (word === undefined) throw new ReplyError(errors.unsupportedOption(args.text(i)))
     condition[word] = true
   }
@@ -56,8 +57,8 @@ function parseCondition({ args }: CommandContext): Condition {
   return condition
 }
 
-/** A key without TTL counts as one that lives for ever: nothing is later, anything is earlier. */
-function allows(condition: Condition, oldMs: number, atMs: number): boolean {
+/** What has no TTL counts as living for ever: nothing is later, anything is earlier. */
+export function allows(condition: ExpiryCondition, oldMs: number, atMs: number): boolean {
   if (condition.NX && oldMs !== never) return false
   if (condition.XX && oldMs === never) return false
   if (condition.GT && atMs <= oldMs) return false

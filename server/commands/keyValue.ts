@@ -2,14 +2,25 @@
 import type { RdbValue } from '#protocol/rdb/rdbValue.ts'
 import type { Keyspace } from '#server/store/keyspace.ts'
 import type { Transaction } from '#server/store/transaction.ts'
+import type { HashView } from '#server/store/views.ts'
 
 const never = Number.POSITIVE_INFINITY
 
+/** Payloads of RESTORE have no fields that expire. */
+type KeyValue = RdbValue | HashValue
+
+interface HashValue {
+  type: 'hash'
+  entries: readonly (readonly [field: string, value: string])[]
+  /** Fields that expire, by when. */
+  expiring: ReadonlyMap<number, readonly string[]>
+}
+
 /** The value of a key that is there. A copy: views are live, and the key may be deleted before the value is written. */
-export function takeValue(db: Keyspace, key: string): RdbValue {
+export function takeValue(db: Keyspace, key: string): KeyValue {
   switch (db.type(key)) {
     case 'hash':
-      return { type: 'hash', entries: [...(db.hash(key)?.entries() ?? [])] }
+      return hashValue(db.hash(key))
     case 'set':
       return { type: 'set', members: [...(db.set(key)?.members() ?? [])] }
     case 'zset': {
@@ -25,8 +36,19 @@ export function takeValue(db: Keyspace, key: string): RdbValue {
   }
 }
 
+function hashValue(hash: HashView | undefined): HashValue {
+  const expiring = new Map<number, string[]>()
+  for (const field of hash?.fields() ?? []) {
+    const atMs = hash?.expireAtMs(field) ?? never
+    const together = expiring.get(atMs)
+    if (together !== undefined) together.push(field)
+    else if (atMs !== never) expiring.set(atMs, [field])
+  }
+  return { type: 'hash', entries: [...(hash?.entries() ?? [])], expiring }
+}
+
 /** In place of what is there, whatever its type; `atMs` is Infinity for no TTL. */
-export function writeValue(write: Transaction, key: string, value: RdbValue, atMs: number): void {
+export function writeValue(write: Transaction, key: string, value: KeyValue, atMs: number): void {
   if (value.type === 'string') {
     write.setString(key, value.text, atMs === never ? { kind: 'clear' } : { kind: 'at', atMs })
     return
@@ -36,10 +58,12 @@ export function writeValue(write: Transaction, key: string, value: RdbValue, atM
   if (atMs !== never) write.expire(key, atMs)
 }
 
-function writeElements(write: Transaction, key: string, value: Exclude<RdbValue, { type: 'string' }>): void {
+function writeElements(write: Transaction, key: string, value: Exclude<KeyValue, { type: 'string' }>): void {
   switch (value.type) {
     case 'hash':
       for (const [field, text] of value.entries) write.hashSet(key, field, text)
+      if ('expiring' in value)
+        for (const [atMs, fields] of value.expiring) write.hashExpire(key, fields, atMs)
       return
     case 'set':
       write.setAdd(key, value.members)

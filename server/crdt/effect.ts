@@ -21,14 +21,7 @@ import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { type Amount, readAmount, writeAmount } from './amount.ts'
 import { type CounterReset, noResets } from './counter.ts'
 import type { FieldReset } from './hash.ts'
-import {
-  allTypes,
-  keepTtl,
-  noRemovedCounters,
-  type RemovedCounters,
-  readExpireAt,
-  writeExpireAt,
-} from './keyState.ts'
+import { allTypes, keepTtl, noRemovedCounters, type RemovedCounters } from './keyState.ts'
 import type { IdRange } from './list.ts'
 import {
   isListCode,
@@ -48,7 +41,15 @@ import {
   writeScoreResets,
 } from './scoreCodec.ts'
 import type { MemberReset } from './sortedSet.ts'
-import { readFlag, readResets, readTexts, writeResets, writeTexts } from './stateCodec.ts'
+import {
+  readExpireAt,
+  readFlag,
+  readResets,
+  readTexts,
+  writeExpireAt,
+  writeResets,
+  writeTexts,
+} from './stateCodec.ts'
 
 export interface FlushedKey {
   readonly key: string
@@ -81,7 +82,17 @@ export interface EffectSink extends ListEffectSink {
     text: string,
     resets: readonly CounterReset[],
   ): void
-  incrementField(stamp: Stamp, key: string, fresh: boolean, field: string, from: Stamp, sum: Amount): void
+  /** `creates`: the field did not exist at the origin, as `fresh` says of the key. */
+  incrementField(
+    stamp: Stamp,
+    key: string,
+    fresh: boolean,
+    field: string,
+    creates: boolean,
+    from: Stamp,
+    sum: Amount,
+  ): void
+  writeFieldTtl(stamp: Stamp, key: string, fields: readonly string[], expireAtMs: number): void
   removeFields(stamp: Stamp, key: string, fields: readonly string[], resets: readonly FieldReset[]): void
   addMembers(stamp: Stamp, key: string, fresh: boolean, members: readonly string[]): void
   removeMembers(stamp: Stamp, key: string, members: readonly string[]): void
@@ -132,6 +143,8 @@ const Code = {
   /** `remove` and `flush` with counters of sorted sets, which came later. */
   removeCounted: 18,
   flushCounted: 19,
+  incrementNewField: 46,
+  writeFieldTtl: 47,
 } as const
 // 20 to 23 are those of lists (`listEffect.ts`).
 
@@ -301,10 +314,25 @@ export class EffectWriter implements EffectSink {
     if (resets.length > 0) writeResets(writer, resets)
   }
 
-  incrementField(stamp: Stamp, key: string, fresh: boolean, field: string, from: Stamp, sum: Amount): void {
-    const writer = this.#begin(stamp, fresh ? Code.incrementField | freshBit : Code.incrementField, key)
+  incrementField(
+    stamp: Stamp,
+    key: string,
+    fresh: boolean,
+    field: string,
+    creates: boolean,
+    from: Stamp,
+    sum: Amount,
+  ): void {
+    const code = creates ? Code.incrementNewField : Code.incrementField
+    const writer = this.#begin(stamp, fresh ? code | freshBit : code, key)
     writer.text(field)
     writeIncrement(writer, stamp, from, sum)
+  }
+
+  writeFieldTtl(stamp: Stamp, key: string, fields: readonly string[], expireAtMs: number): void {
+    const writer = this.#begin(stamp, Code.writeFieldTtl, key)
+    writeTexts(writer, fields)
+    writeExpireAt(writer, expireAtMs)
   }
 
   removeFields(stamp: Stamp, key: string, fields: readonly string[], resets: readonly FieldReset[]): void {
@@ -489,11 +517,15 @@ function readEffect(reader: ByteReader, stamp: Stamp, sink: EffectSink, checkKey
       sink.setField(stamp, key, fresh, field, text, resets ? readResets(reader) : noResets)
       return
     }
-    case Code.incrementField: {
+    case Code.incrementField:
+    case Code.incrementNewField:
       requireNo(resets, kind)
-      const field = reader.text()
-      const from = readFrom(reader, stamp)
-      sink.incrementField(stamp, key, fresh, field, from, readAmount(reader))
+      readIncrementField(reader, stamp, key, fresh, (kind & codeMask) === Code.incrementNewField, sink)
+      return
+    case Code.writeFieldTtl: {
+      requireNo(fresh || resets, kind)
+      const fields = readTexts(reader)
+      sink.writeFieldTtl(stamp, key, fields, readExpireAt(reader))
       return
     }
     case Code.removeFields: {
@@ -525,6 +557,19 @@ function readEffect(reader: ByteReader, stamp: Stamp, sink: EffectSink, checkKey
     default:
       readScoreEffect(reader, stamp, kind, key, sink, checkKey)
   }
+}
+
+function readIncrementField(
+  reader: ByteReader,
+  stamp: Stamp,
+  key: string,
+  fresh: boolean,
+  creates: boolean,
+  sink: EffectSink,
+): void {
+  const field = reader.text()
+  const from = readFrom(reader, stamp)
+  sink.incrementField(stamp, key, fresh, field, creates, from, readAmount(reader))
 }
 
 /** Those that came with sorted sets. */
@@ -673,6 +718,7 @@ const check: EffectSink = {
   increment: nothing,
   setField: nothing,
   incrementField: nothing,
+  writeFieldTtl: nothing,
   removeFields: nothing,
   addMembers: nothing,
   removeMembers: nothing,

@@ -2,9 +2,13 @@
  * A hash: field -> STRNUM, add and update win. HDEL removes what its origin saw of the field, resets included, so a
  * concurrent HSET or HINCRBY survives. A field whose increments are all reset stays, unseen, while its baselines must
  * (`residueFields`); it counts in neither `size` nor any reply.
+ *
+ * A field may have a TTL, as a key may (`ttl.ts`), beside the fields, since hardly any has (`fieldTtls.ts`). HSET is a TTL
+ * write, "none", for which its register sibling stands until a TTL write of the field covers it; HINCRBY is none, unless
+ * it creates the field. Expired fields are still here: who reads hides them (`server/store/unexpired.ts`).
  */
 
-import type { Stamp } from '#protocol/sync/stamp.ts'
+import { type Origin, originOf, type Stamp } from '#protocol/sync/stamp.ts'
 import { covers, type VersionVector } from '#protocol/sync/versionVector.ts'
 import { type ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
@@ -13,9 +17,11 @@ import type { Amount } from './amount.ts'
 import type { CounterEntry, CounterReset } from './counter.ts'
 import { noResets } from './counter.ts'
 import { type ElementRef, ElementTable, noElement } from './elementTable.ts'
+import { FieldTtls } from './fieldTtls.ts'
 import { Sibling } from './register.ts'
-import { readField, writeFullField, writeTextField } from './stateCodec.ts'
+import { readField, writeFullField, writeTextField, writeTimedField } from './stateCodec.ts'
 import { noStrnum, Strnum } from './strnum.ts'
+import { mergeTtl, noTtlWrites, shownTtl, type TtlWrites, withoutCoveredTtl, withTtlWrite } from './ttl.ts'
 
 /** The counters of one field as the effect that removes them saw them. */
 export interface FieldReset {
@@ -28,6 +34,8 @@ const drawsMax = 64
 
 /** Heap of an empty hash. */
 const hashBytes = 400
+const never = Number.POSITIVE_INFINITY
+const noFields: ReadonlySet<string> = new Set()
 
 export class HashState {
   /** Fields with a live value. */
@@ -37,6 +45,8 @@ export class HashState {
   /** Fields that have counter entries, live or not. */
   #counterFields: Set<string> | undefined = undefined
   readonly #fields: ElementTable<Strnum> = new ElementTable()
+  /** Of the few hashes whose fields have, or had, TTLs. */
+  #ttls: FieldTtls | undefined = undefined
 
   get live(): boolean {
     return this.size > 0
@@ -44,12 +54,12 @@ export class HashState {
 
   /** Neither value nor residue. */
   get nothing(): boolean {
-    return this.#fields.size === 0
+    return this.#fields.size === 0 && this.#ttls === undefined
   }
 
   /** On the heap, as measured. */
   get usedBytes(): number {
-    return hashBytes + this.#fields.usedBytes
+    return hashBytes + this.#fields.usedBytes + (this.#ttls?.usedBytes ?? 0)
   }
 
   // ---- what shows
@@ -100,11 +110,86 @@ export class HashState {
     return !this.#fields.isFull(ref) || this.#fields.full(ref).live
   }
 
+  // ---- when fields expire
+
+  /** Infinity: it doesn't. */
+  expireAtMs(name: string): number {
+    return this.#ttls?.expireAtMs(name) ?? never
+  }
+
+  /** Whose TTL shows, of a field that expires. */
+  expiryOwner(name: string): Origin | undefined {
+    const shown = shownTtl(this.#ttls?.writes(name) ?? noTtlWrites)
+    return shown === undefined ? undefined : originOf(shown.stamp)
+  }
+
+  /** When the first field expires. */
+  get soonestExpiryMs(): number {
+    return this.#ttls?.soonestMs() ?? never
+  }
+
+  /** Fields whose time has passed, deleted here or not. */
+  passed(nowMs: number): ReadonlySet<string> {
+    return this.#ttls?.passed(nowMs) ?? noFields
+  }
+
+  /** Whether all fields have passed. */
+  hasPassed(nowMs: number): boolean {
+    const ttls = this.#ttls
+    return (
+      this.size > 0 && ttls !== undefined && ttls.size - ttls.ghosts >= this.size && !ttls.hasUnpassed(nowMs)
+    )
+  }
+
+  /** TTL writes of fields without a value. */
+  get hasGhost(): boolean {
+    return this.#ttls !== undefined && this.#ttls.ghosts > 0
+  }
+
+  forgetGhosts(): void {
+    this.#ttls?.forgetGhosts()
+    if (this.#ttls?.size === 0) this.#ttls = undefined
+  }
+
+  /** To be called with its TTL writes after a change of the field or of them. */
+  #keepTtl(name: string, writes: TtlWrites): void {
+    if (this.#ttls === undefined && writes.length === 0) return
+    this.#ttls ??= new FieldTtls()
+    const ref = this.#fields.find(name)
+    const isGhost = ref === noElement || !this.#isLive(ref)
+    this.#ttls.set(name, writes, isGhost ? never : this.#shownExpiry(ref, writes), isGhost)
+    if (this.#ttls.size === 0) this.#ttls = undefined
+  }
+
+  #shownExpiry(ref: ElementRef, writes: TtlWrites): number {
+    // A text alone is itself the TTL write "none".
+    if (!this.#fields.isFull(ref) || this.#fields.full(ref).siblings.some(({ ttlApart }) => !ttlApart))
+      return never
+    return shownTtl(writes)?.expireAtMs ?? never
+  }
+
+  /** Ends the field's TTL writes that `context` covers; to be called after its value has changed. */
+  clearFieldTtl(context: VersionVector, name: string): void {
+    if (this.#ttls !== undefined) this.#keepTtl(name, withoutCoveredTtl(this.#ttls.writes(name), context))
+  }
+
+  /** HEXPIRE, and HPERSIST with Infinity. */
+  writeFieldTtl(context: VersionVector, stamp: Stamp, name: string, expireAtMs: number): void {
+    const ref = this.#fields.find(name)
+    if (ref !== noElement) {
+      const state = this.#stateOf(ref)
+      state.setTtlApart(context)
+      this.#settle(name, state, state.live)
+    }
+    const left = withoutCoveredTtl(this.#ttls?.writes(name) ?? noTtlWrites, context)
+    this.#keepTtl(name, withTtlWrite(left, { stamp, expireAtMs }))
+  }
+
   /** The field's state; a text is spelled out, into a state of its own. */
   #stateOf(ref: ElementRef): Strnum {
     if (this.#fields.isFull(ref)) return this.#fields.full(ref)
     const state = new Strnum()
-    state.siblings = [new Sibling(this.#fields.stamp(ref), this.#fields.text(ref), true)]
+    state.siblings = [new Sibling(this.#fields.stamp(ref), this.#fields.text(ref), false)]
     return state
   }
 
@@ -153,6 +238,17 @@ export class HashState {
     text: string,
     resets: readonly CounterReset[],
   ): void {
+    this.#writeField(context, stamp, name, text, resets)
+    this.clearFieldTtl(context, name)
+  }
+
+  #writeField(
+    context: VersionVector,
+    stamp: Stamp,
+    name: string,
+    text: string,
+    resets: readonly CounterReset[],
+  ): void {
     const ref = this.#fields.find(name)
     if (ref === noElement) {
       this.load(name, text, stamp)
@@ -164,7 +260,7 @@ export class HashState {
     }
     const wasLive = this.#isLive(ref)
     const state = this.#stateOf(ref)
-    state.write(context, new Sibling(stamp, text, true), resets)
+    state.write(context, new Sibling(stamp, text, false), resets)
     this.#settle(name, state, wasLive)
   }
 
@@ -174,9 +270,15 @@ export class HashState {
     const state = ref === noElement ? new Strnum() : this.#stateOf(ref)
     state.increment(stamp, from, sum)
     this.#settle(name, state, wasLive)
+    if (this.#ttls !== undefined) this.#keepTtl(name, this.#ttls.writes(name))
   }
 
   removeField(context: VersionVector, stamp: Stamp, name: string, resets: readonly CounterReset[]): void {
+    this.#removeValue(context, stamp, name, resets)
+    this.clearFieldTtl(context, name)
+  }
+
+  #removeValue(context: VersionVector, stamp: Stamp, name: string, resets: readonly CounterReset[]): void {
     const ref = this.#fields.find(name)
     if (ref === noElement) return
     if (!this.#fields.isFull(ref)) {
@@ -199,11 +301,13 @@ export class HashState {
     if (coversAll && this.#counterFields === undefined) {
       this.#fields.clear()
       this.size = 0
+      this.#ttls = undefined
       return
     }
     this.#fields.forEach((ref) => {
       this.removeField(context, stamp, this.#fields.name(ref), noResets)
     })
+    for (const name of this.#ttls?.names() ?? []) this.clearFieldTtl(context, name)
     for (const reset of resets) this.removeField(context, stamp, reset.field, reset.resets)
   }
 
@@ -217,13 +321,14 @@ export class HashState {
   #keep(name: string, state: Strnum): void {
     const [only] = state.siblings
     if (state.nothing) this.#fields.delete(name)
-    else if (state.siblings.length === 1 && state.entries.length === 0 && only !== undefined)
+    else if (state.siblings.length === 1 && state.entries.length === 0 && only?.ttlApart === false)
       this.#fields.put(name, only.stamp, only.text)
     else this.#fields.putFull(name, state)
   }
 
-  /** Shows the fields, each being one write in no conflict. False: one is not; some may have been shown then. */
+  /** Shows the fields, each being one write in no conflict, without TTLs. False: one is not; some may have been shown then. */
   eachSimple(visit: (name: string, text: string, stamp: Stamp) => void): boolean {
+    if (this.#ttls !== undefined) return false
     for (const ref of this.#fields.refs()) {
       if (this.#fields.isFull(ref)) return false
       visit(this.#fields.name(ref), this.#fields.text(ref), this.#fields.stamp(ref))
@@ -247,6 +352,11 @@ export class HashState {
       const name = other.#fields.name(ref)
       if (this.#fields.find(name) === noElement) this.#adopt(own, name, other.#stateOf(ref), label)
     })
+    const timed = new Set([...(this.#ttls?.names() ?? []), ...(other.#ttls?.names() ?? [])])
+    for (const name of timed) {
+      const [mine, theirs] = [this.#ttls?.writes(name), other.#ttls?.writes(name)]
+      this.#keepTtl(name, mergeTtl(mine ?? noTtlWrites, own, theirs ?? noTtlWrites, label))
+    }
   }
 
   #mergeField(own: VersionVector, ref: ElementRef, other: HashState, label: VersionVector): void {
@@ -295,32 +405,47 @@ export class HashState {
   // ---- codec
 
   encode(writer: ByteWriter): void {
-    writer.varint(this.#fields.size)
+    const ttls = this.#ttls
+    const absent = [...(ttls?.names() ?? [])].filter((name) => this.#fields.find(name) === noElement)
+    writer.varint(this.#fields.size + absent.length)
     this.#fields.forEach((ref) => {
-      writer.text(this.#fields.name(ref))
-      if (this.#fields.isFull(ref)) writeFullField(writer, this.#fields.full(ref))
+      const name = this.#fields.name(ref)
+      const writes = ttls?.writes(name) ?? noTtlWrites
+      writer.text(name)
+      if (writes.length > 0) writeTimedField(writer, writes, this.#stateOf(ref))
+      else if (this.#fields.isFull(ref)) writeFullField(writer, this.#fields.full(ref))
       else writeTextField(writer, this.#fields.stamp(ref), this.#fields.text(ref))
     })
+    for (const name of absent) {
+      writer.text(name)
+      writeTimedField(writer, ttls?.writes(name) ?? noTtlWrites, noStrnum)
+    }
   }
 
   static decode(reader: ByteReader): HashState {
     const hash = new HashState()
     for (let count = reader.varint(); count > 0; count--) {
       const name = reader.text()
-      if (hash.#fields.find(name) !== noElement) throw new FormatError('a field twice')
+      if (hash.#fields.find(name) !== noElement || hash.#ttls?.has(name))
+        throw new FormatError('a field twice')
       readField(
         reader,
         (stamp, text) => hash.load(name, text, stamp),
-        (state) => hash.#settle(name, state, false),
+        (state, writes) => {
+          if (!state.nothing) hash.#settle(name, state, false)
+          hash.#keepTtl(name, writes)
+        },
       )
     }
     return hash
   }
 
   /** One digest a field, in no order. Without residues. */
-  digest(take: (name: string, state: Strnum) => void): void {
+  digest(take: (name: string, state: Strnum, ttl: TtlWrites) => void): void {
     this.#fields.forEach((ref) => {
-      if (this.#isLive(ref)) take(this.#fields.name(ref), this.#stateOf(ref))
+      if (!this.#isLive(ref)) return
+      const name = this.#fields.name(ref)
+      take(name, this.#stateOf(ref), this.#ttls?.writes(name) ?? noTtlWrites)
     })
   }
 }

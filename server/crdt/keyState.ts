@@ -9,7 +9,6 @@
  * concurrent with the delete, "ghosts", which an unseen write to the key still needs (rule D7).
  */
 
-import { readStamp } from '#protocol/sync/record.ts'
 import { type Origin, originOf, type Stamp } from '#protocol/sync/stamp.ts'
 import type { VersionVector } from '#protocol/sync/versionVector.ts'
 import { type ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
@@ -24,17 +23,9 @@ import { Sibling } from './register.ts'
 import type { Tag } from './score.ts'
 import { SetState } from './set.ts'
 import { type MemberReset, SortedSetState } from './sortedSet.ts'
-import { readCount, readStrnum, requireAscending, writeStrnum } from './stateCodec.ts'
+import { readStrnum, readTtlWrites, writeStrnum, writeTtlWrites } from './stateCodec.ts'
 import { noStrnum, Strnum } from './strnum.ts'
-import {
-  mergeTtl,
-  noTtlWrites,
-  shownTtl,
-  type TtlWrite,
-  type TtlWrites,
-  withoutCoveredTtl,
-  withTtlWrite,
-} from './ttl.ts'
+import { mergeTtl, noTtlWrites, shownTtl, type TtlWrites, withoutCoveredTtl, withTtlWrite } from './ttl.ts'
 
 export type KeyType = 'string' | 'hash' | 'set' | 'zset' | 'list'
 
@@ -67,6 +58,8 @@ export class KeyState {
   list: ListState | undefined = undefined
   /** The explicit ones; see `ttl.ts`. */
   ttl: TtlWrites = noTtlWrites
+  /** When the store wants to look at the hash, because a field may have expired then. */
+  fieldsLookMs = Number.POSITIVE_INFINITY
   /** Of a key with two live types; forgotten at each change. */
   #visibleConflict: KeyType | undefined = undefined
 
@@ -138,9 +131,9 @@ export class KeyState {
     return this.string === undefined && !this.hasElements && this.ttl.length === 0
   }
 
-  /** TTL writes of a key that doesn't exist. */
+  /** TTL writes of a key, or of a field, that doesn't exist. */
   get hasGhost(): boolean {
-    return this.ttl.length > 0 && !this.live
+    return this.hash?.hasGhost === true || (this.ttl.length > 0 && !this.live)
   }
 
   /** Residues of counters. */
@@ -193,6 +186,19 @@ export class KeyState {
   expireAtMs(): number {
     if (this.ttl.length === 0 || this.hasImplicitTtl) return Number.POSITIVE_INFINITY
     return shownTtl(this.ttl)?.expireAtMs ?? Number.POSITIVE_INFINITY
+  }
+
+  /** Whether what shows is a hash all of whose fields have expired. */
+  allFieldsPassed(nowMs: number): boolean {
+    return this.hash?.hasPassed(nowMs) === true && this.visibleType() === 'hash'
+  }
+
+  /** When the first field of the hash that shows expires; Infinity: none does. */
+  get soonestFieldExpiryMs(): number {
+    const soonestMs = this.hash?.soonestExpiryMs ?? Number.POSITIVE_INFINITY
+    return soonestMs === Number.POSITIVE_INFINITY || this.visibleType() === 'hash'
+      ? soonestMs
+      : Number.POSITIVE_INFINITY
   }
 
   /** Whose TTL shows; undefined without a finite one. */
@@ -254,6 +260,13 @@ export class KeyState {
     this.#visibleConflict = undefined
     this.hash ??= new HashState()
     this.hash.incrementField(stamp, field, from, sum)
+  }
+
+  /** HEXPIRE, and HPERSIST with Infinity. */
+  writeFieldTtl(context: VersionVector, stamp: Stamp, fields: readonly string[], expireAtMs: number): void {
+    this.hash ??= new HashState()
+    for (const field of fields) this.hash.writeFieldTtl(context, stamp, field, expireAtMs)
+    this.dropEmpty()
   }
 
   removeFields(
@@ -407,7 +420,9 @@ export class KeyState {
   }
 
   forgetGhost(): void {
-    this.ttl = noTtlWrites
+    if (!this.live) this.ttl = noTtlWrites
+    this.hash?.forgetGhosts()
+    this.dropEmpty()
   }
 
   dropEmpty(): void {
@@ -435,11 +450,7 @@ export class KeyState {
     this.zset?.encode(writer)
     this.list?.encode(writer)
     if (this.ttl.length === 0) return
-    writer.u8(this.ttl.length)
-    for (const write of this.ttl) {
-      writer.f64(write.stamp)
-      writeExpireAt(writer, write.expireAtMs)
-    }
+    writeTtlWrites(writer, this.ttl)
   }
 
   static decode(reader: ByteReader): KeyState {
@@ -455,24 +466,4 @@ export class KeyState {
     state.dropEmpty()
     return state
   }
-}
-
-function readTtlWrites(reader: ByteReader): TtlWrites {
-  const writes: TtlWrite[] = []
-  for (let count = readCount(reader); count > 0; count--) {
-    const stamp = readStamp(reader)
-    writes.push({ stamp, expireAtMs: readExpireAt(reader) })
-  }
-  requireAscending(writes.map((write) => write.stamp))
-  return writes
-}
-
-/** 0 stands for Infinity: no key expires in 1970. */
-export function writeExpireAt(writer: ByteWriter, expireAtMs: number): void {
-  writer.varint(expireAtMs === Number.POSITIVE_INFINITY ? 0 : expireAtMs)
-}
-
-export function readExpireAt(reader: ByteReader): number {
-  const value = reader.varint()
-  return value === 0 ? Number.POSITIVE_INFINITY : value
 }

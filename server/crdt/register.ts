@@ -12,8 +12,8 @@ export class Sibling {
   readonly stamp: Stamp
   readonly text: string
   /**
-   * Whether the write left the key's TTL to explicit TTL siblings. False: the sibling is itself the TTL write "none"
-   * (see `ttl.ts`). Only strings look at it; hash fields are always true.
+   * Whether the write left the TTL, of the key or of the field, to explicit TTL siblings. False: the sibling is itself the
+   * TTL write "none" (see `ttl.ts`).
    */
   ttlApart: boolean
 

@@ -11,8 +11,10 @@ import { readAmount, writeAmount } from './amount.ts'
 import { CounterEntry, type CounterReset, noResets } from './counter.ts'
 import { Sibling } from './register.ts'
 import { Strnum } from './strnum.ts'
+import { noTtlWrites, type TtlWrite, type TtlWrites } from './ttl.ts'
 
-const ContentKind = { text: 0, full: 1 } as const
+/** What is known of a field: one write, everything, everything and TTL writes of its own. */
+const ContentKind = { text: 0, full: 1, timed: 2 } as const
 
 /** A field of a hash that is one write. */
 export function writeTextField(writer: ByteWriter, stamp: Stamp, text: string): void {
@@ -26,18 +28,32 @@ export function writeFullField(writer: ByteWriter, state: Strnum): void {
   writeStrnum(writer, state)
 }
 
+/** Without a value, too: a ghost's. */
+export function writeTimedField(writer: ByteWriter, ttl: TtlWrites, state: Strnum): void {
+  writer.u8(ContentKind.timed)
+  writeTtlWrites(writer, ttl)
+  writeStrnum(writer, state)
+}
+
 /** Calls one of the two. */
 export function readField(
   reader: ByteReader,
   takeText: (stamp: Stamp, text: string) => void,
-  takeFull: (state: Strnum) => void,
+  takeFull: (state: Strnum, ttl: TtlWrites) => void,
 ): void {
   const kind = reader.u8()
   if (kind === ContentKind.text) {
     const stamp = readStamp(reader)
     takeText(stamp, reader.text())
-  } else if (kind === ContentKind.full) takeFull(readStrnum(reader))
-  else throw new FormatError(`content kind ${kind}`)
+  } else if (kind === ContentKind.full) {
+    const state = readStrnum(reader)
+    // No TTL write has covered them; before fields had TTLs, another flag was written.
+    for (const sibling of state.siblings) sibling.ttlApart = false
+    takeFull(state, noTtlWrites)
+  } else if (kind === ContentKind.timed) {
+    const ttl = readTtlWrites(reader)
+    takeFull(readStrnum(reader), ttl)
+  } else throw new FormatError(`content kind ${kind}`)
 }
 
 /** count u8, siblings (stamp, ttlApart u8, text), count u8, entries (last, from, sum, baseline). */
@@ -142,4 +158,33 @@ export function requireAscending(values: readonly Stamp[]): void {
   for (let at = 1; at < values.length; at++) {
     if ((values[at] as Stamp) <= (values[at - 1] as Stamp)) throw new FormatError('not in ascending order')
   }
+}
+
+export function writeTtlWrites(writer: ByteWriter, writes: TtlWrites): void {
+  writer.u8(writes.length)
+  for (const { stamp, expireAtMs } of writes) {
+    writer.f64(stamp)
+    writeExpireAt(writer, expireAtMs)
+  }
+}
+
+export function readTtlWrites(reader: ByteReader): TtlWrites {
+  const writes: TtlWrite[] = []
+  for (let count = readCount(reader); count > 0; count--) {
+    const stamp = readStamp(reader)
+    writes.push({ stamp, expireAtMs: readExpireAt(reader) })
+  }
+  if (writes.length === 0) throw new FormatError('no TTL writes')
+  requireAscending(writes.map((write) => write.stamp))
+  return writes
+}
+
+/** 0 stands for Infinity: no key expires in 1970. */
+export function writeExpireAt(writer: ByteWriter, expireAtMs: number): void {
+  writer.varint(expireAtMs === Number.POSITIVE_INFINITY ? 0 : expireAtMs)
+}
+
+export function readExpireAt(reader: ByteReader): number {
+  const value = reader.varint()
+  return value === 0 ? Number.POSITIVE_INFINITY : value
 }

@@ -142,11 +142,27 @@ export class Applier implements EffectSink {
     this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
   }
 
-  incrementField(stamp: Stamp, name: string, fresh: boolean, field: string, from: Stamp, sum: Amount): void {
+  incrementField(
+    stamp: Stamp,
+    name: string,
+    fresh: boolean,
+    field: string,
+    creates: boolean,
+    from: Stamp,
+    sum: Amount,
+  ): void {
     const context = this.#cover(stamp)
     const state = this.#open(name)
     if (fresh) state.clearTtl(context)
+    if (creates) state.hash?.clearFieldTtl(context, field)
     state.incrementField(stamp, field, from, sum)
+    this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
+  }
+
+  writeFieldTtl(stamp: Stamp, name: string, fields: readonly string[], expireAtMs: number): void {
+    const context = this.#cover(stamp)
+    const state = this.#open(name)
+    state.writeFieldTtl(context, stamp, fields, expireAtMs)
     this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
   }
 

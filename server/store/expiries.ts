@@ -21,8 +21,8 @@ export class Expiries {
   #raisedMs = 0
   /** The wheel may have more to raise. */
   #isRaising = false
-  /** What `due` gave last. */
-  #given: Set<string> = new Set()
+  /** What `due` gave last, with the number of fields that were due. */
+  #given: Map<string, number> = new Map()
   /** Where a rebuild goes on. */
   #slot = 0
   #position = 0
@@ -56,7 +56,7 @@ export class Expiries {
       if (hash < 0) break
       this.#look(this.#raised.slot, hash)
     }
-    return [...this.#given]
+    return [...this.#given.keys()]
   }
 
   /**
@@ -64,10 +64,10 @@ export class Expiries {
    * and so does a delete. True: more is to be done at once.
    */
   tidy(): boolean {
-    const { wheel, size, expiring } = this.#tables
+    const { wheel, size, expiring, expiringHashes } = this.#tables
     if (wheel.giveBack()) return true
     if (!wheel.isRebuilding) {
-      if (!wheel.needsRebuild(size, expiring)) return false
+      if (!wheel.needsRebuild(size, expiring + expiringHashes)) return false
       wheel.beginRebuild()
       this.#slot = 0
     }
@@ -77,13 +77,16 @@ export class Expiries {
 
   readonly #raise = (slot: number, hash: number): void => this.#raised.add(slot, hash)
 
-  /** Nobody has deleted it: it is to come again. */
+  /** What nobody has deleted is to come again; at once, when some of its fields have been. */
   #checkGiven(): void {
     const tables = this.#tables
-    for (const name of this.#given) {
+    for (const [name, dueFields] of this.#given) {
       const ref = tables.findText(name)
-      const dueMs = ref === 0 ? Number.POSITIVE_INFINITY : tables.dueMs(ref)
-      if (dueMs !== Number.POSITIVE_INFINITY) tables.schedule(Math.max(dueMs, tables.nowMs + retryMs))
+      const lookMs = ref === 0 ? Number.POSITIVE_INFINITY : tables.lookMs(ref)
+      if (lookMs === Number.POSITIVE_INFINITY) continue
+      const left = dueFields === 0 ? 0 : tables.dueFields(ref).length
+      const isUnderWay = left > 0 && left < dueFields
+      tables.schedule(Math.max(lookMs, tables.nowMs + (isUnderWay ? 0 : retryMs)))
     }
     this.#given.clear()
   }
@@ -91,10 +94,10 @@ export class Expiries {
   #look(slot: number, hash: number): void {
     const tables = this.#tables
     tables.index.byHash(slot, hash | 0, (ref) => {
-      const dueMs = tables.dueMs(ref)
-      if (dueMs <= tables.nowMs) this.#given.add(tables.nameOf(ref))
+      const lookMs = tables.lookMs(ref)
+      if (lookMs <= tables.nowMs) this.#given.set(tables.nameOf(ref), tables.dueFields(ref).length)
       // The clock was set back since: this is the entry of the present TTL.
-      else if (dueMs <= this.#raisedMs) tables.scheduleEntry(ref, dueMs)
+      else if (lookMs <= this.#raisedMs) tables.scheduleEntry(ref, lookMs)
     })
   }
 
@@ -105,8 +108,8 @@ export class Expiries {
       const slot = this.#slot
       this.#position = tables.index.scan(slot, this.#position, rebuiltKeysMax - visited, (ref) => {
         visited++
-        const dueMs = tables.dueMs(ref)
-        if (dueMs !== Number.POSITIVE_INFINITY) tables.scheduleEntry(ref, dueMs)
+        const lookMs = tables.lookMs(ref)
+        if (lookMs !== Number.POSITIVE_INFINITY) tables.scheduleEntry(ref, lookMs)
       })
       visited++
       if (this.#position === 0) this.#slot++

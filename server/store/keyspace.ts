@@ -26,6 +26,7 @@ import { type Acknowledged, type AcknowledgedSlots, mayForgetBaseline, mayForget
 import { slotDigest } from './slotDigest.ts'
 import { decodeSlot, encodePart, encodeSlot, loadPart, mergeTables } from './slotState.ts'
 import { SlotTables } from './slotTables.ts'
+import { UnexpiredFields } from './unexpired.ts'
 import type { HashView, ListView, SetView, SortedSetView, VisibleType } from './views.ts'
 
 export interface KeyspaceOptions {
@@ -228,7 +229,12 @@ export class Keyspace {
     const ref = this.#read(name)
     if (ref === 0) return undefined
     this.#requireType(ref, 'hash')
-    return this.tables.packed(ref) ?? this.tables.state(ref)?.hash
+    const packed = this.tables.packed(ref)
+    if (packed !== undefined) return packed
+    const hash = this.tables.state(ref)?.hash
+    return hash !== undefined && hash.soonestExpiryMs < this.nowMs
+      ? new UnexpiredFields(hash, this.nowMs)
+      : hash
   }
 
   set(name: string): SetView | undefined {
@@ -466,9 +472,10 @@ export class Keyspace {
   }
 
   /**
-   * Up to about `limit` keys whose expiry this cluster is to send now: of its own TTL after 1 s, of another's after 30 s.
-   * Those of a slot come together. A key that is not deleted then comes again. The work of a call is bounded: fewer keys
-   * than `limit`, or none, doesn't mean that there are no more (`hasDueExpiries`).
+   * Up to about `limit` keys whose expiry, or that of some of their fields, this cluster is to send now: of its own TTL after
+   * 1 s, of another's after 30 s (`Transaction.deleteDue`). Those of a slot come together. A key that is not deleted then
+   * comes again. The work of a call is bounded: fewer keys than `limit`, or none, doesn't mean that there are no more
+   * (`hasDueExpiries`).
    */
   dueExpiries(limit: number): string[] {
     return this.#expiries.due(limit)

@@ -65,6 +65,11 @@ export class PackedElements implements HashView, SetView {
     return this.find(element)
   }
 
+  /** A hash whose fields expire isn't packed. */
+  expireAtMs(_field: string): number {
+    return Number.POSITIVE_INFINITY
+  }
+
   *entries(): IterableIterator<[string, string]> {
     for (let at = this.#first; at < this.#end; ) {
       this.#read(at)

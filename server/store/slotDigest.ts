@@ -8,10 +8,11 @@
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { writeAmount } from '#server/crdt/amount.ts'
 import { amountOf } from '#server/crdt/counter.ts'
-import { type KeyState, writeExpireAt } from '#server/crdt/keyState.ts'
+import type { KeyState } from '#server/crdt/keyState.ts'
 import { writeId } from '#server/crdt/listId.ts'
 import type { Siblings } from '#server/crdt/register.ts'
 import { partOf, restOf, type Score } from '#server/crdt/score.ts'
+import { writeExpireAt } from '#server/crdt/stateCodec.ts'
 import type { Strnum } from '#server/crdt/strnum.ts'
 import type { SlotTables } from './slotTables.ts'
 
@@ -40,7 +41,7 @@ class Sum {
 }
 
 /** What an element is, so that equal bytes of different meaning differ. */
-const Part = { string: 1, field: 2, member: 3, ttl: 4, score: 5, element: 6 } as const
+const Part = { string: 1, field: 2, member: 3, ttl: 4, score: 5, element: 6, fieldTtl: 7 } as const
 
 export function slotDigest(tables: SlotTables, slot: number): string {
   const sum = new Sum()
@@ -64,11 +65,18 @@ function addKey(sum: Sum, name: string, state: KeyState): void {
     writeValue(state.string)
     sum.add(scratch.bytes, scratch.length)
   }
-  state.hash?.digest((field, value) => {
+  state.hash?.digest((field, value, ttl) => {
     begin(Part.field, name)
     scratch.text(field)
     writeValue(value)
     sum.add(scratch.bytes, scratch.length)
+    for (const write of ttl) {
+      begin(Part.fieldTtl, name)
+      scratch.text(field)
+      scratch.f64(write.stamp)
+      writeExpireAt(scratch, write.expireAtMs)
+      sum.add(scratch.bytes, scratch.length)
+    }
   })
   state.set?.digest((member, dots) => {
     begin(Part.member, name)

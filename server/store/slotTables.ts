@@ -26,6 +26,8 @@ export class SlotTables extends EntryTable {
   /** Keys with live state, and those of them with a TTL. */
   size = 0
   expiring = 0
+  /** Hashes of which a field has a TTL. */
+  expiringHashes = 0
   nowMs = 0
 
   constructor(origin: Origin, hashSeed: number) {
@@ -39,9 +41,10 @@ export class SlotTables extends EntryTable {
     this.accessClock.setNow(nowMs)
   }
 
-  /** As Redis: at the very millisecond it is still there. */
+  /** As Redis: at the very millisecond it is still there. A hash goes with the last of its fields. */
   hasExpired(ref: Ref): boolean {
-    return !this.isPlainText(ref) && this.nowMs > this.expireAt(ref)
+    if (this.isPlainText(ref)) return false
+    return this.nowMs > this.expireAt(ref) || this.state(ref)?.allFieldsPassed(this.nowMs) === true
   }
 
   /** When this cluster is to delete the key because its TTL has passed; Infinity: it has none. */
@@ -49,6 +52,23 @@ export class SlotTables extends EntryTable {
     if (this.isPlainText(ref) || !this.isLive(ref)) return never
     const atMs = this.expireAt(ref)
     return atMs === never ? never : this.#dueMsOf(this.expiryOwner(ref), atMs)
+  }
+
+  /** When this cluster is to look at the key: not after it, or one of its fields, is due. */
+  lookMs(ref: Ref): number {
+    const state = this.state(ref)
+    return state === undefined ? this.dueMs(ref) : Math.min(this.dueMs(ref), fieldsLookMs(state))
+  }
+
+  /** Fields that this cluster is to delete because their TTL has passed. */
+  dueFields(ref: Ref): string[] {
+    const state = this.state(ref)
+    const hash = state?.hash
+    if (hash === undefined || state?.visibleType() !== 'hash') return []
+    const { nowMs } = this
+    return [...hash.passed(nowMs)].filter(
+      (field) => this.#dueMsOf(hash.expiryOwner(field), hash.expireAtMs(field)) <= nowMs,
+    )
   }
 
   /** Its owner soon, anybody when the owner stays silent. */
@@ -115,6 +135,7 @@ export class SlotTables extends EntryTable {
     this.size += (live ? 1 : 0) - (wasLive ? 1 : 0)
     this.expiring += (dueMs === never ? 0 : 1) - (wasDueMs === never ? 0 : 1)
     if (dueMs !== never && dueMs !== wasDueMs) this.schedule(dueMs)
+    this.#noteFields(state, live ? fieldsLookMs(state) : never)
     if (state.hasGhost) this.residues.addGhost(slot, text, this.vectors, last)
     else if (state.hasBaselines) this.residues.add(slot, text)
     else this.residues.remove(slot, text)
@@ -123,15 +144,29 @@ export class SlotTables extends EntryTable {
     if (this.onTouched !== undefined && (wasLive || live)) this.onTouched(text)
   }
 
+  #noteFields(state: KeyState, lookMs: number): void {
+    if (lookMs === state.fieldsLookMs) return
+    this.expiringHashes += (lookMs === never ? 0 : 1) - (state.fieldsLookMs === never ? 0 : 1)
+    state.fieldsLookMs = lookMs
+    if (lookMs !== never) this.schedule(lookMs)
+  }
+
   /** Forgets the key, if it is there, and all that is counted of it. */
   drop(): void {
     const ref = this.find()
     if (ref === 0) return
+    const state = this.state(ref)
+    if (state !== undefined) this.#noteFields(state, never)
     if (this.isLive(ref)) this.size--
     if (this.dueMs(ref) !== never) this.expiring--
     this.residues.remove(this.name.slot, this.name.text)
     this.remove()
   }
+}
+
+/** Of a field by its owner; others come too early, and again. */
+function fieldsLookMs(state: KeyState): number {
+  return state.soonestFieldExpiryMs + ownExpiryGraceMs
 }
 
 /** Time for a TTL write under way to arrive before the key is deleted. */

@@ -17,7 +17,6 @@ import { invariant } from '#runtime/invariant.ts'
 import type { Amount } from '#server/crdt/amount.ts'
 import { type CounterReset, nextIncrement, noEntries, noResets } from '#server/crdt/counter.ts'
 import type { EffectSink, FlushedKey } from '#server/crdt/effect.ts'
-import type { FieldReset } from '#server/crdt/hash.ts'
 import {
   allTypes,
   type KeyState,
@@ -31,20 +30,22 @@ import type { MemberReset } from '#server/crdt/sortedSet.ts'
 import { Applier } from './applier.ts'
 import type { Ref } from './arena.ts'
 import { Draft, Drafts } from './drafts.ts'
+import { HashIntents } from './hashIntents.ts'
 import type { Keyspace } from './keyspace.ts'
-import { ListIntents } from './listIntents.ts'
 import type { SlotTables } from './slotTables.ts'
 
 export type Expiry = { kind: 'clear' } | { kind: 'keep' } | { kind: 'at'; atMs: number }
 
 const never = Number.POSITIVE_INFINITY
+/** That expire in one step: few milliseconds. */
+const dueFieldsMax = 1_000
 
 /** Handlers answer WRONGTYPE before they write. */
 function requireType(visible: number, written: number): void {
   if (visible !== written) invariant(false, 'a write is of the type that shows', { visible, written })
 }
 
-export class Transaction extends ListIntents {
+export class Transaction extends HashIntents {
   readonly #keyspace: Keyspace
   readonly #tables: SlotTables
   readonly #clock: StampClock
@@ -232,40 +233,25 @@ export class Transaction extends ListIntents {
     this.#applier.flush(this.#stamp, counters)
   }
 
-  /** True: the field is new. */
-  hashSet(name: string, field: string, value: string): boolean {
-    this.#begin(this.#tables.slotOf(name))
-    const fresh = this.#open(name, TypeBit.hash)
-    const sizeBefore = this.#sizeOf(name)
-    const resets = this.#onHeap(name)?.hash?.fieldResets(field) ?? noResets
-    this.#draft.effects.setField(this.#stamp, name, fresh, field, value, resets)
-    this.#applier.setField(this.#stamp, name, fresh, field, value, resets)
-    return this.#sizeOf(name) > sizeBefore
-  }
-
-  /** As `increment`. */
-  hashIncrement(name: string, field: string, amount: Amount): string {
-    this.#begin(this.#tables.slotOf(name))
-    const fresh = this.#open(name, TypeBit.hash)
-    const entries = this.#onHeap(name)?.hash?.fieldState(field).entries ?? noEntries
-    const stamp = this.#stamp
-    const { from, sum } = nextIncrement(entries, stamp, amount)
-    this.#draft.effects.incrementField(stamp, name, fresh, field, from, sum)
-    this.#applier.incrementField(stamp, name, fresh, field, from, sum)
-    return this.#onHeap(name)?.hash?.get(field) ?? ''
-  }
-
-  /** Returns how many of the fields were there. */
-  hashDelete(name: string, fields: readonly string[]): number {
-    const hash = this.#keyspace.hash(name)
-    const present = hash === undefined ? [] : [...new Set(fields)].filter((field) => hash.has(field))
-    if (present.length === 0) return 0
-    this.#begin(this.#tables.slotOf(name))
-    this.#open(name, TypeBit.hash)
-    const resets = this.fieldResetsOf(this.#onHeap(name), present)
-    this.#draft.effects.removeFields(this.#stamp, name, present, resets)
-    this.#applier.removeFields(this.#stamp, name, present, resets)
-    return present.length
+  /**
+   * The expiry of a key, or of some of its fields, as far as this cluster is to send it now. Returns how many fields of the
+   * key are still due.
+   */
+  deleteDue(name: string): number {
+    const tables = this.#tables
+    const ref = tables.findText(name)
+    if (ref === 0) return 0
+    if (tables.dueMs(ref) <= tables.nowMs) {
+      this.delete(name)
+      return 0
+    }
+    const due = tables.dueFields(ref)
+    const fields = due.slice(0, dueFieldsMax)
+    if (fields.length === 0) return 0
+    this.#begin(tables.name.slot)
+    this.#cleanUpKeepingTtl(name, tables.stateOf(ref), TypeBit.hash)
+    this.removeFields(name, fields)
+    return due.length - fields.length
   }
 
   /** Returns how many are new. Those already there are added again: they shall survive a removal that is under way. */
@@ -356,16 +342,6 @@ export class Transaction extends ListIntents {
   }
 
   /** Rule A1. */
-  protected fieldResetsOf(state: KeyState | undefined, fields: readonly string[]): FieldReset[] {
-    const resets: FieldReset[] = []
-    for (const field of fields) {
-      const ofField = state?.hash?.fieldResets(field) ?? noResets
-      if (ofField.length > 0) resets.push({ field, resets: ofField })
-    }
-    return resets
-  }
-
-  /** Rule A1. */
   protected memberResetsOf(state: KeyState | undefined, members: readonly string[]): MemberReset[] {
     const resets: MemberReset[] = []
     for (const member of members) {
@@ -418,11 +394,15 @@ export class Transaction extends ListIntents {
     const visible = state.visibleType()
     if (visible === undefined) return this.isFresh(true, false)
     requireType(TypeBit[visible], type)
-    const hidden = state.liveTypes & ~type
-    const losesInfinity = this.losesInfinity(state, hidden)
+    this.#cleanUpKeepingTtl(name, state, type)
+    return false
+  }
+
+  /** Before a write that isn't a TTL write. */
+  #cleanUpKeepingTtl(name: string, state: KeyState, type: number): void {
+    const losesInfinity = this.losesInfinity(state, state.liveTypes & ~type)
     this.#cleanUp(name, state, type)
     if (losesInfinity) this.#writeTtl(name, never)
-    return false
   }
 
   /** True: the key had expired and is deleted now. */
@@ -457,6 +437,11 @@ export class Transaction extends ListIntents {
     return packed?.memberState(member) ?? this.#tables.state(ref)?.zset?.memberState(member) ?? noScore
   }
 
+  protected openHash(name: string): boolean {
+    this.#begin(this.#tables.slotOf(name))
+    return this.#open(name, TypeBit.hash)
+  }
+
   protected openList(name: string): boolean {
     this.#begin(this.#tables.slotOf(name))
     return this.#open(name, TypeBit.list)
@@ -467,13 +452,13 @@ export class Transaction extends ListIntents {
     effect(this.#applier, this.#stamp)
   }
 
-  /** Elements of the hash or set. */
+  /** Members of the set. */
   #sizeOf(name: string): number {
     const ref = this.#tables.findText(name)
     if (ref === 0) return 0
     const state = this.#tables.state(ref)
     if (state === undefined) return this.#tables.packed(ref)?.size ?? 0
-    return state.visibleType() === 'hash' ? (state.hash?.size ?? 0) : (state.set?.size ?? 0)
+    return state.set?.size ?? 0
   }
 
   #setText(name: string, value: string, atMs: number, resets: readonly CounterReset[]): void {

@@ -11,6 +11,8 @@ export interface HashView {
   readonly size: number
   get(field: string): string | undefined
   has(field: string): boolean
+  /** Of a field that is there; Infinity: it doesn't expire. */
+  expireAtMs(field: string): number
   /** In order of first insertion as long as the hash is small, without counters and conflicts. */
   entries(): Iterable<[string, string]>
   fields(): Iterable<string>

@@ -5,6 +5,7 @@ import { runByShard } from '#protocol/commands/table.ts'
 import { latin1 } from '#runtime/bytes/bytes.ts'
 import { RealRedis } from '#test/realRedis.ts'
 import { DatabaseSide } from './databaseSide.ts'
+import { isKnownToOracle } from './redisSide.ts'
 import { type Request, type Side, SocketSide } from './side.ts'
 
 const outOfMemory = "-OOM command not allowed when used memory > 'maxmemory'.\r\n"
@@ -44,7 +45,7 @@ const unlimited = ['CONFIG SET maxmemory 0 maxmemory-policy noeviction', 'FLUSHA
 /** Every command of a shard, with as many arguments as it needs. */
 const everyCommand = [...commands.values()]
   .flatMap((spec) => (spec.isContainer ? spec.subcommands : [spec]))
-  .filter((spec) => runByShard(spec.request) && spec.group !== 'crdt')
+  .filter((spec) => runByShard(spec.request) && isKnownToOracle(spec))
   .map((spec) => {
     const name = spec.name.split('|')
     const more = Math.abs(spec.row.arity) - name.length

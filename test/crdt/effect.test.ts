@@ -74,10 +74,15 @@ const calls: fc.Arbitrary<Call> = fc.oneof(
       (sink, stamp) =>
         sink.setField(stamp, k, fresh, f, t, r),
   ),
-  fc.tuple(texts, fc.boolean(), texts, amounts).map(
-    ([k, fresh, f, a]): Call =>
+  fc.tuple(texts, fc.boolean(), texts, fc.boolean(), amounts).map(
+    ([k, fresh, f, creates, a]): Call =>
       (sink, stamp) =>
-        sink.incrementField(stamp, k, fresh, f, stamp, a),
+        sink.incrementField(stamp, k, fresh, f, creates, stamp, a),
+  ),
+  fc.tuple(texts, fc.array(texts), expireAt).map(
+    ([k, f, at]): Call =>
+      (sink, stamp) =>
+        sink.writeFieldTtl(stamp, k, f, at),
   ),
   fc.tuple(texts, fc.array(texts), fieldResets).map(
     ([k, f, r]): Call =>
@@ -157,6 +162,7 @@ function recorder(): { told: unknown[]; sink: EffectSink } {
       increment: note('increment'),
       setField: note('setField'),
       incrementField: note('incrementField'),
+      writeFieldTtl: note('writeFieldTtl'),
       removeFields: note('removeFields'),
       addMembers: note('addMembers'),
       removeMembers: note('removeMembers'),

@@ -34,6 +34,14 @@ const menu = {
   hashSet: (key) => ({ command: 'hashSet', key, field: 'f', text: '3' }),
   hashIncrement: (key) => ({ command: 'hashIncrement', key, field: 'f', amount: 2 }),
   hashDelete: (key) => ({ command: 'hashDelete', key, fields: ['f'] }),
+  hashExpire: (key) => ({ command: 'hashExpire', key, fields: ['f'], expireAtMs: nowMs + 90_000 }),
+  hashExpireSooner: (key) => ({ command: 'hashExpire', key, fields: ['f'], expireAtMs: nowMs + 50_000 }),
+  hashPersist: (key) => ({
+    command: 'hashExpire',
+    key,
+    fields: ['f'],
+    expireAtMs: Number.POSITIVE_INFINITY,
+  }),
   setAdd: (key) => ({ command: 'setAdd', key, members: ['m'] }),
   setRemove: (key) => ({ command: 'setRemove', key, members: ['m'] }),
   zsetAdd: (key) => ({ command: 'zsetAdd', key, member: 'm', score: 3, tag: undefined }),
@@ -151,6 +159,7 @@ class World {
         shown.expireAtMs === told.expireAtMs &&
         shown.string === told.string &&
         shown.hash['f'] === told.hash['f'] &&
+        shown.fieldExpiry['f'] === told.fieldExpiry['f'] &&
         shown.set.length === told.set.length &&
         shown.zset[0]?.[1] === told.zset[0]?.[1] &&
         shown.zset.length === told.zset.length &&
@@ -208,6 +217,10 @@ const pairs: readonly (readonly (keyof typeof menu)[])[] = [
   ['set', 'persist', 'expire', 'delete'],
   ['increment', 'flush', 'set', 'expire'],
   ['hashSet', 'hashIncrement', 'hashDelete', 'delete'],
+  ['hashSet', 'hashExpire', 'hashPersist', 'hashDelete'],
+  ['hashIncrement', 'hashExpire', 'hashExpireSooner', 'hashDelete'],
+  ['hashIncrement', 'hashSet', 'hashExpire', 'delete'],
+  ['hashIncrement', 'hashExpire', 'setAdd', 'flush'],
   ['setAdd', 'setRemove', 'delete', 'expire'],
   ['set', 'setAdd', 'delete', 'expire'],
   ['increment', 'hashIncrement', 'set', 'delete'],

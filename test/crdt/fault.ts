@@ -3,6 +3,7 @@ import { covers, type VersionVector } from '#protocol/sync/versionVector.ts'
 import type { Amount } from '#server/crdt/amount.ts'
 import type { CounterEntry } from '#server/crdt/counter.ts'
 import { allTypes, type KeyState, type RemovedCounters } from '#server/crdt/keyState.ts'
+import { Keyspace } from '#server/store/keyspace.ts'
 import type { Production } from './replica.ts'
 import { scripts } from './scripts.ts'
 
@@ -13,6 +14,12 @@ export interface Fault {
   made?: Partial<Production>
   /** Replaces a method; returns what puts it back. */
   plant?: () => () => void
+}
+
+export class ForgetsGhosts extends Keyspace {
+  protected override mayForgetGhost(): boolean {
+    return true
+  }
 }
 
 export const script =

@@ -19,7 +19,8 @@ import { Strnum } from '#server/crdt/strnum.ts'
 import { Keyspace } from '#server/store/keyspace.ts'
 import type { Acknowledged } from '#server/store/residues.ts'
 import { Transaction } from '#server/store/transaction.ts'
-import { type Fault, replace, resetsFromContext, script } from './fault.ts'
+import { type Fault, ForgetsGhosts, replace, resetsFromContext, script } from './fault.ts'
+import { fieldTtlFaults } from './fieldTtlFaults.ts'
 import { listFaults } from './listFaults.ts'
 import { focusedRun, randomRun, runOf } from './randomRuns.ts'
 import { type Heartbeat, type Production, production, Replica, type Shipment } from './replica.ts'
@@ -88,12 +89,6 @@ class NoResetsOnFlush extends Transaction {
 
 class ForgetsBaselines extends Keyspace {
   protected override mayForgetBaseline(): boolean {
-    return true
-  }
-}
-
-class ForgetsGhosts extends Keyspace {
-  protected override mayForgetGhost(): boolean {
     return true
   }
 }
@@ -342,6 +337,7 @@ export const faults: readonly Fault[] = [
           },
       ),
   },
+  ...fieldTtlFaults,
   ...scoreFaults,
   {
     name: 'txnDup',

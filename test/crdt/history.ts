@@ -19,6 +19,8 @@ export type Add =
   | { kind: 'write'; key: string; type: 'string' | 'hash' | 'list'; element: string; text: string }
   | { kind: 'increment'; key: string; type: 'string' | 'hash' | 'zset'; element: string; amount: number }
   | { kind: 'member'; key: string; type: 'set'; element: string }
+  /** Of a hash field. A write of the field is one, too. */
+  | { kind: 'fieldTtl'; key: string; type: 'hash'; element: string; expireAtMs: number }
   /** `tag`: it was written on that condition. */
   | { kind: 'score'; key: string; type: 'zset'; element: string; score: number; tag: ScoreTag }
   /** `implied`: a plain SET, which is a TTL write for as long as it is a write. */
@@ -26,7 +28,9 @@ export type Add =
 
 export type Kill =
   /** Without `element`: the whole typed state. */
-  { kind: 'state'; key: string; type: TypeName; element?: string } | { kind: 'ttl'; key: string }
+  | { kind: 'state'; key: string; type: TypeName; element?: string }
+  | { kind: 'ttl'; key: string }
+  | { kind: 'fieldTtl'; key: string; element: string }
 
 export interface Operation {
   stamp: Stamp
@@ -42,6 +46,8 @@ export interface KeyView {
   expireAtMs: number
   string: string | undefined
   hash: Record<string, string>
+  /** When fields expire; without those that don't. */
+  fieldExpiry: Record<string, number>
   set: string[]
   /** In its order. */
   zset: [member: string, score: number][]
@@ -74,6 +80,7 @@ export function contextAt(vector: VersionVector, stamp: Stamp): VersionVector {
 
 function kills(kill: Kill, add: Add): boolean {
   if (kill.kind === 'ttl') return add.kind === 'ttl'
+  if (kill.kind === 'fieldTtl') return add.kind === 'fieldTtl' && kill.element === add.element
   if (add.kind === 'ttl') return add.implied && kill.type === 'string'
   return kill.type === add.type && (kill.element === undefined || kill.element === add.element)
 }
@@ -121,10 +128,12 @@ export class History {
     return this.liveAdds(key, seen).some(({ what }) => what.kind === 'ttl' && !what.implied)
   }
 
-  /** Whose TTL shows. */
-  expiryOwner(key: string, seen: VersionVector): Origin | undefined {
+  /** Whose TTL shows, of the key or of a field of it. */
+  expiryOwner(key: string, seen: VersionVector, field?: string): Origin | undefined {
     const ttl = this.liveAdds(key, seen).flatMap(({ operation, what }) =>
-      what.kind === 'ttl' ? [{ stamp: operation.stamp, at: what.expireAtMs }] : [],
+      (what.kind === 'ttl' && field === undefined) || (what.kind === 'fieldTtl' && what.element === field)
+        ? [{ stamp: operation.stamp, at: what.expireAtMs }]
+        : [],
     )
     const longest = Math.max(...ttl.map(({ at }) => at))
     if (ttl.length === 0 || longest === never) return undefined
@@ -144,17 +153,22 @@ function listOf<T>(map: Map<string, T[]>, key: string): T[] {
 function viewOf(live: Told<Add>[]): KeyView {
   const elements = (type: TypeName): string[] =>
     [
-      ...new Set(
-        live.flatMap(({ what }) => (what.kind !== 'ttl' && what.type === type ? [what.element] : [])),
-      ),
+      ...new Set(live.flatMap(({ what }) => (isData(what) && what.type === type ? [what.element] : []))),
     ].sort()
   const ttl = live.flatMap(({ what }) => (what.kind === 'ttl' ? [what.expireAtMs] : []))
   const hash: Record<string, string> = {}
-  for (const field of elements('hash')) hash[field] = shownText(live, 'hash', field)
+  const fieldExpiry: Record<string, number> = {}
+  for (const field of elements('hash')) {
+    hash[field] = shownText(live, 'hash', field)
+    const times = live.flatMap(({ what }) =>
+      what.kind === 'fieldTtl' && what.element === field ? [what.expireAtMs] : [],
+    )
+    if (times.length > 0 && !times.includes(never)) fieldExpiry[field] = Math.max(...times)
+  }
   let type: TypeName | 'none' = 'none'
   let greatest = 0
   for (const { operation, what } of live) {
-    if (what.kind === 'ttl' || operation.stamp <= greatest) continue
+    if (!isData(what) || operation.stamp <= greatest) continue
     greatest = operation.stamp
     type = what.type
   }
@@ -164,6 +178,7 @@ function viewOf(live: Told<Add>[]): KeyView {
     expireAtMs: ttl.length === 0 || type === 'none' ? never : Math.max(...ttl),
     string: elements('string').length === 0 ? undefined : shownText(live, 'string', ''),
     hash,
+    fieldExpiry,
     set: elements('set'),
     zset: elements('zset')
       .map((member): [string, number] => [member, shownScore(live, member)])
@@ -173,6 +188,18 @@ function viewOf(live: Told<Add>[]): KeyView {
       .sort((a, b) => comparePaths(pathNamed(a.name), pathNamed(b.name))),
   }
 }
+
+const isData = (add: Add): add is Exclude<Add, { kind: 'ttl' | 'fieldTtl' }> =>
+  add.kind !== 'ttl' && add.kind !== 'fieldTtl'
+
+/** Whether nothing of the key is to be seen any more: its own time has passed, or that of every field. */
+export function hasExpired(view: KeyView, nowMs: number): boolean {
+  if (view.type === 'none') return false
+  return nowMs > view.expireAtMs || (view.type === 'hash' && unexpiredFields(view, nowMs).length === 0)
+}
+
+export const unexpiredFields = ({ hash, fieldExpiry }: KeyView, nowMs: number): string[] =>
+  Object.keys(hash).filter((field) => nowMs <= (fieldExpiry[field] ?? never))
 
 /** The last write, and on top of a number (or nothing) all increments. */
 function shownText(live: Told<Add>[], type: TypeName, element: string): string {

@@ -12,12 +12,14 @@ import type { Transaction } from '#server/store/transaction.ts'
 import {
   type Add,
   type History,
+  hasExpired,
   isNumber,
   type KeyView,
   type Kill,
   type ScoreTag,
   type TypeName,
   typeNames,
+  unexpiredFields,
 } from './history.ts'
 import { isStrictlyBetween, nameOf, type Path, pathNamed, pathOf, pushedPath } from './listOrder.ts'
 
@@ -34,6 +36,9 @@ export type Intent =
   | { command: 'hashSet'; key: string; field: string; text: string }
   | { command: 'hashIncrement'; key: string; field: string; amount: number }
   | { command: 'hashDelete'; key: string; fields: string[] }
+  | { command: 'hashExpire'; key: string; fields: string[]; expireAtMs: number }
+  /** The HDEL of expired fields, as `deleteExpired`. */
+  | { command: 'hashDeleteExpired'; key: string; fields: string[] }
   | { command: 'setAdd'; key: string; members: string[] }
   | { command: 'setRemove'; key: string; members: string[] }
   | { command: 'zsetAdd'; key: string; member: string; score: number; tag: ScoreTag }
@@ -43,7 +48,10 @@ export type Intent =
   | { command: 'zsetRemoveRange'; key: string }
   | ListIntent
 
-type ElementIntent = Extract<Intent, { command: `hash${string}` | `setAdd` | `setRemove` | `zset${string}` }>
+type ElementIntent = Exclude<
+  Extract<Intent, { command: `hash${string}` | `setAdd` | `setRemove` | `zset${string}` }>,
+  { command: 'hashDeleteExpired' }
+>
 
 export const removedScoreMax = 10
 
@@ -79,21 +87,22 @@ export class Meanings {
 
   of(intent: Intent, seen: VersionVector, nowMs: number): Meaning | undefined {
     const view = this.#history.view(intent.key, seen)
-    const expired = view.type !== 'none' && nowMs > view.expireAtMs
+    const expired = hasExpired(view, nowMs)
     const visible = expired ? 'none' : view.type
     const meaning: Meaning = { adds: [], kills: [], keepsTtl: false }
     const { key } = intent
     switch (intent.command) {
       case 'set':
-        this.#setText(meaning, intent, never)
+        this.#setText(meaning, intent, never, view, expired)
         break
       case 'setExpiring':
-        this.#setText(meaning, intent, intent.expireAtMs)
+        this.#setText(meaning, intent, intent.expireAtMs, view, expired)
         break
       case 'setKeepTtl':
-        if (visible === 'none' || view.expireAtMs === never) this.#setText(meaning, intent, never)
+        if (visible === 'none' || view.expireAtMs === never)
+          this.#setText(meaning, intent, never, view, expired)
         else {
-          meaning.kills.push(...killTypes(key))
+          meaning.kills.push(...killLive(key, view))
           meaning.adds.push({ kind: 'write', key, type: 'string', element: '', text: intent.text })
           meaning.keepsTtl = true
         }
@@ -115,6 +124,10 @@ export class Meanings {
         for (const other of this.#keys) if (slotOfKey(other) === slotOfKey(key)) killKey(meaning, other)
         if (!this.#anyKey(key, seen)) return undefined
         break
+      case 'hashDeleteExpired':
+        if (!this.#deleteExpiredFields(meaning, key, intent.fields, view, nowMs)) return undefined
+        this.#open(meaning, key, 'hash', view, false, seen)
+        break
       case 'expire':
         if (visible === 'none') return undefined
         meaning.kills.push({ kind: 'ttl', key })
@@ -131,7 +144,7 @@ export class Meanings {
         this.#open(meaning, key, 'list', view, expired, seen)
         break
       default:
-        return this.#ofElements(intent, meaning, view, expired, seen) ? meaning : undefined
+        return this.#ofElements(intent, meaning, view, seen, nowMs) ? meaning : undefined
     }
     return meaning
   }
@@ -163,28 +176,46 @@ export class Meanings {
     intent: ElementIntent,
     meaning: Meaning,
     view: KeyView,
-    expired: boolean,
     seen: VersionVector,
+    nowMs: number,
   ): boolean {
     const { key } = intent
+    const expired = hasExpired(view, nowMs)
     const type = typeNames.find((name) => intent.command.startsWith(name)) as TypeName
     const visible = expired ? 'none' : view.type
     if (visible !== 'none' && visible !== type) return false
     switch (intent.command) {
       case 'hashSet':
         meaning.kills.push({ kind: 'state', key, type: 'hash', element: intent.field })
-        meaning.adds.push({ kind: 'write', key, type: 'hash', element: intent.field, text: intent.text })
+        meaning.adds.push(
+          { kind: 'write', key, type: 'hash', element: intent.field, text: intent.text },
+          { kind: 'fieldTtl', key, type: 'hash', element: intent.field, expireAtMs: never },
+        )
         break
       case 'hashIncrement': {
         const { field, amount } = intent
-        if (!isCountable(visible, 'hash', view.hash[field])) return false
+        const shows = visible === 'hash' && unexpiredFields(view, nowMs).includes(field)
+        if (shows && !isCountable(visible, 'hash', view.hash[field])) return false
+        if (!shows) meaning.kills.push({ kind: 'fieldTtl', key, element: field })
+        if (view.hash[field] !== undefined && !shows)
+          meaning.kills.push({ kind: 'state', key, type: 'hash', element: field })
         meaning.adds.push({ kind: 'increment', key, type: 'hash', element: field, amount })
         break
       }
       case 'hashDelete': {
-        const present = intent.fields.filter((field) => visible === 'hash' && view.hash[field] !== undefined)
+        const shown = visible === 'hash' ? unexpiredFields(view, nowMs) : []
+        const present = intent.fields.filter((field) => shown.includes(field))
         if (present.length === 0) return false
         for (const element of present) meaning.kills.push({ kind: 'state', key, type: 'hash', element })
+        break
+      }
+      case 'hashExpire': {
+        const shown = visible === 'hash' ? unexpiredFields(view, nowMs) : []
+        if (!intent.fields.every((field) => shown.includes(field))) return false
+        for (const element of intent.fields) {
+          meaning.kills.push({ kind: 'fieldTtl', key, element })
+          meaning.adds.push({ kind: 'fieldTtl', key, type: 'hash', element, expireAtMs: intent.expireAtMs })
+        }
         break
       }
       case 'setAdd':
@@ -206,15 +237,37 @@ export class Meanings {
     return true
   }
 
+  /** Of the hash that shows. */
+  #deleteExpiredFields(
+    meaning: Meaning,
+    key: string,
+    fields: readonly string[],
+    view: KeyView,
+    nowMs: number,
+  ): boolean {
+    const shown = unexpiredFields(view, nowMs)
+    const isExpired = (field: string) => view.hash[field] !== undefined && !shown.includes(field)
+    if (view.type !== 'hash' || fields.length === 0 || !fields.every(isExpired)) return false
+    for (const element of fields) meaning.kills.push({ kind: 'state', key, type: 'hash', element })
+    return true
+  }
+
   #anyKey(key: string, seen: VersionVector): boolean {
     return this.#keys.some(
       (other) => slotOfKey(other) === slotOfKey(key) && this.#history.view(other, seen).type !== 'none',
     )
   }
 
-  #setText(meaning: Meaning, intent: { key: string; text: string }, expireAtMs: number): void {
+  #setText(
+    meaning: Meaning,
+    intent: { key: string; text: string },
+    expireAtMs: number,
+    view: KeyView,
+    expired: boolean,
+  ): void {
     const { key, text } = intent
-    killKey(meaning, key)
+    if (expired) killKey(meaning, key)
+    else meaning.kills.push(...killLive(key, view), { kind: 'ttl', key })
     meaning.adds.push({ kind: 'write', key, type: 'string', element: '', text })
     meaning.adds.push({ kind: 'ttl', key, expireAtMs, implied: expireAtMs === never })
   }
@@ -232,7 +285,7 @@ export class Meanings {
     else if (view.type === 'none') meaning.kills.push({ kind: 'ttl', key })
     else {
       meaning.keepsTtl = true
-      const others = killTypes(key).filter((kill) => kill.kind === 'state' && kill.type !== type)
+      const others = killLive(key, view).filter((kill) => kill.kind === 'state' && kill.type !== type)
       meaning.kills.push(...others)
       const losesString = type !== 'string' && view.string !== undefined
       if (losesString && view.expireAtMs === never && this.#history.hasExplicitTtl(key, seen)) {
@@ -243,6 +296,11 @@ export class Meanings {
   }
 }
 
+/** Of a hash without fields, a write of another type doesn't end the TTLs that a field under way may still need. */
+const killLive = (key: string, view: KeyView): Kill[] =>
+  killTypes(key).filter(
+    (kill) => kill.kind !== 'state' || kill.type !== 'hash' || Object.keys(view.hash).length > 0,
+  )
 /** `shown`: what the replica shows before. False: a handler would do nothing. */
 function ofScores(
   intent: Extract<Intent, { command: `zset${string}` }>,
@@ -365,6 +423,12 @@ export function run(db: Keyspace, write: Transaction, intent: Intent): string | 
     case 'hashDelete':
       write.hashDelete(intent.key, intent.fields)
       return undefined
+    case 'hashExpire':
+      write.hashExpire(intent.key, intent.fields, intent.expireAtMs)
+      return undefined
+    case 'hashDeleteExpired':
+      write.deleteDue(intent.key)
+      return undefined
     case 'setAdd':
       write.setAdd(intent.key, intent.members)
       return undefined
@@ -409,3 +473,25 @@ export function run(db: Keyspace, write: Transaction, intent: Intent): string | 
 
 const amountOf = (value: number) =>
   Number.isInteger(value) ? amountFromInteger(value) : (parseAmount(String(value)) ?? 0)
+
+/** What `run` must return, by what shows before and after it. */
+export function replyOf(intent: Intent, before: KeyView, after: KeyView): string | undefined {
+  switch (intent.command) {
+    case 'hashIncrement':
+      return after.hash[intent.field]
+    case 'zsetIncrement':
+      return String(after.zset.find(([member]) => member === intent.member)?.[1])
+    case 'listPush':
+    case 'listInsert':
+      return String(after.list.length)
+    case 'listPop': {
+      const list = intent.side === 'left' ? before.list : [...before.list].reverse()
+      return list
+        .slice(0, intent.count)
+        .map(({ text }) => text)
+        .join()
+    }
+    default:
+      return after.string
+  }
+}

@@ -10,8 +10,8 @@ import { slotOfKey } from '#protocol/slots/crc16.ts'
 import { originOfCluster, type Stamp, stampEpochMs } from '#protocol/sync/stamp.ts'
 import { includes } from '#protocol/sync/versionVector.ts'
 import type { SeededRandom } from '#test/seed.ts'
-import { contextAt, History, type KeyView, type Operation, type ScoreTag } from './history.ts'
-import { type Intent, Meanings, run } from './intents.ts'
+import { contextAt, History, hasExpired, type KeyView, type Operation, type ScoreTag } from './history.ts'
+import { type Intent, Meanings, replyOf, run } from './intents.ts'
 import {
   type Heartbeat,
   type Production,
@@ -20,7 +20,7 @@ import {
   type Shipment,
   type SlotCut,
 } from './replica.ts'
-import { madeAt, must, productionView } from './shown.ts'
+import { checkVisible, madeAt, must, productionView, textOf } from './shown.ts'
 
 export type Command = Intent['command'] | 'transaction'
 
@@ -111,6 +111,7 @@ export class Network {
     else if (x < 0.93) this.heartbeat(a)
     else if (x < 0.97) a.forget()
     else if (a !== b) this.#toggleLink(a, b)
+    if (random.chance(0.05)) this.#sendExpiries(a)
     if (random.chance(0.1)) this.checkReplica(a)
   }
 
@@ -212,6 +213,12 @@ export class Network {
         return { command, key, field, amount }
       case 'hashDelete':
         return { command, key, fields: random.chance(0.5) ? [field] : fieldNames }
+      case 'hashExpire': {
+        const fields = random.chance(0.7) ? [field] : fieldNames
+        return { command, key, fields, expireAtMs: random.chance(0.25) ? never : this.#soonMs() }
+      }
+      case 'hashDeleteExpired':
+        return { command, key, fields: [] }
       case 'setAdd':
       case 'setRemove':
         return { command, key, members: random.chance(0.7) ? [field] : fieldNames }
@@ -246,6 +253,12 @@ export class Network {
       case 'zsetRemoveRange':
         return { command, key }
     }
+  }
+
+  /** In a moment, too: fields that have expired and aren't deleted yet are to be met. */
+  #soonMs(): number {
+    const random = this.#random
+    return this.#nowMs + (random.chance(0.5) ? random.below(600) : 1000 * (1 + random.below(40)))
   }
 
   // ---- links
@@ -377,6 +390,7 @@ export class Network {
     const views = this.#options.keys.map((key) => productionView(replica, key))
     const live = views.filter((view) => view.type !== 'none')
     const timed = live.filter((view) => view.expireAtMs !== Number.POSITIVE_INFINITY)
+    for (const [at, key] of this.#options.keys.entries()) checkVisible(replica, key, views[at] as KeyView)
     const { size, expiring } = replica.keyspace
     must(
       size === live.length && expiring === timed.length,
@@ -428,7 +442,7 @@ export class Network {
   expireAll(): void {
     const lasting = this.#options.keys.filter((key) => {
       const view = this.history.view(key)
-      return view.type !== 'none' && view.expireAtMs === Number.POSITIVE_INFINITY
+      return view.type !== 'none' && !hasExpired(view, never - 1)
     })
     const silent = this.#random.chance(0.5) ? this.#anyReplica() : undefined
     for (let second = 0; second < 110; second++) {
@@ -440,16 +454,27 @@ export class Network {
     this.checkConverged()
     const left = this.#options.keys.filter((key) => this.history.view(key).type !== 'none')
     must(left.join() === lasting.join(), () => `left ${left}, without a TTL were ${lasting}`)
+    const timed = left.filter((key) => {
+      const view = this.history.view(key)
+      return view.type === 'hash' && Object.keys(view.fieldExpiry).length > 0
+    })
+    must(timed.length === 0, () => `fields of ${timed} outlive their TTL`)
   }
 
   #sendExpiries(replica: Replica): void {
     replica.keyspace.nowMs = this.#nowMs
     for (const key of replica.keyspace.dueExpiries(10)) {
       const seen = replica.seen(slotOfKey(key))
-      const { expireAtMs } = this.history.view(key, seen)
-      const graceMs = this.history.expiryOwner(key, seen) === replica.origin ? 1_000 : 30_000
-      must(this.#nowMs >= expireAtMs + graceMs, () => `expiry of ${key} sent too early`)
-      this.give(replica, { command: 'deleteExpired', key })
+      const { type, expireAtMs, fieldExpiry } = this.history.view(key, seen)
+      const timed = type === 'hash' ? Object.keys(fieldExpiry) : []
+      const isDue = (atMs: number, field?: string): boolean =>
+        this.#nowMs >= atMs + (this.history.expiryOwner(key, seen, field) === replica.origin ? 1_000 : 30_000)
+      if (expireAtMs !== never && isDue(expireAtMs)) this.give(replica, { command: 'deleteExpired', key })
+      else {
+        must(timed.length > 0, () => `expiry of ${key} sent too early`)
+        const fields = timed.filter((field) => isDue(fieldExpiry[field] ?? never, field))
+        if (fields.length > 0) this.give(replica, { command: 'hashDeleteExpired', key, fields })
+      }
     }
   }
 
@@ -458,39 +483,9 @@ export class Network {
   }
 }
 
-const textOf = (view: KeyView): string =>
-  JSON.stringify([
-    view.type,
-    String(view.expireAtMs),
-    view.string,
-    Object.entries(view.hash).sort(),
-    view.set,
-    view.zset,
-    view.list,
-  ])
+const never = Number.POSITIVE_INFINITY
 
 const linkName = (from: Replica, to: Replica): string => `${from.origin}>${to.origin}`
 
 const ownStamps = (done: readonly (Operation & { slot?: number })[], slot: number): Stamp[] =>
   done.filter((operation) => operation.slot === slot).map(({ stamp }) => stamp)
-
-function replyOf(intent: Intent, before: KeyView, after: KeyView): string | undefined {
-  switch (intent.command) {
-    case 'hashIncrement':
-      return after.hash[intent.field]
-    case 'zsetIncrement':
-      return String(after.zset.find(([member]) => member === intent.member)?.[1])
-    case 'listPush':
-    case 'listInsert':
-      return String(after.list.length)
-    case 'listPop': {
-      const list = intent.side === 'left' ? before.list : [...before.list].reverse()
-      return list
-        .slice(0, intent.count)
-        .map(({ text }) => text)
-        .join()
-    }
-    default:
-      return after.string
-  }
-}

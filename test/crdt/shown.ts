@@ -1,9 +1,12 @@
 /** What a replica shows, in the words of the history that judges it. */
+import type { HashState } from '#server/crdt/hash.ts'
 import type { ListState } from '#server/crdt/list.ts'
 import type { ListElements } from '#server/store/listRanges.ts'
-import type { KeyView } from './history.ts'
+import { hasExpired, type KeyView, unexpiredFields } from './history.ts'
 import { nameOf, pathOf } from './listOrder.ts'
 import type { Replica } from './replica.ts'
+
+const never = Number.POSITIVE_INFINITY
 
 class Fault extends Error {}
 
@@ -37,15 +40,25 @@ function elementsOf(list: ListState | undefined, view: ListElements | undefined)
   return texts.map((text, index) => ({ name: nameOf(pathOf(view.idAt(index))), text }))
 }
 
+function fieldExpiryOf(hash: HashState | undefined): KeyView['fieldExpiry'] {
+  const expiry: KeyView['fieldExpiry'] = {}
+  for (const field of hash?.fields() ?? []) {
+    const atMs = hash?.expireAtMs(field) ?? never
+    if (atMs !== never) expiry[field] = atMs
+  }
+  return expiry
+}
+
 /** What the production state says, hidden states included, whether expired or not. */
 export function productionView(replica: Replica, key: string): KeyView {
   const { tables } = replica.keyspace
   const found = tables.findText(key)
   const none: KeyView = {
     type: 'none',
-    expireAtMs: Number.POSITIVE_INFINITY,
+    expireAtMs: never,
     string: undefined,
     hash: {},
+    fieldExpiry: {},
     set: [],
     zset: [],
     list: [],
@@ -58,8 +71,38 @@ export function productionView(replica: Replica, key: string): KeyView {
     expireAtMs: type === 'none' ? none.expireAtMs : content.expireAtMs(),
     string: content.string?.shown(),
     hash: Object.fromEntries([...(content.hash?.entries() ?? [])].sort()),
+    fieldExpiry: fieldExpiryOf(content.hash),
     set: [...(content.set?.members() ?? [])].sort(),
     zset: [...(content.zset?.range(0, content.zset.size) ?? [])],
     list: elementsOf(content.list, tables.listElements(found)),
   }
 }
+
+/** What commands see: not what has expired. */
+export function checkVisible(replica: Replica, key: string, view: KeyView): void {
+  const { keyspace } = replica
+  const expired = hasExpired(view, keyspace.nowMs)
+  const type = keyspace.type(key)
+  must(type === (expired ? 'none' : view.type), () => `${key} shows as ${type}, expired: ${expired}`)
+  if (type !== 'hash') return
+  const hash = keyspace.hash(key)
+  const told = unexpiredFields(view, keyspace.nowMs).sort()
+  const shown = [...(hash?.fields() ?? [])].sort()
+  must(shown.join() === told.join() && hash?.size === told.length, () => `fields ${shown}, told ${told}`)
+  must(
+    told.every((field) => hash?.has(field) && hash.get(field) === view.hash[field]),
+    () => 'other texts',
+  )
+}
+
+export const textOf = (view: KeyView): string =>
+  JSON.stringify([
+    view.type,
+    String(view.expireAtMs),
+    view.string,
+    Object.entries(view.hash).sort(),
+    Object.entries(view.fieldExpiry).sort(),
+    view.set,
+    view.zset,
+    view.list,
+  ])

@@ -132,3 +132,19 @@ test('while writes are refused, what is remembered of TTLs that are gone is free
   test.world.advance(200)
   expect(test.shard.db.tables.wheel.size).toBe(1_000)
 })
+
+test('fields whose time has passed are deleted, in slices, and a restarted shard goes on with it', () => {
+  const before = new TestShard()
+  const fields = Array.from({ length: 2_500 }, (_, field) => `field${field}`)
+  before.proxy.send('HSET', 'h', ...fields.flatMap((field) => [field, 'v']))
+  before.proxy.send('HPEXPIRE', 'h', '1000', 'FIELDS', String(fields.length), ...fields)
+  before.proxy.send('HSET', 'h', 'stays', 'v')
+  before.world.settle()
+  const test = before.restart()
+  const count = countRecords(test)
+  test.world.advance(3_000)
+  const { tables } = test.shard.db
+  expect(tables.stateOf(tables.findText('h')).hash?.size).toBe(1)
+  expect(test.shard.status().expiredKeys).toBe(0)
+  expect(count.records).toBe(3)
+})
