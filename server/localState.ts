@@ -16,7 +16,7 @@ import { originsMax, type Stamp, type StampClock } from '#protocol/sync/stamp.ts
 import { emptyVector, type SlotVectors, type VersionVector } from '#protocol/sync/versionVector.ts'
 import { FormatError } from '#runtime/bytes/byteReader.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
-import { checkEffects } from '#server/crdt/effect.ts'
+import { checkEffects } from '#server/crdt/effectReading.ts'
 import type { Log } from '#server/log/log.ts'
 import type { Keyspace } from '#server/store/keyspace.ts'
 import type { LocalLog, LocalShard } from '#server/sync/localShard.ts'

@@ -10,7 +10,7 @@ import {
 import type { Origin, Stamp } from '#protocol/sync/stamp.ts'
 import { emptyVector, type SlotVectors, type VersionVector } from '#protocol/sync/versionVector.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
-import { EffectWriter } from '#server/crdt/effect.ts'
+import { EffectWriter } from '#server/crdt/effectWriter.ts'
 
 /** Parts up to this count are searched one by one, and their buffers kept. */
 const searchedDraftsMax = 16

@@ -4,13 +4,9 @@ import { stampAt, stampEpochMs, stampStep } from '#protocol/sync/stamp.ts'
 import { FormatError } from '#runtime/bytes/byteReader.ts'
 import { bytesOf, latin1 } from '#runtime/bytes/bytes.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
-import {
-  checkEffects,
-  type EffectSink,
-  EffectWriter,
-  type FlushedKey,
-  readEffects,
-} from '#server/crdt/effect.ts'
+import type { EffectSink, FlushedKey } from '#server/crdt/effect.ts'
+import { checkEffects, readEffects } from '#server/crdt/effectReading.ts'
+import { EffectWriter } from '#server/crdt/effectWriter.ts'
 import { allTypes, keepTtl, noRemovedCounters } from '#server/crdt/keyState.ts'
 import { compareIds, listDepthMax } from '#server/crdt/listId.ts'
 import { Tag } from '#server/crdt/score.ts'

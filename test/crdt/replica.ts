@@ -9,7 +9,8 @@ import { type Origin, originsMax, type Stamp, StampClock } from '#protocol/sync/
 import { emptyVector, raiseTo, type VersionVector } from '#protocol/sync/versionVector.ts'
 import { ByteReader } from '#runtime/bytes/byteReader.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
-import { EffectWriter, readEffects } from '#server/crdt/effect.ts'
+import { readEffects } from '#server/crdt/effectReading.ts'
+import { EffectWriter } from '#server/crdt/effectWriter.ts'
 import { Keyspace, type KeyspaceOptions } from '#server/store/keyspace.ts'
 import { Transaction } from '#server/store/transaction.ts'
 

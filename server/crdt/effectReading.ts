@@ -1,0 +1,308 @@
+/** Bytes become effects again, foreign ones checked before anything is applied; `effect.ts` has the layout. */
+
+import { type Stamp, stampStep } from '#protocol/sync/stamp.ts'
+import { ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
+import { latin1 } from '#runtime/bytes/bytes.ts'
+import { readAmount } from './amount.ts'
+import { noResets } from './counter.ts'
+import { Code, codeMask, type EffectSink, type FlushedKey, freshBit, resetsBit, restBit } from './effect.ts'
+import type { FieldReset } from './hash.ts'
+import { allTypes, keepTtl, noRemovedCounters, type RemovedCounters } from './keyState.ts'
+import { isListCode, readListEffect } from './listEffect.ts'
+import { Tag } from './score.ts'
+import { readDouble, readMemberResets, readScoreResets } from './scoreCodec.ts'
+import { readExpireAt, readFlag, readResets, readTexts } from './stateCodec.ts'
+
+/** Shown the range of each key; may throw. */
+export type KeyCheck = (bytes: Uint8Array, start: number, end: number) => void
+
+const anyKey: KeyCheck = () => {}
+
+/** Hands the effects [start, end), whose stamps run from `first` to `last`, to `sink`. Throws `FormatError`. */
+export function readEffects(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  first: Stamp,
+  last: Stamp,
+  sink: EffectSink,
+  checkKey: KeyCheck = anyKey,
+): void {
+  const reader = new ByteReader(bytes, start, end)
+  let stamp = first
+  let atFirst = true
+  while (!reader.atEnd) {
+    const delta = reader.varint()
+    if (atFirst && delta !== 0) throw new FormatError('the first effect has the first stamp')
+    atFirst = false
+    stamp += delta * stampStep
+    if (stamp > last) throw new FormatError(`effect with a stamp above ${last}`)
+    readEffect(reader, stamp, sink, checkKey)
+  }
+  if (atFirst || stamp !== last) throw new FormatError('the last effect has the last stamp')
+}
+
+/** The code and its flags are looked at in one place, so that an unknown combination is refused. */
+function readEffect(reader: ByteReader, stamp: Stamp, sink: EffectSink, checkKey: KeyCheck): void {
+  const kind = reader.u8()
+  const keyStart = reader.skipText()
+  const keyEnd = reader.at
+  if (kind !== Code.flush && kind !== Code.flushCounted) checkKey(reader.bytes, keyStart, keyEnd)
+  if (kind === Code.setText || kind === Code.setTextExpiring) {
+    readPlainText(reader, stamp, kind, keyStart, keyEnd, sink)
+    return
+  }
+  const key = latin1(reader.bytes, keyStart, keyEnd)
+  const fresh = (kind & freshBit) !== 0
+  const resets = (kind & resetsBit) !== 0
+  if (isListCode(kind & codeMask)) {
+    requireNo(resets, kind)
+    readListEffect(reader, stamp, key, kind & codeMask, fresh, sink)
+    return
+  }
+  switch (kind & codeMask) {
+    case Code.setText:
+    case Code.setTextKeepTtl:
+    case Code.setTextExpiring:
+      requireNo(fresh, kind)
+      readSetText(reader, stamp, key, kind & codeMask, resets, sink)
+      return
+    case Code.increment: {
+      requireNo(resets, kind)
+      const from = readFrom(reader, stamp)
+      sink.increment(stamp, key, fresh, from, readAmount(reader))
+      return
+    }
+    case Code.setField: {
+      const field = reader.text()
+      const text = reader.text()
+      sink.setField(stamp, key, fresh, field, text, resets ? readResets(reader) : noResets)
+      return
+    }
+    case Code.incrementField:
+    case Code.incrementNewField:
+      requireNo(resets, kind)
+      readIncrementField(reader, stamp, key, fresh, (kind & codeMask) === Code.incrementNewField, sink)
+      return
+    case Code.writeFieldTtl: {
+      requireNo(fresh || resets, kind)
+      const fields = readTexts(reader)
+      sink.writeFieldTtl(stamp, key, fields, readExpireAt(reader))
+      return
+    }
+    case Code.removeFields: {
+      requireNo(fresh, kind)
+      const fields = readTexts(reader)
+      sink.removeFields(stamp, key, fields, resets ? readFieldResets(reader) : [])
+      return
+    }
+    case Code.addMembers:
+      requireNo(resets, kind)
+      sink.addMembers(stamp, key, fresh, readTexts(reader))
+      return
+    case Code.removeMembers:
+      requireNo(fresh || resets, kind)
+      sink.removeMembers(stamp, key, readTexts(reader))
+      return
+    case Code.remove:
+      requireNo(fresh, kind)
+      readRemove(reader, stamp, key, resets ? readCounters : withoutCounters, sink)
+      return
+    case Code.writeTtl:
+      requireNo(fresh || resets, kind)
+      sink.writeTtl(stamp, key, readExpireAt(reader))
+      return
+    case Code.flush:
+      requireNo(fresh || resets || key !== '', kind)
+      sink.flush(stamp, readFlushedKeys(reader, checkKey, readCounters))
+      return
+    default:
+      readScoreEffect(reader, stamp, kind, key, sink, checkKey)
+  }
+}
+
+function readIncrementField(
+  reader: ByteReader,
+  stamp: Stamp,
+  key: string,
+  fresh: boolean,
+  creates: boolean,
+  sink: EffectSink,
+): void {
+  const field = reader.text()
+  const from = readFrom(reader, stamp)
+  sink.incrementField(stamp, key, fresh, field, creates, from, readAmount(reader))
+}
+
+/** Those that came with sorted sets. */
+function readScoreEffect(
+  reader: ByteReader,
+  stamp: Stamp,
+  kind: number,
+  key: string,
+  sink: EffectSink,
+  checkKey: KeyCheck,
+): void {
+  const fresh = (kind & freshBit) !== 0
+  const resets = (kind & resetsBit) !== 0
+  const code = kind & codeMask
+  switch (code) {
+    case Code.setScore:
+    case Code.setScoreGreater:
+    case Code.setScoreLess: {
+      const member = reader.text()
+      const score = readDouble(reader)
+      const tag = code === Code.setScore ? Tag.none : code === Code.setScoreGreater ? Tag.greater : Tag.less
+      sink.setScore(stamp, key, fresh, member, score, tag, resets ? readScoreResets(reader) : noResets)
+      return
+    }
+    case Code.incrementScore: {
+      const member = reader.text()
+      const from = readFrom(reader, stamp)
+      const sum = readDouble(reader)
+      const rest = (kind & restBit) === 0 ? 0 : readDouble(reader)
+      sink.incrementScore(stamp, key, fresh, member, from, sum, rest)
+      return
+    }
+    case Code.removeScores: {
+      requireNo(fresh, kind)
+      const members = readTexts(reader)
+      sink.removeScores(stamp, key, members, resets ? readMemberResets(reader) : [])
+      return
+    }
+    case Code.removeCounted:
+      requireNo(fresh || resets, kind)
+      readRemove(reader, stamp, key, readAllCounters, sink)
+      return
+    case Code.flushCounted:
+      requireNo(fresh || resets || key !== '', kind)
+      sink.flush(stamp, readFlushedKeys(reader, checkKey, readAllCounters))
+      return
+    default:
+      throw new FormatError(`effect kind ${kind}`)
+  }
+}
+
+function requireNo(present: boolean, kind: number): void {
+  if (present) throw new FormatError(`effect kind ${kind}`)
+}
+
+function readPlainText(
+  reader: ByteReader,
+  stamp: Stamp,
+  code: number,
+  keyStart: number,
+  keyEnd: number,
+  sink: EffectSink,
+): void {
+  const textStart = reader.skipText()
+  const textEnd = reader.at
+  const { bytes } = reader
+  const expireAtMs = code === Code.setText ? Number.POSITIVE_INFINITY : reader.varint()
+  if (sink.setOnlyBytes(stamp, bytes, keyStart, keyEnd, textStart, textEnd, expireAtMs)) return
+  const key = latin1(bytes, keyStart, keyEnd)
+  sink.setText(stamp, key, latin1(bytes, textStart, textEnd), expireAtMs, noResets)
+}
+
+function readSetText(
+  reader: ByteReader,
+  stamp: Stamp,
+  key: string,
+  code: number,
+  resets: boolean,
+  sink: EffectSink,
+): void {
+  const text = reader.text()
+  let expireAtMs = code === Code.setText ? Number.POSITIVE_INFINITY : keepTtl
+  if (code === Code.setTextExpiring) expireAtMs = reader.varint()
+  sink.setText(stamp, key, text, expireAtMs, resets ? readResets(reader) : noResets)
+}
+
+function readRemove(
+  reader: ByteReader,
+  stamp: Stamp,
+  key: string,
+  readRemoved: (reader: ByteReader) => RemovedCounters,
+  sink: EffectSink,
+): void {
+  const types = reader.u8()
+  if ((types & ~allTypes) !== 0) throw new FormatError(`types ${types}`)
+  const endsTtl = readFlag(reader)
+  sink.remove(stamp, key, types, endsTtl, readRemoved(reader))
+}
+
+function readFrom(reader: ByteReader, stamp: Stamp): Stamp {
+  const from = stamp - reader.varint() * stampStep
+  if (from <= 0) throw new FormatError('counter entry from before the epoch')
+  return from
+}
+
+function readFieldResets(reader: ByteReader): FieldReset[] {
+  const resets: FieldReset[] = []
+  for (let count = reader.varint(); count > 0; count--) {
+    const field = reader.text()
+    resets.push({ field, resets: readResets(reader) })
+  }
+  return resets
+}
+
+const withoutCounters = (): RemovedCounters => noRemovedCounters
+
+function readCounters(reader: ByteReader): RemovedCounters {
+  const string = readResets(reader)
+  return { string, fields: readFieldResets(reader), scores: [] }
+}
+
+function readAllCounters(reader: ByteReader): RemovedCounters {
+  return { ...readCounters(reader), scores: readMemberResets(reader) }
+}
+
+function readFlushedKeys(
+  reader: ByteReader,
+  checkKey: KeyCheck,
+  readRemoved: (reader: ByteReader) => RemovedCounters,
+): FlushedKey[] {
+  const keys: FlushedKey[] = []
+  for (let count = reader.varint(); count > 0; count--) {
+    const start = reader.skipText()
+    checkKey(reader.bytes, start, reader.at)
+    const key = latin1(reader.bytes, start, reader.at)
+    keys.push({ key, counters: readRemoved(reader) })
+  }
+  return keys
+}
+
+const nothing = (): void => {}
+
+const check: EffectSink = {
+  setOnlyBytes: () => true,
+  setText: nothing,
+  increment: nothing,
+  setField: nothing,
+  incrementField: nothing,
+  writeFieldTtl: nothing,
+  removeFields: nothing,
+  addMembers: nothing,
+  removeMembers: nothing,
+  setScore: nothing,
+  incrementScore: nothing,
+  removeScores: nothing,
+  pushElements: nothing,
+  writeElement: nothing,
+  removeElements: nothing,
+  remove: nothing,
+  writeTtl: nothing,
+  flush: nothing,
+}
+
+/** Throws `FormatError` when the effects can't be applied. To be called before a foreign record is: applying is not undone. */
+export function checkEffects(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  first: Stamp,
+  last: Stamp,
+  checkKey?: KeyCheck,
+): void {
+  readEffects(bytes, start, end, first, last, check, checkKey)
+}

@@ -1,0 +1,313 @@
+/** Effects become bytes; `effect.ts` has the layout. */
+
+import { type Stamp, stampStep } from '#protocol/sync/stamp.ts'
+import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
+import { type Amount, writeAmount } from './amount.ts'
+import type { CounterReset } from './counter.ts'
+import { Code, type EffectSink, type FlushedKey, freshBit, resetsBit, restBit } from './effect.ts'
+import type { FieldReset } from './hash.ts'
+import { keepTtl, noRemovedCounters, type RemovedCounters } from './keyState.ts'
+import type { IdRange } from './list.ts'
+import { ListCode, writeElementBody, writeRemovalBody } from './listEffect.ts'
+import type { ListId, Side } from './listId.ts'
+import type { Tag } from './score.ts'
+import { writeMemberResets, writeScoreResets } from './scoreCodec.ts'
+import type { MemberReset } from './sortedSet.ts'
+import { writeExpireAt, writeResets, writeTexts } from './stateCodec.ts'
+
+const noBytes = new Uint8Array(0)
+
+export class EffectWriter implements EffectSink {
+  readonly #writer = new ByteWriter()
+  #last: Stamp = 0
+  /** The effects end with the bytes [#tailStart, #tailEnd) of it, which nearly always go to the record from there. */
+  #tail: Uint8Array = noBytes
+  #tailStart = 0
+  #tailEnd = 0
+
+  get length(): number {
+    return this.#writer.length + this.#tailEnd - this.#tailStart
+  }
+
+  get capacityBytes(): number {
+    return this.#writer.bytes.length
+  }
+
+  clear(): void {
+    this.#writer.clear()
+    this.#last = 0
+    this.#dropTail()
+  }
+
+  /** Appends the effects to `writer`. What `setOnlyBytes` was given must still be as it was. */
+  writeTo(writer: ByteWriter): void {
+    writer.raw(this.#writer.bytes, 0, this.#writer.length)
+    writer.raw(this.#tail, this.#tailStart, this.#tailEnd)
+  }
+
+  #dropTail(): void {
+    this.#tail = noBytes
+    this.#tailStart = 0
+    this.#tailEnd = 0
+  }
+
+  /** Of the next effect. */
+  #beginStamp(stamp: Stamp): ByteWriter {
+    const writer = this.#writer
+    if (this.#tailEnd > 0) {
+      writer.raw(this.#tail, this.#tailStart, this.#tailEnd)
+      this.#dropTail()
+    }
+    writer.varint(this.#last === 0 ? 0 : (stamp - this.#last) / stampStep)
+    this.#last = stamp
+    return writer
+  }
+
+  #begin(stamp: Stamp, kind: number, key: string): ByteWriter {
+    const writer = this.#beginStamp(stamp)
+    writer.u8(kind)
+    writer.text(key)
+    return writer
+  }
+
+  #beginBytes(stamp: Stamp, kind: number, bytes: Uint8Array, keyStart: number, keyEnd: number): ByteWriter {
+    const writer = this.#beginStamp(stamp)
+    writer.u8(kind)
+    writer.varint(keyEnd - keyStart)
+    writer.raw(bytes, keyStart, keyEnd)
+    return writer
+  }
+
+  setOnlyBytes(
+    stamp: Stamp,
+    bytes: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    textStart: number,
+    textEnd: number,
+    expireAtMs: number,
+  ): boolean {
+    const timed = expireAtMs !== Number.POSITIVE_INFINITY
+    const writer = this.#beginBytes(
+      stamp,
+      timed ? Code.setTextExpiring : Code.setText,
+      bytes,
+      keyStart,
+      keyEnd,
+    )
+    this.#plainText(writer, bytes, textStart, textEnd, expireAtMs)
+    return true
+  }
+
+  #plainText(
+    writer: ByteWriter,
+    bytes: Uint8Array,
+    textStart: number,
+    textEnd: number,
+    expireAtMs: number,
+  ): void {
+    writer.varint(textEnd - textStart)
+    if (expireAtMs !== Number.POSITIVE_INFINITY) {
+      writer.raw(bytes, textStart, textEnd)
+      writer.varint(expireAtMs)
+    } else {
+      this.#tail = bytes
+      this.#tailStart = textStart
+      this.#tailEnd = textEnd
+    }
+  }
+
+  /** `setText` without resets whose TTL isn't kept; the text must stay as it is until `writeTo`. */
+  setTextBytes(stamp: Stamp, key: string, text: Uint8Array, expireAtMs: number): void {
+    const timed = expireAtMs !== Number.POSITIVE_INFINITY
+    const writer = this.#begin(stamp, timed ? Code.setTextExpiring : Code.setText, key)
+    this.#plainText(writer, text, 0, text.length, expireAtMs)
+  }
+
+  /** `increment` of a key that isn't fresh, which is a range of `bytes`. */
+  incrementBytes(
+    stamp: Stamp,
+    bytes: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    from: Stamp,
+    sum: number,
+  ): void {
+    writeIncrement(this.#beginBytes(stamp, Code.increment, bytes, keyStart, keyEnd), stamp, from, sum)
+  }
+
+  setText(
+    stamp: Stamp,
+    key: string,
+    text: string,
+    expireAtMs: number,
+    resets: readonly CounterReset[],
+  ): void {
+    const code =
+      expireAtMs === Number.POSITIVE_INFINITY
+        ? Code.setText
+        : expireAtMs === keepTtl
+          ? Code.setTextKeepTtl
+          : Code.setTextExpiring
+    const writer = this.#begin(stamp, resets.length > 0 ? code | resetsBit : code, key)
+    writer.text(text)
+    if (code === Code.setTextExpiring) writer.varint(expireAtMs)
+    if (resets.length > 0) writeResets(writer, resets)
+  }
+
+  increment(stamp: Stamp, key: string, fresh: boolean, from: Stamp, sum: Amount): void {
+    const writer = this.#begin(stamp, fresh ? Code.increment | freshBit : Code.increment, key)
+    writeIncrement(writer, stamp, from, sum)
+  }
+
+  setField(
+    stamp: Stamp,
+    key: string,
+    fresh: boolean,
+    field: string,
+    text: string,
+    resets: readonly CounterReset[],
+  ): void {
+    const kind = Code.setField | (fresh ? freshBit : 0) | (resets.length > 0 ? resetsBit : 0)
+    const writer = this.#begin(stamp, kind, key)
+    writer.text(field)
+    writer.text(text)
+    if (resets.length > 0) writeResets(writer, resets)
+  }
+
+  incrementField(
+    stamp: Stamp,
+    key: string,
+    fresh: boolean,
+    field: string,
+    creates: boolean,
+    from: Stamp,
+    sum: Amount,
+  ): void {
+    const code = creates ? Code.incrementNewField : Code.incrementField
+    const writer = this.#begin(stamp, fresh ? code | freshBit : code, key)
+    writer.text(field)
+    writeIncrement(writer, stamp, from, sum)
+  }
+
+  writeFieldTtl(stamp: Stamp, key: string, fields: readonly string[], expireAtMs: number): void {
+    const writer = this.#begin(stamp, Code.writeFieldTtl, key)
+    writeTexts(writer, fields)
+    writeExpireAt(writer, expireAtMs)
+  }
+
+  removeFields(stamp: Stamp, key: string, fields: readonly string[], resets: readonly FieldReset[]): void {
+    const kind = resets.length > 0 ? Code.removeFields | resetsBit : Code.removeFields
+    const writer = this.#begin(stamp, kind, key)
+    writeTexts(writer, fields)
+    if (resets.length > 0) writeFieldResets(writer, resets)
+  }
+
+  addMembers(stamp: Stamp, key: string, fresh: boolean, members: readonly string[]): void {
+    writeTexts(this.#begin(stamp, fresh ? Code.addMembers | freshBit : Code.addMembers, key), members)
+  }
+
+  removeMembers(stamp: Stamp, key: string, members: readonly string[]): void {
+    writeTexts(this.#begin(stamp, Code.removeMembers, key), members)
+  }
+
+  setScore(
+    stamp: Stamp,
+    key: string,
+    fresh: boolean,
+    member: string,
+    score: number,
+    tag: Tag,
+    resets: readonly CounterReset<number>[],
+  ): void {
+    const kind = (Code.setScore + tag) | (fresh ? freshBit : 0) | (resets.length > 0 ? resetsBit : 0)
+    const writer = this.#begin(stamp, kind, key)
+    writer.text(member)
+    writer.f64(score)
+    if (resets.length > 0) writeScoreResets(writer, resets)
+  }
+
+  incrementScore(
+    stamp: Stamp,
+    key: string,
+    fresh: boolean,
+    member: string,
+    from: Stamp,
+    sum: number,
+    rest: number,
+  ): void {
+    const kind = Code.incrementScore | (fresh ? freshBit : 0) | (rest !== 0 ? restBit : 0)
+    const writer = this.#begin(stamp, kind, key)
+    writer.text(member)
+    writer.varint((stamp - from) / stampStep)
+    writer.f64(sum)
+    if (rest !== 0) writer.f64(rest)
+  }
+
+  removeScores(stamp: Stamp, key: string, members: readonly string[], resets: readonly MemberReset[]): void {
+    const kind = resets.length > 0 ? Code.removeScores | resetsBit : Code.removeScores
+    const writer = this.#begin(stamp, kind, key)
+    writeTexts(writer, members)
+    if (resets.length > 0) writeMemberResets(writer, resets)
+  }
+
+  pushElements(stamp: Stamp, key: string, fresh: boolean, side: Side, values: readonly string[]): void {
+    const code = side === -1 ? ListCode.pushLeft : ListCode.pushRight
+    writeTexts(this.#begin(stamp, fresh ? code | freshBit : code, key), values)
+  }
+
+  writeElement(stamp: Stamp, key: string, id: ListId, text: string): void {
+    writeElementBody(this.#begin(stamp, ListCode.writeElement, key), id, text)
+  }
+
+  removeElements(stamp: Stamp, key: string, ranges: readonly IdRange[]): void {
+    writeRemovalBody(this.#begin(stamp, ListCode.removeElements, key), ranges)
+  }
+
+  remove(stamp: Stamp, key: string, types: number, endsTtl: boolean, counters: RemovedCounters): void {
+    const counted = counters.scores.length > 0
+    const kind = counted
+      ? Code.removeCounted
+      : counters === noRemovedCounters
+        ? Code.remove
+        : Code.remove | resetsBit
+    const writer = this.#begin(stamp, kind, key)
+    writer.u8(types)
+    writer.u8(endsTtl ? 1 : 0)
+    if (kind !== Code.remove) writeCounters(writer, counters, counted)
+  }
+
+  writeTtl(stamp: Stamp, key: string, expireAtMs: number): void {
+    writeExpireAt(this.#begin(stamp, Code.writeTtl, key), expireAtMs)
+  }
+
+  flush(stamp: Stamp, keys: readonly FlushedKey[]): void {
+    const counted = keys.some(({ counters }) => counters.scores.length > 0)
+    const writer = this.#begin(stamp, counted ? Code.flushCounted : Code.flush, '')
+    writer.varint(keys.length)
+    for (const { key, counters } of keys) {
+      writer.text(key)
+      writeCounters(writer, counters, counted)
+    }
+  }
+}
+
+function writeIncrement(writer: ByteWriter, stamp: Stamp, from: Stamp, sum: Amount): void {
+  writer.varint((stamp - from) / stampStep)
+  writeAmount(writer, sum)
+}
+
+function writeFieldResets(writer: ByteWriter, resets: readonly FieldReset[]): void {
+  writer.varint(resets.length)
+  for (const reset of resets) {
+    writer.text(reset.field)
+    writeResets(writer, reset.resets)
+  }
+}
+
+/** `counted`: with those of sorted sets. */
+function writeCounters(writer: ByteWriter, counters: RemovedCounters, counted: boolean): void {
+  writeResets(writer, counters.string)
+  writeFieldResets(writer, counters.fields)
+  if (counted) writeMemberResets(writer, counters.scores)
+}
