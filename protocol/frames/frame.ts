@@ -6,7 +6,7 @@
  */
 import { allocate } from '#runtime/bytes/bytes.ts'
 
-export const frameVersion = 1
+export const frameVersion = 2
 export const frameHeaderBytes = 12
 /** Larger than any request or reply (512 MiB) with its envelope. */
 export const frameBytesMax = 1 << 30
