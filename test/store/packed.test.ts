@@ -52,7 +52,7 @@ describe('a small hash', () => {
       for (let step = 0; step < 3_000; step++) {
         const field = 'f'.repeat(random.below(3)) + random.below(packedElementsMax * 2)
         const growing = Math.floor(step / 700) % 2 === 0
-        if (random.chance(growing ? 0.75 : 0.25)) {
+        if (random.chance(growing ? 0.9 : 0.25)) {
           const text = 'v'.repeat(random.below(random.chance(0.01) ? 1_500 : 12))
           database.write((transaction) => transaction.hashSet('h', field, text))
           model.set(field, text)
