@@ -111,6 +111,12 @@ export class ReplyWriter {
     this.#header(0x2a, count)
   }
 
+  /** An array of bulk strings. */
+  bulks(texts: readonly string[]): void {
+    this.array(texts.length)
+    for (const text of texts) this.bulk(text)
+  }
+
   /** `count` pairs follow: key, value. RESP2: a flat array. */
   map(count: number): void {
     if (this.resp3) this.#header(0x25, count)

@@ -15,9 +15,17 @@ export interface Arguments {
   end(i: number): number
   /** A 64-bit integer, a bigint only beyond 2^53; `ReplyError(refusal)` when it is none. */
   integer(i: number, refusal?: string): number | bigint
+  /** The same, not below `least`: rounded, if it is beyond 2^53. */
+  integerFrom(i: number, least: number, refusal: string): number
+  /** The same, whose negation is a 64-bit integer, too. */
+  symmetric(i: number): number | bigint
+  /** The arguments [from, to), all from `from` on without `to`. */
+  texts(from: number, to?: number): string[]
   /** Whether the argument is the word, in whatever case; `word` in upper case. */
   is(i: number, word: string): boolean
 }
+
+const int64Max = 2n ** 63n - 1n
 
 export class CommandArguments implements Arguments {
   readonly #scanner: RequestScanner
@@ -56,6 +64,24 @@ export class CommandArguments implements Arguments {
     const value = parseInteger(this.text(i))
     if (value === undefined) throw new ReplyError(refusal)
     return typeof value === 'number' ? value : value.coefficient
+  }
+
+  integerFrom(i: number, least: number, refusal: string): number {
+    const value = this.integer(i, refusal)
+    if (value < least) throw new ReplyError(refusal)
+    return Number(value)
+  }
+
+  symmetric(i: number): number | bigint {
+    const value = this.integer(i)
+    if (value < -int64Max) throw new ReplyError(errors.outsideRange(-int64Max, int64Max))
+    return value
+  }
+
+  texts(from: number, to: number = this.count): string[] {
+    const texts: string[] = []
+    for (let i = from; i < to; i++) texts.push(this.text(i))
+    return texts
   }
 
   is(i: number, word: string): boolean {

@@ -5,8 +5,8 @@ import type { HashView } from '#server/store/views.ts'
 import type { CommandContext, Handler, Handlers } from './context.ts'
 import { HINCRBY, HINCRBYFLOAT } from './hashCounter.ts'
 import { hashExpiryHandlers } from './hashExpiry.ts'
-import { pickDistinct, repeatedPicksMax } from './randomPick.ts'
-import { cursorBehindEnd, parseCursor, parseScanOptions } from './scanOptions.ts'
+import { parsePicks, pick } from './randomPick.ts'
+import { scanElements } from './scanOptions.ts'
 
 const HSET: Handler = (context) => context.reply.integer(setFields(context, 'HSET'))
 
@@ -80,31 +80,13 @@ const HEXISTS: Handler = ({ args, db, reply }) => {
   reply.integer(db.hash(args.text(1))?.has(args.text(2)) ? 1 : 0)
 }
 
-const HDEL: Handler = ({ args, db, write, reply }) => {
-  const key = args.text(1)
-  const hash = db.hash(key)
-  const fields: string[] = []
-  for (let i = 2; i < args.count; i++) if (hash?.has(args.text(i))) fields.push(args.text(i))
-  reply.integer(fields.length === 0 ? 0 : write.hashDelete(key, fields))
-}
+const HDEL: Handler = ({ args, write, reply }) => reply.integer(write.hashDelete(args.text(1), args.texts(2)))
 
-const HSCAN: Handler = ({ args, db, reply }) => {
-  const cursor = parseCursor(args.text(2))
-  const hash = db.hash(args.text(1))
-  const found: string[] = []
-  let next = 0
-  if (hash !== undefined) {
-    const { count, matches } = parseScanOptions(args, 3, false)
-    if (cursor !== cursorBehindEnd)
-      next = hash.scan(cursor, count, (field, value) => {
-        if (matches(field)) found.push(field, value)
-      })
-  }
-  reply.array(2)
-  reply.bulk(String(next))
-  reply.array(found.length)
-  for (const text of found) reply.bulk(text)
-}
+const HSCAN: Handler = (context) =>
+  scanElements(context, () => {
+    const hash = context.db.hash(context.args.text(1))
+    return hash?.scan.bind(hash)
+  })
 
 const HRANDFIELD: Handler = (context) => {
   const { args, db, reply, random } = context
@@ -114,26 +96,15 @@ const HRANDFIELD: Handler = (context) => {
   else reply.bulk(hash.randomField(random))
 }
 
-const int64Max = 2n ** 63n - 1n
-
 function replyWithFields({ args, db, reply, random }: CommandContext): void {
-  const count = args.integer(2)
-  if (count < -int64Max) throw new ReplyError(errors.outsideRange(-int64Max, int64Max))
-  const withValues = args.count === 4 && args.is(3, 'WITHVALUES')
-  if (args.count > 3 && !withValues) throw new ReplyError(errors.syntax)
-  if (withValues && (count > int64Max / 2n || count < -int64Max / 2n)) throw new ReplyError(errors.outOfRange)
+  const { count, paired } = parsePicks(args, 'WITHVALUES')
   const hash = db.hash(args.text(1))
   if (hash === undefined || count === 0) {
     reply.array(0)
     return
   }
-  if (-repeatedPicksMax > count) throw new ReplyError(errors.outOfRange)
-  const one = (): string => hash.randomField(random)
-  const fields =
-    count < 0
-      ? Array.from({ length: -Number(count) }, one)
-      : pickDistinct({ size: hash.size, all: () => hash.fields(), one }, Number(count), random)
-  replyWithPicks(reply, fields, withValues ? hash : undefined)
+  const picks = { size: hash.size, all: () => hash.fields(), one: () => hash.randomField(random) }
+  replyWithPicks(reply, pick(picks, count, random), paired ? hash : undefined)
 }
 
 /** RESP3 has an array of pairs, RESP2 a flat one. */

@@ -73,12 +73,9 @@ function parseCondition({ args }: CommandContext): ExpiryCondition {
 /** FIELDS at `from`, their number, and they. */
 function parseFields({ args }: CommandContext, from: number, notPositive: string): string[] {
   if (!args.is(from, 'FIELDS')) throw new ReplyError(errors.fieldsMissing)
-  const count = args.integer(from + 1, notPositive)
-  if (count < 1) throw new ReplyError(notPositive)
+  const count = args.integerFrom(from + 1, 1, notPositive)
   if (count !== args.count - from - 2) throw new ReplyError(errors.fieldCountMismatch)
-  const fields: string[] = []
-  for (let i = from + 2; i < args.count; i++) fields.push(args.text(i))
-  return fields
+  return args.texts(from + 2)
 }
 
 const HPERSIST: Handler = (context) => {

@@ -7,8 +7,8 @@
 import { globMatches, matchesAll } from '#protocol/commands/globPattern.ts'
 import { slotCount } from '#protocol/slots/crc16.ts'
 import type { Keyspace } from '#server/store/keyspace.ts'
-import type { CommandContext, Handler } from './context.ts'
-import { cursorBehindEnd, parseCursor, parseScanOptions } from './scanOptions.ts'
+import type { Handler } from './context.ts'
+import { cursorBehindEnd, parseCursor, parseScanOptions, replyWithScan } from './scanOptions.ts'
 
 /** Of `Keyspace.scan`. */
 const positionMax = 2 ** 32
@@ -20,9 +20,7 @@ export const SCAN: Handler = ({ args, db, reply }) => {
   const next = scanSlots(db, cursor, count, (key) => {
     if (matches(key) && (type === undefined || db.type(key) === type)) found.push(key)
   })
-  reply.array(2)
-  reply.bulk(String(next))
-  replyWithTexts(reply, found)
+  replyWithScan(reply, next, found)
 }
 
 /** Returns the cursor to go on with, 0 behind the last slot. */
@@ -54,16 +52,11 @@ export const KEYS: Handler = ({ args, db, reply }) => {
   for (const slot of db.occupiedSlots()) {
     for (const key of db.keysInSlot(slot)) if (all || globMatches(pattern, key)) found.push(key)
   }
-  replyWithTexts(reply, found)
+  reply.bulks(found)
 }
 
 export const RANDOMKEY: Handler = ({ db, reply, random }) => {
   const key = db.randomKey(random)
   if (key === undefined) reply.null()
   else reply.bulk(key)
-}
-
-function replyWithTexts(reply: CommandContext['reply'], texts: readonly string[]): void {
-  reply.array(texts.length)
-  for (const text of texts) reply.bulk(text)
 }

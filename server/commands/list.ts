@@ -1,7 +1,6 @@
 /** Lists; popping and moving, with the commands that wait, are in `listPop.ts` and `listMove.ts`, searching in `listSearch.ts`. */
 import type { listCommands } from '#protocol/commands/list.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
-import type { Keyspace } from '#server/store/keyspace.ts'
 import type { Arguments } from './arguments.ts'
 import type { CommandContext, Handler, Handlers } from './context.ts'
 import { BLMOVE, BRPOPLPUSH, LMOVE, RPOPLPUSH } from './listMove.ts'
@@ -11,18 +10,9 @@ import type { ListSide } from './listSide.ts'
 
 function push({ args, db, write, reply }: CommandContext, side: ListSide, onlyExisting: boolean): void {
   const key = args.text(1)
-  needList(db, key)
-  const values: string[] = []
-  if (!onlyExisting || db.list(key) !== undefined) {
-    for (let i = 2; i < args.count; i++) values.push(args.text(i))
-  }
+  db.requireWritable(key, 'list')
+  const values = onlyExisting && db.list(key) === undefined ? [] : args.texts(2)
   reply.integer(write.listPush(key, side, values))
-}
-
-/** Throws unless the key may be written as a list. */
-function needList(db: Keyspace, key: string): void {
-  const type = db.type(key)
-  if (type !== 'list' && type !== 'none') throw new ReplyError(errors.wrongType)
 }
 
 const LPUSH: Handler = (context) => push(context, 'left', false)

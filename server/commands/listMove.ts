@@ -1,5 +1,4 @@
 /** Moving an element from an end of one list to an end of another: a pop and a push in one step, at once or when there is one. */
-import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { CommandContext, Handler } from './context.ts'
 import { type ListSide, sideAt } from './listSide.ts'
 import { timeoutMsAt } from './timeout.ts'
@@ -15,8 +14,7 @@ interface Move {
 function move({ db, write, reply }: CommandContext, { source, target, from, to }: Move): boolean {
   const list = db.list(source)
   if (list === undefined) return false
-  const type = db.type(target)
-  if (type !== 'list' && type !== 'none') throw new ReplyError(errors.wrongType)
+  db.requireWritable(target, 'list')
   const value = list.at(from === 'left' ? 0 : list.size - 1) ?? ''
   // First the push: a list that is moved onto itself never goes, and so keeps its TTL.
   write.listPush(target, to, [value])

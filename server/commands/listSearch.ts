@@ -4,15 +4,6 @@ import type { ListView } from '#server/store/views.ts'
 import type { Arguments } from './arguments.ts'
 import type { Handler } from './context.ts'
 
-const int64Max = 2n ** 63n - 1n
-
-/** A 64-bit integer whose negation is one, too. */
-function symmetricAt(args: Arguments, i: number): number {
-  const value = args.integer(i)
-  if (value < -int64Max) throw new ReplyError(errors.outsideRange(-int64Max, int64Max))
-  return Number(value)
-}
-
 /** Places of the elements that are `wanted`, as they are met: from the front, or from the end. */
 function* placesOf(list: ListView, wanted: string, fromEnd: boolean): Generator<number> {
   const { size } = list
@@ -92,17 +83,11 @@ function parseSearch(args: Arguments): Search {
   for (let i = 3; i < args.count; i += 2) {
     if (i + 1 >= args.count) throw new ReplyError(errors.syntax)
     if (args.is(i, 'RANK')) {
-      search.rank = symmetricAt(args, i + 1)
+      search.rank = Number(args.symmetric(i + 1))
       if (search.rank === 0) throw new ReplyError(errors.rankZero)
-    } else if (args.is(i, 'COUNT')) search.count = naturalAt(args, i + 1, errors.negativeCount)
-    else if (args.is(i, 'MAXLEN')) search.maxlen = naturalAt(args, i + 1, errors.negativeMaxlen)
+    } else if (args.is(i, 'COUNT')) search.count = args.integerFrom(i + 1, 0, errors.negativeCount)
+    else if (args.is(i, 'MAXLEN')) search.maxlen = args.integerFrom(i + 1, 0, errors.negativeMaxlen)
     else throw new ReplyError(errors.syntax)
   }
   return search
-}
-
-function naturalAt(args: Arguments, i: number, refusal: string): number {
-  const value = Number(args.integer(i, refusal))
-  if (value < 0) throw new ReplyError(refusal)
-  return value
 }

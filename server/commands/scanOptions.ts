@@ -1,8 +1,9 @@
-/** What SCAN, HSCAN and SSCAN have in common: cursors and options. */
+/** What SCAN, HSCAN, SSCAN and ZSCAN have in common: cursors and options, and of the last three the rest, too. */
 
 import { globMatches, matchesAll } from '#protocol/commands/globPattern.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { Arguments } from './arguments.ts'
+import type { CommandContext } from './context.ts'
 
 export interface ScanOptions {
   count: number
@@ -43,4 +44,34 @@ export function parseCursor(text: string): number {
   if (number >= 2n ** 64n) throw new ReplyError(errors.invalidCursor)
   if (text.startsWith('-') && number > 0n) return cursorBehindEnd
   return number < BigInt(cursorBehindEnd) ? Number(number) : cursorBehindEnd
+}
+
+/** A scan's reply: where to go on, and what was found. */
+export function replyWithScan(reply: CommandContext['reply'], next: number, found: readonly string[]): void {
+  reply.array(2)
+  reply.bulk(String(next))
+  reply.bulks(found)
+}
+
+/** What is scanned: it shows elements from `position` on, with what is told of each, and returns where to go on. */
+type ScanElements = (
+  position: number,
+  count: number,
+  visit: (name: string, ...told: readonly string[]) => void,
+) => number
+
+/** HSCAN and its kin: `open` gives what is scanned, undefined when there is no such key. */
+export function scanElements({ args, reply }: CommandContext, open: () => ScanElements | undefined): void {
+  const cursor = parseCursor(args.text(2))
+  const scan = open()
+  const found: string[] = []
+  let next = 0
+  if (scan !== undefined) {
+    const { count, matches } = parseScanOptions(args, 3, false)
+    if (cursor !== cursorBehindEnd)
+      next = scan(cursor, count, (name, ...told) => {
+        if (matches(name)) found.push(name, ...told)
+      })
+  }
+  replyWithScan(reply, next, found)
 }

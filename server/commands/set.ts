@@ -3,25 +3,17 @@ import type { setCommands } from '#protocol/commands/set.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { SetView } from '#server/store/views.ts'
 import type { CommandContext, Handler, Handlers } from './context.ts'
-import { type Picks, pickDistinct, repeatedPicksMax } from './randomPick.ts'
-import { cursorBehindEnd, parseCursor, parseScanOptions } from './scanOptions.ts'
+import { type Picks, pick, pickDistinct } from './randomPick.ts'
+import { scanElements } from './scanOptions.ts'
 import { SDIFF, SDIFFSTORE, SINTER, SINTERCARD, SINTERSTORE, SUNION, SUNIONSTORE } from './setAlgebra.ts'
 
 const SADD: Handler = ({ args, db, write, reply }) => {
   const key = args.text(1)
   db.requireWritable(key, 'set')
-  const members: string[] = []
-  for (let i = 2; i < args.count; i++) members.push(args.text(i))
-  reply.integer(write.setAdd(key, members))
+  reply.integer(write.setAdd(key, args.texts(2)))
 }
 
-const SREM: Handler = ({ args, db, write, reply }) => {
-  const key = args.text(1)
-  const set = db.set(key)
-  const members: string[] = []
-  for (let i = 2; i < args.count; i++) if (set?.has(args.text(i))) members.push(args.text(i))
-  reply.integer(members.length === 0 ? 0 : write.setRemove(key, members))
-}
+const SREM: Handler = ({ args, write, reply }) => reply.integer(write.setRemove(args.text(1), args.texts(2)))
 
 const SMOVE: Handler = ({ args, db, write, reply }) => {
   const source = args.text(1)
@@ -56,24 +48,12 @@ const SMEMBERS: Handler = ({ args, db, reply }) => {
   for (const member of set?.members() ?? []) reply.bulk(member)
 }
 
-const SSCAN: Handler = ({ args, db, reply }) => {
-  const cursor = parseCursor(args.text(2))
-  const set = db.set(args.text(1))
-  const found: string[] = []
-  let next = 0
-  if (set !== undefined) {
-    const { count, matches } = parseScanOptions(args, 3, false)
-    if (cursor !== cursorBehindEnd)
-      next = set.scan(cursor, count, (member) => {
-        if (matches(member)) found.push(member)
-      })
-  }
-  reply.array(2)
-  reply.bulk(String(next))
-  replyWithMembers(reply, found)
-}
-
-const int64Max = 2n ** 63n - 1n
+const SSCAN: Handler = (context) =>
+  scanElements(context, () => {
+    const set = context.db.set(context.args.text(1))
+    if (set === undefined) return undefined
+    return (position, count, visit) => set.scan(position, count, (member) => visit(member))
+  })
 
 const picksOf = (set: SetView, random: CommandContext['random']): Picks => ({
   size: set.size,
@@ -89,14 +69,10 @@ const SRANDMEMBER: Handler = ({ args, db, reply, random }) => {
     else reply.bulk(set.randomMember(random))
     return
   }
-  const count = args.integer(2)
-  if (count < -int64Max) throw new ReplyError(errors.outsideRange(-int64Max, int64Max))
+  const count = args.symmetric(2)
   const set = db.set(args.text(1))
   if (set === undefined || count === 0) return reply.array(0)
-  if (-repeatedPicksMax > count) throw new ReplyError(errors.outOfRange)
-  const picks = picksOf(set, random)
-  if (count < 0) replyWithMembers(reply, Array.from({ length: -Number(count) }, picks.one))
-  else replyWithMembers(reply, pickDistinct(picks, Number(count), random))
+  reply.bulks(pick(picksOf(set, random), count, random))
 }
 
 const SPOP: Handler = ({ args, db, write, reply, random }) => {
@@ -109,17 +85,11 @@ const SPOP: Handler = ({ args, db, write, reply, random }) => {
     write.setRemove(key, [member])
     return reply.bulk(member)
   }
-  const count = args.integer(2, errors.notPositive)
-  if (count < 0) throw new ReplyError(errors.notPositive)
+  const count = args.integerFrom(2, 0, errors.notPositive)
   const set = db.set(key)
-  const members = set === undefined ? [] : pickDistinct(picksOf(set, random), Number(count), random)
+  const members = set === undefined ? [] : pickDistinct(picksOf(set, random), count, random)
   if (members.length > 0) write.setRemove(key, members)
   reply.set(members.length)
-  for (const member of members) reply.bulk(member)
-}
-
-function replyWithMembers(reply: CommandContext['reply'], members: readonly string[]): void {
-  reply.array(members.length)
   for (const member of members) reply.bulk(member)
 }
 

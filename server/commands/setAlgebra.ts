@@ -76,8 +76,7 @@ export const SINTERCARD: Handler = (context) => {
 }
 
 function keyCountAt({ args }: CommandContext): number {
-  const count = Number(args.integer(1, errors.keyCountNotPositive))
-  if (count < 1) throw new ReplyError(errors.keyCountNotPositive)
+  const count = args.integerFrom(1, 1, errors.keyCountNotPositive)
   if (count > args.count - 2) throw new ReplyError(errors.keyCountTooLarge)
   return count
 }
@@ -87,8 +86,7 @@ function parseLimit({ args }: CommandContext, from: number): number {
   let limit = 0
   for (let i = from; i < args.count; i += 2) {
     if (!args.is(i, 'LIMIT') || i + 1 >= args.count) throw new ReplyError(errors.syntax)
-    limit = Number(args.integer(i + 1, errors.negativeLimit))
-    if (limit < 0) throw new ReplyError(errors.negativeLimit)
+    limit = args.integerFrom(i + 1, 0, errors.negativeLimit)
   }
   return limit
 }

@@ -4,8 +4,8 @@ import { doubleText } from '#protocol/resp/double.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { SortedSetView } from '#server/store/views.ts'
 import type { CommandContext, Handler, Handlers } from './context.ts'
-import { pickDistinct, repeatedPicksMax } from './randomPick.ts'
-import { cursorBehindEnd, parseCursor, parseScanOptions } from './scanOptions.ts'
+import { parsePicks, pick } from './randomPick.ts'
+import { scanElements } from './scanOptions.ts'
 import { replyWithScored } from './score.ts'
 import { ZADD, ZINCRBY } from './sortedSetAdd.ts'
 import {
@@ -74,31 +74,15 @@ function replyWithRank(
   if (withScore) replyWithScore(reply, set.score(member))
 }
 
-const ZREM: Handler = ({ args, db, write, reply }) => {
-  const key = args.text(1)
-  const set = db.sortedSet(key)
-  const members: string[] = []
-  for (let i = 2; i < args.count; i++) if (set?.has(args.text(i))) members.push(args.text(i))
-  reply.integer(members.length === 0 ? 0 : write.zsetRemove(key, members))
-}
+const ZREM: Handler = ({ args, write, reply }) => reply.integer(write.zsetRemove(args.text(1), args.texts(2)))
 
-const ZSCAN: Handler = ({ args, db, reply }) => {
-  const cursor = parseCursor(args.text(2))
-  const set = db.sortedSet(args.text(1))
-  const found: string[] = []
-  let next = 0
-  if (set !== undefined) {
-    const { count, matches } = parseScanOptions(args, 3, false)
-    if (cursor !== cursorBehindEnd)
-      next = set.scan(cursor, count, (member, score) => {
-        if (matches(member)) found.push(member, doubleText(score))
-      })
-  }
-  reply.array(2)
-  reply.bulk(String(next))
-  reply.array(found.length)
-  for (const text of found) reply.bulk(text)
-}
+const ZSCAN: Handler = (context) =>
+  scanElements(context, () => {
+    const set = context.db.sortedSet(context.args.text(1))
+    if (set === undefined) return undefined
+    return (position, count, visit) =>
+      set.scan(position, count, (member, score) => visit(member, doubleText(score)))
+  })
 
 const ZRANDMEMBER: Handler = (context) => {
   const { args, db, reply, random } = context
@@ -108,27 +92,17 @@ const ZRANDMEMBER: Handler = (context) => {
   else reply.bulk(set.randomMember(random))
 }
 
-const int64Max = 2n ** 63n - 1n
-
 function replyWithPicks({ args, db, reply, random }: CommandContext): void {
-  const count = args.integer(2)
-  if (count < -int64Max) throw new ReplyError(errors.outsideRange(-int64Max, int64Max))
-  const withScores = args.count === 4 && args.is(3, 'WITHSCORES')
-  if (args.count > 3 && !withScores) throw new ReplyError(errors.syntax)
-  if (withScores && (count > int64Max / 2n || count < -int64Max / 2n)) throw new ReplyError(errors.outOfRange)
+  const { count, paired } = parsePicks(args, 'WITHSCORES')
   const set = db.sortedSet(args.text(1))
   if (set === undefined || count === 0) {
     reply.array(0)
     return
   }
-  if (-repeatedPicksMax > count) throw new ReplyError(errors.outOfRange)
-  const one = (): string => set.randomMember(random)
-  const members =
-    count < 0
-      ? Array.from({ length: -Number(count) }, one)
-      : pickDistinct({ size: set.size, all: () => membersOf(set), one }, Number(count), random)
+  const picks = { size: set.size, all: () => membersOf(set), one: () => set.randomMember(random) }
+  const members = pick(picks, count, random)
   const scored = members.map((member) => [member, set.score(member) ?? 0] as const)
-  replyWithScored(reply, scored.length, scored, withScores)
+  replyWithScored(reply, scored.length, scored, paired)
 }
 
 function* membersOf(set: SortedSetView): Generator<string> {

@@ -87,7 +87,8 @@ function parseAlgebra(
     } else if (options.weights && args.is(i, 'AGGREGATE') && i + 1 < args.count)
       aggregate = aggregateAt(args, ++i)
     else if (options.scores && args.is(i, 'WITHSCORES')) withScores = true
-    else if (options.limit && args.is(i, 'LIMIT') && i + 1 < args.count) limit = limitAt(args, ++i)
+    else if (options.limit && args.is(i, 'LIMIT') && i + 1 < args.count)
+      limit = args.integerFrom(++i, 0, errors.negativeLimit)
     else throw new ReplyError(errors.syntax)
   }
   const weighted = operands.map((operand, at) => ({ operand, weight: weights[at] ?? 1 }))
@@ -99,12 +100,6 @@ function aggregateAt(args: Arguments, i: number): Aggregate {
   if (args.is(i, 'MIN')) return least
   if (args.is(i, 'MAX')) return greatest
   throw new ReplyError(errors.syntax)
-}
-
-function limitAt(args: Arguments, i: number): number {
-  const limit = args.integer(i, errors.negativeLimit)
-  if (limit < 0) throw new ReplyError(errors.negativeLimit)
-  return Number(limit)
 }
 
 /** The smaller first, which is the order in which Redis adds up. */

@@ -1,4 +1,5 @@
 /** Taking something from the first of several keys that has anything: at once, or when one has. */
+import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { Arguments } from './arguments.ts'
 import type { CommandContext } from './context.ts'
 
@@ -41,9 +42,22 @@ export function takeOrWait(
   context.wait({ keys, type, timeoutMs, serve })
 }
 
-/** The arguments [from, to). */
-export function textsOf(args: Arguments, from: number, to: number): string[] {
-  const texts: string[] = []
-  for (let i = from; i < to; i++) texts.push(args.text(i))
-  return texts
+/** `numkeys key [key ...] where [COUNT count]` from the argument at `from` on; `whereAt` reads the word. */
+export function parseTaking<Where>(
+  args: Arguments,
+  from: number,
+  whereAt: (args: Arguments, i: number) => Where,
+): { keys: string[]; where: Where; count: number } {
+  const behindKeys = from + 1 + args.integerFrom(from, 1, errors.keyCountNotPositive)
+  if (behindKeys >= args.count) throw new ReplyError(errors.syntax)
+  const where = whereAt(args, behindKeys)
+  return { keys: args.texts(from + 1, behindKeys), where, count: parseCount(args, behindKeys + 1) }
+}
+
+function parseCount(args: Arguments, from: number): number {
+  if (from === args.count) return 1
+  if (!args.is(from, 'COUNT') || from + 1 >= args.count) throw new ReplyError(errors.syntax)
+  const count = args.integerFrom(from + 1, 1, errors.countNotPositive)
+  if (args.count > from + 2) throw new ReplyError(errors.syntax)
+  return count
 }

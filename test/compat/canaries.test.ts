@@ -112,17 +112,7 @@ const faults: readonly Fault[] = [
     handler: (context) => {
       const { args } = context
       const count = Math.min(args.count, 2 + Number(args.integer(1)))
-      const shortened = {
-        count,
-        text: (i: number) => args.text(i),
-        bytesLength: (i: number) => args.bytesLength(i),
-        bytes: args.bytes,
-        start: (i: number) => args.start(i),
-        end: (i: number) => args.end(i),
-        integer: (i: number, refusal?: string) => args.integer(i, refusal),
-        is: (i: number, word: string) => args.is(i, word),
-      }
-      handlers['SINTERCARD']?.({ ...context, args: shortened })
+      handlers['SINTERCARD']?.({ ...context, args: argumentsOf(args.texts(0, count)) })
     },
   },
   {
@@ -197,10 +187,10 @@ const faults: readonly Fault[] = [
 
 /** The same arguments but for some texts. */
 function changed(args: Arguments, change: (i: number, text: string) => string): Arguments {
-  const texts = Array.from({ length: args.count }, (_, i) => change(i, args.text(i)))
-  const scanner = scan(texts)
-  return new CommandArguments(scanner)
+  return argumentsOf(args.texts(0).map((text, i) => change(i, text)))
 }
+
+const argumentsOf = (texts: readonly string[]): Arguments => new CommandArguments(scan(texts))
 
 describe('the comparison finds that', () => {
   for (const { title, command, handler } of faults) {
