@@ -46,14 +46,17 @@ export function readPayload(bytes: Uint8Array): RdbValue {
 
 type Read = (reader: RdbReader) => RdbValue
 
-/** By the type byte of `rdb.h`. */
+/** Type bytes of `rdb.h` for the plain encodings. */
+export const RdbType = { string: 0, list: 1, set: 2, hash: 4, zset: 5 } as const
+
+/** By the type byte. */
 const readers: Readonly<Record<number, Read>> = {
-  0: (reader) => ({ type: 'string', text: reader.string() }),
-  1: (reader) => list(strings(reader, 1)),
-  2: (reader) => set(strings(reader, 1)),
+  [RdbType.string]: (reader) => ({ type: 'string', text: reader.string() }),
+  [RdbType.list]: (reader) => list(strings(reader, 1)),
+  [RdbType.set]: (reader) => set(strings(reader, 1)),
   3: (reader) => sortedSet(scores(reader, () => reader.textScore())),
-  4: (reader) => hash(strings(reader, 2)),
-  5: (reader) => sortedSet(scores(reader, () => reader.f64())),
+  [RdbType.hash]: (reader) => hash(strings(reader, 2)),
+  [RdbType.zset]: (reader) => sortedSet(scores(reader, () => reader.f64())),
   9: (reader) => hash(readZipmap(reader.blob())),
   10: (reader) => list(readZiplist(reader.blob())),
   11: (reader) => set(readIntset(reader.blob())),

@@ -1,8 +1,8 @@
 /** Keys of whatever type; see the `key*.ts` files for TTLs, copies and scans. */
 import type { keyCommands } from '#protocol/commands/key.ts'
+import { writePayload } from '#protocol/rdb/rdbWriter.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { Handler, Handlers } from './context.ts'
-import { dumpHash, dumpList, dumpSet, dumpSortedSet, dumpString } from './dump.ts'
 import { COPY, RENAME, RENAMENX } from './keyCopy.ts'
 import {
   EXPIRE,
@@ -16,6 +16,7 @@ import {
   TTL,
 } from './keyExpiry.ts'
 import { KEYS, RANDOMKEY, SCAN } from './keyScan.ts'
+import { takeValue } from './keyValue.ts'
 import { RESTORE } from './restore.ts'
 
 const DEL: Handler = ({ args, write, reply }) => {
@@ -41,28 +42,8 @@ const TYPE: Handler = ({ args, db, reply }) => reply.simple(db.type(args.text(1)
 
 const DUMP: Handler = ({ args, db, reply }) => {
   const key = args.text(1)
-  switch (db.type(key)) {
-    case 'none':
-      return reply.null()
-    case 'string':
-      return reply.bulkBytes(dumpString(db.string(key) ?? ''))
-    case 'hash': {
-      const hash = db.hash(key)
-      return reply.bulkBytes(dumpHash(hash?.size ?? 0, hash?.entries() ?? []))
-    }
-    case 'set': {
-      const set = db.set(key)
-      return reply.bulkBytes(dumpSet(set?.size ?? 0, set?.members() ?? []))
-    }
-    case 'zset': {
-      const set = db.sortedSet(key)
-      return reply.bulkBytes(dumpSortedSet(set?.size ?? 0, set?.range(0, set.size) ?? []))
-    }
-    case 'list': {
-      const list = db.list(key)
-      return reply.bulkBytes(dumpList(list?.size ?? 0, list?.range(0, list.size) ?? []))
-    }
-  }
+  if (db.type(key) === 'none') reply.null()
+  else reply.bulkBytes(writePayload(takeValue(db, key)))
 }
 
 const OBJECT_ENCODING: Handler = ({ args, db, reply }) => {
