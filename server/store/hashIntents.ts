@@ -3,21 +3,11 @@ import type { Stamp } from '#protocol/sync/stamp.ts'
 import type { Amount } from '#server/crdt/amount.ts'
 import { nextIncrement, noEntries, noResets } from '#server/crdt/counter.ts'
 import type { FieldReset } from '#server/crdt/hash.ts'
-import type { KeyState } from '#server/crdt/keyState.ts'
-import type { Keyspace } from './keyspace.ts'
+import { type KeyState, TypeBit } from '#server/crdt/keyState.ts'
+import { presentIn } from './intents.ts'
 import { ListIntents } from './listIntents.ts'
 
 export abstract class HashIntents extends ListIntents {
-  readonly #keyspace: Keyspace
-
-  constructor(keyspace: Keyspace) {
-    super(keyspace)
-    this.#keyspace = keyspace
-  }
-
-  /** Begins an intent and makes the key ready for it. Returns whether the write creates the key. */
-  protected abstract openHash(name: string): boolean
-
   /** Rule A4 for fields: said by an increment, since HSET is a TTL write anyway. */
   protected isNewField(live: boolean): boolean {
     return !live
@@ -35,66 +25,58 @@ export abstract class HashIntents extends ListIntents {
 
   /** True: the field is new. */
   hashSet(name: string, field: string, value: string): boolean {
-    const fresh = this.openHash(name)
+    const fresh = this.open(name, TypeBit.hash)
     const sizeBefore = this.#sizeOf(name)
     const isHidden = this.#hasPassed(name, field)
-    const resets = this.#onHeap(name)?.hash?.fieldResets(field) ?? noResets
+    const resets = this.onHeap(name)?.hash?.fieldResets(field) ?? noResets
     this.write((sink, stamp) => sink.setField(stamp, name, fresh, field, value, resets))
     return isHidden || this.#sizeOf(name) > sizeBefore
   }
 
   /** The caller has read the value and checked bounds. Returns the new value. */
   hashIncrement(name: string, field: string, amount: Amount): string {
-    const fresh = this.openHash(name)
+    const fresh = this.open(name, TypeBit.hash)
     if (this.#hasPassed(name, field)) this.removeFields(name, [field])
     const creates = this.isNewField(this.#hasField(name, field))
-    const entries = this.#onHeap(name)?.hash?.fieldState(field).entries ?? noEntries
+    const entries = this.onHeap(name)?.hash?.fieldState(field).entries ?? noEntries
     let next: { from: Stamp; sum: Amount } | undefined
     this.write((sink, stamp) => {
       next ??= nextIncrement(entries, stamp, amount)
       sink.incrementField(stamp, name, fresh, field, creates, next.from, next.sum)
     })
-    return this.#onHeap(name)?.hash?.get(field) ?? ''
+    return this.onHeap(name)?.hash?.get(field) ?? ''
   }
 
   /** Returns how many of the fields were there. */
   hashDelete(name: string, fields: readonly string[]): number {
-    const hash = this.#keyspace.hash(name)
-    const present = hash === undefined ? [] : [...new Set(fields)].filter((field) => hash.has(field))
+    const present = presentIn(this.keyspace.hash(name), fields)
     if (present.length === 0) return 0
-    this.openHash(name)
+    this.open(name, TypeBit.hash)
     this.removeFields(name, present)
     return present.length
   }
 
   /** HEXPIRE and its kin, of fields that are there; Infinity is HPERSIST. */
   hashExpire(name: string, fields: readonly string[], atMs: number): void {
-    this.openHash(name)
+    this.open(name, TypeBit.hash)
     this.write((sink, stamp) => sink.writeFieldTtl(stamp, name, fields, atMs))
   }
 
   /** Of an intent that has begun. */
   protected removeFields(name: string, fields: readonly string[]): void {
-    const resets = this.fieldResetsOf(this.#onHeap(name), fields)
+    const resets = this.fieldResetsOf(this.onHeap(name), fields)
     this.write((sink, stamp) => sink.removeFields(stamp, name, fields, resets))
   }
 
-  /** Where counters of fields, TTLs of fields and fields in conflict are. */
-  #onHeap(name: string): KeyState | undefined {
-    const { tables } = this.#keyspace
-    const ref = tables.findText(name)
-    return ref === 0 ? undefined : tables.state(ref)
-  }
-
   #sizeOf(name: string): number {
-    const { tables } = this.#keyspace
+    const { tables } = this.keyspace
     const ref = tables.findText(name)
     if (ref === 0) return 0
     return tables.packed(ref)?.size ?? tables.state(ref)?.hash?.size ?? 0
   }
 
   #hasField(name: string, field: string): boolean {
-    const { tables } = this.#keyspace
+    const { tables } = this.keyspace
     const ref = tables.findText(name)
     if (ref === 0) return false
     return tables.packed(ref)?.has(field) ?? tables.state(ref)?.hash?.has(field) ?? false
@@ -102,7 +84,7 @@ export abstract class HashIntents extends ListIntents {
 
   /** Whether the field has expired and isn't deleted yet. */
   #hasPassed(name: string, field: string): boolean {
-    const hash = this.#onHeap(name)?.hash
-    return hash !== undefined && this.#keyspace.nowMs > hash.expireAtMs(field)
+    const hash = this.onHeap(name)?.hash
+    return hash !== undefined && this.keyspace.nowMs > hash.expireAtMs(field)
   }
 }

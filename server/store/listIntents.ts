@@ -3,9 +3,8 @@
  * looked at the list and its type.
  */
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
-import type { Stamp } from '#protocol/sync/stamp.ts'
 import { invariant } from '#runtime/invariant.ts'
-import type { EffectSink } from '#server/crdt/effect.ts'
+import { TypeBit } from '#server/crdt/keyState.ts'
 import type { IdRange } from '#server/crdt/list.ts'
 import {
   depthBetween,
@@ -17,22 +16,11 @@ import {
   type Side,
 } from '#server/crdt/listId.ts'
 import { InsertRuns } from './insertRuns.ts'
-import type { Keyspace } from './keyspace.ts'
+import { Intents } from './intents.ts'
 import { type ListElements, rangeOf, rangesOf } from './listRanges.ts'
 
-export abstract class ListIntents {
-  readonly #keyspace: Keyspace
+export abstract class ListIntents extends Intents {
   readonly #runs: InsertRuns = new InsertRuns()
-
-  constructor(keyspace: Keyspace) {
-    this.#keyspace = keyspace
-  }
-
-  /** Begins an intent and makes the key ready for it. Returns whether the write creates the key. */
-  protected abstract openList(name: string): boolean
-
-  /** An effect of the intent, for the record and for the keyspace. */
-  protected abstract write(effect: (sink: EffectSink, stamp: Stamp) => void): void
 
   /** Rules B5, B6. */
   protected idBetween(left: ListId, right: ListId, key: number, run: InsertRun | undefined): ListId {
@@ -61,7 +49,7 @@ export abstract class ListIntents {
   listSet(name: string, index: number, value: string): void {
     const id = this.#visibleList(name)?.idAt(index)
     if (id === undefined) invariant(false, 'LSET is of a list', { index })
-    this.openList(name)
+    this.open(name, TypeBit.list)
     this.write((sink, stamp) => sink.writeElement(stamp, name, id, value))
   }
 
@@ -98,7 +86,7 @@ export abstract class ListIntents {
   }
 
   #push(name: string, side: Side, values: readonly string[]): void {
-    const fresh = this.openList(name)
+    const fresh = this.open(name, TypeBit.list)
     this.write((sink, stamp) => sink.pushElements(stamp, name, fresh, side, values))
   }
 
@@ -106,7 +94,7 @@ export abstract class ListIntents {
     const run = this.#runs.of(name)
     // Before there is a stamp: nothing may be written of what is refused.
     if (depthBetween(left, right, run) > listDepthMax) throw new ReplyError(errors.listTooDeep)
-    this.openList(name)
+    this.open(name, TypeBit.list)
     let id: ListId | undefined
     this.write((sink, stamp) => {
       id ??= this.idBetween(left, right, listKeyOf(stamp), run)
@@ -115,17 +103,17 @@ export abstract class ListIntents {
   }
 
   #remove(name: string, ranges: readonly IdRange[]): void {
-    this.openList(name)
+    this.open(name, TypeBit.list)
     this.write((sink, stamp) => sink.removeElements(stamp, name, ranges))
   }
 
   #visibleList(name: string): ListElements | undefined {
-    return this.#keyspace.list(name) === undefined ? undefined : this.#listOf(name)
+    return this.keyspace.list(name) === undefined ? undefined : this.#listOf(name)
   }
 
   /** Whether it shows or not. */
   #listOf(name: string): ListElements | undefined {
-    const { tables } = this.#keyspace
+    const { tables } = this.keyspace
     const ref = tables.findText(name)
     return ref === 0 ? undefined : tables.listElements(ref)
   }

@@ -31,6 +31,7 @@ import { Applier } from './applier.ts'
 import type { Ref } from './arena.ts'
 import { Draft, Drafts } from './drafts.ts'
 import { HashIntents } from './hashIntents.ts'
+import { presentIn } from './intents.ts'
 import type { Keyspace } from './keyspace.ts'
 import type { SlotTables } from './slotTables.ts'
 
@@ -46,7 +47,6 @@ function requireType(visible: number, written: number): void {
 }
 
 export class Transaction extends HashIntents {
-  readonly #keyspace: Keyspace
   readonly #tables: SlotTables
   readonly #clock: StampClock
   readonly #applier: Applier
@@ -59,7 +59,6 @@ export class Transaction extends HashIntents {
 
   constructor(keyspace: Keyspace, clock: StampClock) {
     super(keyspace)
-    this.#keyspace = keyspace
     this.#tables = keyspace.tables
     this.#clock = clock
     this.#applier = new Applier(keyspace.tables)
@@ -69,7 +68,7 @@ export class Transaction extends HashIntents {
   /** Also sets the keyspace's clock. */
   begin(nowMs: number): void {
     this.#nowMs = nowMs
-    this.#keyspace.nowMs = nowMs
+    this.keyspace.nowMs = nowMs
     this.#drafts.clear()
   }
 
@@ -165,13 +164,12 @@ export class Transaction extends HashIntents {
   /** The caller has read the value and checked bounds. Returns the new value. */
   increment(name: string, amount: Amount): string {
     this.add(name, amount)
-    return this.#keyspace.string(name) ?? ''
+    return this.keyspace.string(name) ?? ''
   }
 
   /** The same for a caller who knows the sum. */
   add(name: string, amount: Amount): void {
-    this.#begin(this.#tables.slotOf(name))
-    const fresh = this.#open(name, TypeBit.string)
+    const fresh = this.open(name, TypeBit.string)
     const entries = this.#stateOf(name)?.string?.entries ?? noEntries
     const stamp = this.#stamp
     const { from, sum } = nextIncrement(entries, stamp, amount)
@@ -258,8 +256,7 @@ export class Transaction extends HashIntents {
   setAdd(name: string, members: readonly string[]): number {
     const unique = members.length === 1 ? members : [...new Set(members)]
     if (unique.length === 0) return 0
-    this.#begin(this.#tables.slotOf(name))
-    const fresh = this.#open(name, TypeBit.set)
+    const fresh = this.open(name, TypeBit.set)
     const sizeBefore = this.#sizeOf(name)
     this.#draft.effects.addMembers(this.#stamp, name, fresh, unique)
     this.#applier.addMembers(this.#stamp, name, fresh, unique)
@@ -268,11 +265,9 @@ export class Transaction extends HashIntents {
 
   /** Returns how many were there. */
   setRemove(name: string, members: readonly string[]): number {
-    const set = this.#keyspace.set(name)
-    const present = set === undefined ? [] : [...new Set(members)].filter((member) => set.has(member))
+    const present = presentIn(this.keyspace.set(name), members)
     if (present.length === 0) return 0
-    this.#begin(this.#tables.slotOf(name))
-    this.#open(name, TypeBit.set)
+    this.open(name, TypeBit.set)
     this.#draft.effects.removeMembers(this.#stamp, name, present)
     this.#applier.removeMembers(this.#stamp, name, present)
     return present.length
@@ -283,10 +278,8 @@ export class Transaction extends HashIntents {
    * greatest or the least shows.
    */
   zsetAdd(name: string, member: string, score: number, tag?: 'GT' | 'LT'): void {
-    const slot = this.#tables.slotOf(name)
-    this.#begin(slot)
-    const fresh = this.#open(name, TypeBit.zset)
-    const resets = this.#onHeap(name)?.zset?.memberResets(member) ?? noResets
+    const fresh = this.open(name, TypeBit.zset)
+    const resets = this.onHeap(name)?.zset?.memberResets(member) ?? noResets
     const carried = this.tagOf(tag)
     this.#draft.effects.setScore(this.#stamp, name, fresh, member, score, carried, resets)
     this.#applier.setScore(this.#stamp, name, fresh, member, score, carried, resets)
@@ -294,9 +287,7 @@ export class Transaction extends HashIntents {
 
   /** ZINCRBY; the caller has seen that the sum is a number. Returns the new score. */
   zsetIncrement(name: string, member: string, increment: number): number {
-    const slot = this.#tables.slotOf(name)
-    this.#begin(slot)
-    const fresh = this.#open(name, TypeBit.zset)
+    const fresh = this.open(name, TypeBit.zset)
     const stamp = this.#stamp
     const { from, sum, rest } = this.#scoreOf(name, member).nextIncrement(stamp, increment)
     this.#draft.effects.incrementScore(stamp, name, fresh, member, from, sum, rest)
@@ -306,14 +297,10 @@ export class Transaction extends HashIntents {
 
   /** Returns how many of the members were there. */
   zsetRemove(name: string, members: readonly string[]): number {
-    const sortedSet = this.#keyspace.sortedSet(name)
-    if (sortedSet === undefined) return 0
-    const present = [...new Set(members)].filter((member) => sortedSet.has(member))
+    const present = presentIn(this.keyspace.sortedSet(name), members)
     if (present.length === 0) return 0
-    const slot = this.#tables.slotOf(name)
-    this.#begin(slot)
-    this.#open(name, TypeBit.zset)
-    const resets = this.memberResetsOf(this.#onHeap(name), present)
+    this.open(name, TypeBit.zset)
+    const resets = this.memberResetsOf(this.onHeap(name), present)
     this.#draft.effects.removeScores(this.#stamp, name, present, resets)
     this.#applier.removeScores(this.#stamp, name, present, resets)
     return present.length
@@ -377,8 +364,8 @@ export class Transaction extends HashIntents {
     return draft
   }
 
-  /** Before a write that isn't a TTL write, for values of type `type`. Returns whether the write creates the key. */
-  #open(name: string, type: number): boolean {
+  protected open(name: string, type: number): boolean {
+    this.#begin(this.#tables.slotOf(name))
     const ref = this.#tables.findText(name)
     if (ref === 0) return this.isFresh(false, false)
     if (this.#tables.isPlainText(ref)) {
@@ -423,28 +410,12 @@ export class Transaction extends HashIntents {
     return ref === 0 ? undefined : this.#tables.stateOf(ref)
   }
 
-  /** Where counters of fields, and elements in conflict, are. */
-  #onHeap(name: string): KeyState | undefined {
-    const ref = this.#tables.findText(name)
-    return ref === 0 ? undefined : this.#tables.state(ref)
-  }
-
   /** The score's state, whatever form it has. */
   #scoreOf(name: string, member: string): Score {
     const ref = this.#tables.findText(name)
     if (ref === 0) return noScore
     const packed = this.#tables.packedScores(ref)
     return packed?.memberState(member) ?? this.#tables.state(ref)?.zset?.memberState(member) ?? noScore
-  }
-
-  protected openHash(name: string): boolean {
-    this.#begin(this.#tables.slotOf(name))
-    return this.#open(name, TypeBit.hash)
-  }
-
-  protected openList(name: string): boolean {
-    this.#begin(this.#tables.slotOf(name))
-    return this.#open(name, TypeBit.list)
   }
 
   protected write(effect: (sink: EffectSink, stamp: Stamp) => void): void {
