@@ -70,6 +70,12 @@ export interface CounterReset<Sum extends Amount = Amount> {
   readonly sum: Sum
 }
 
+/** Of one field of a hash, or one member of a sorted set. */
+export interface ElementReset<Sum extends Amount = Amount> {
+  readonly element: string
+  readonly resets: readonly CounterReset<Sum>[]
+}
+
 /** Ascending by origin; shared when empty, so never changed in place (entries are). */
 export type CounterEntries<Sum extends Amount = Amount> = readonly CounterEntry<Sum>[]
 
@@ -105,6 +111,19 @@ export function total(entries: CounterEntries): Amount {
 export function resetsOf<Sum extends Amount>(entries: CounterEntries<Sum>): readonly CounterReset<Sum>[] {
   if (!isCounting(entries)) return noResets
   return entries.filter((entry) => entry.live).map(({ last, from, sum }) => ({ last, from, sum }))
+}
+
+/** Of those elements that have any. */
+export function elementResets<Sum extends Amount>(
+  elements: Iterable<string>,
+  resetsOfElement: (element: string) => readonly CounterReset<Sum>[],
+): ElementReset<Sum>[] {
+  const all: ElementReset<Sum>[] = []
+  for (const element of elements) {
+    const resets = resetsOfElement(element)
+    if (resets.length > 0) all.push({ element, resets })
+  }
+  return all
 }
 
 /**

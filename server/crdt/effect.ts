@@ -16,12 +16,10 @@
 
 import type { Stamp } from '#protocol/sync/stamp.ts'
 import type { Amount } from './amount.ts'
-import type { CounterReset } from './counter.ts'
-import type { FieldReset } from './hash.ts'
+import type { CounterReset, ElementReset } from './counter.ts'
 import type { RemovedCounters } from './keyState.ts'
 import type { ListEffectSink } from './listEffect.ts'
 import type { Tag } from './score.ts'
-import type { MemberReset } from './sortedSet.ts'
 
 export interface FlushedKey {
   readonly key: string
@@ -65,7 +63,7 @@ export interface EffectSink extends ListEffectSink {
     sum: Amount,
   ): void
   writeFieldTtl(stamp: Stamp, key: string, fields: readonly string[], expireAtMs: number): void
-  removeFields(stamp: Stamp, key: string, fields: readonly string[], resets: readonly FieldReset[]): void
+  removeFields(stamp: Stamp, key: string, fields: readonly string[], resets: readonly ElementReset[]): void
   addMembers(stamp: Stamp, key: string, fresh: boolean, members: readonly string[]): void
   removeMembers(stamp: Stamp, key: string, members: readonly string[]): void
   setScore(
@@ -86,7 +84,12 @@ export interface EffectSink extends ListEffectSink {
     sum: number,
     rest: number,
   ): void
-  removeScores(stamp: Stamp, key: string, members: readonly string[], resets: readonly MemberReset[]): void
+  removeScores(
+    stamp: Stamp,
+    key: string,
+    members: readonly string[],
+    resets: readonly ElementReset<number>[],
+  ): void
   /** `types`: bits of the types that go; `endsTtl`: and the TTL, as DEL does. */
   remove(stamp: Stamp, key: string, types: number, endsTtl: boolean, counters: RemovedCounters): void
   writeTtl(stamp: Stamp, key: string, expireAtMs: number): void

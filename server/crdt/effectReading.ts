@@ -5,13 +5,12 @@ import { ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
 import { latin1 } from '#runtime/bytes/bytes.ts'
 import { readAmount } from './amount.ts'
 import { noResets } from './counter.ts'
+import { amountCounters, readFrom, scoreCounters } from './counterCodec.ts'
 import { Code, codeMask, type EffectSink, type FlushedKey, freshBit, resetsBit, restBit } from './effect.ts'
-import type { FieldReset } from './hash.ts'
 import { allTypes, keepTtl, noRemovedCounters, type RemovedCounters } from './keyState.ts'
 import { isListCode, readListEffect } from './listEffect.ts'
 import { Tag } from './score.ts'
-import { readDouble, readMemberResets, readScoreResets } from './scoreCodec.ts'
-import { readExpireAt, readFlag, readResets, readTexts } from './stateCodec.ts'
+import { readDouble, readExpireAt, readFlag, readTexts } from './stateCodec.ts'
 
 /** Shown the range of each key; may throw. */
 export type KeyCheck = (bytes: Uint8Array, start: number, end: number) => void
@@ -76,7 +75,7 @@ function readEffect(reader: ByteReader, stamp: Stamp, sink: EffectSink, checkKey
     case Code.setField: {
       const field = reader.text()
       const text = reader.text()
-      sink.setField(stamp, key, fresh, field, text, resets ? readResets(reader) : noResets)
+      sink.setField(stamp, key, fresh, field, text, resets ? amountCounters.readResets(reader) : noResets)
       return
     }
     case Code.incrementField:
@@ -93,7 +92,7 @@ function readEffect(reader: ByteReader, stamp: Stamp, sink: EffectSink, checkKey
     case Code.removeFields: {
       requireNo(fresh, kind)
       const fields = readTexts(reader)
-      sink.removeFields(stamp, key, fields, resets ? readFieldResets(reader) : [])
+      sink.removeFields(stamp, key, fields, resets ? amountCounters.readElementResets(reader) : [])
       return
     }
     case Code.addMembers:
@@ -153,7 +152,15 @@ function readScoreEffect(
       const member = reader.text()
       const score = readDouble(reader)
       const tag = code === Code.setScore ? Tag.none : code === Code.setScoreGreater ? Tag.greater : Tag.less
-      sink.setScore(stamp, key, fresh, member, score, tag, resets ? readScoreResets(reader) : noResets)
+      sink.setScore(
+        stamp,
+        key,
+        fresh,
+        member,
+        score,
+        tag,
+        resets ? scoreCounters.readResets(reader) : noResets,
+      )
       return
     }
     case Code.incrementScore: {
@@ -167,7 +174,7 @@ function readScoreEffect(
     case Code.removeScores: {
       requireNo(fresh, kind)
       const members = readTexts(reader)
-      sink.removeScores(stamp, key, members, resets ? readMemberResets(reader) : [])
+      sink.removeScores(stamp, key, members, resets ? scoreCounters.readElementResets(reader) : [])
       return
     }
     case Code.removeCounted:
@@ -215,7 +222,7 @@ function readSetText(
   const text = reader.text()
   let expireAtMs = code === Code.setText ? Number.POSITIVE_INFINITY : keepTtl
   if (code === Code.setTextExpiring) expireAtMs = reader.varint()
-  sink.setText(stamp, key, text, expireAtMs, resets ? readResets(reader) : noResets)
+  sink.setText(stamp, key, text, expireAtMs, resets ? amountCounters.readResets(reader) : noResets)
 }
 
 function readRemove(
@@ -231,30 +238,15 @@ function readRemove(
   sink.remove(stamp, key, types, endsTtl, readRemoved(reader))
 }
 
-function readFrom(reader: ByteReader, stamp: Stamp): Stamp {
-  const from = stamp - reader.varint() * stampStep
-  if (from <= 0) throw new FormatError('counter entry from before the epoch')
-  return from
-}
-
-function readFieldResets(reader: ByteReader): FieldReset[] {
-  const resets: FieldReset[] = []
-  for (let count = reader.varint(); count > 0; count--) {
-    const field = reader.text()
-    resets.push({ field, resets: readResets(reader) })
-  }
-  return resets
-}
-
 const withoutCounters = (): RemovedCounters => noRemovedCounters
 
 function readCounters(reader: ByteReader): RemovedCounters {
-  const string = readResets(reader)
-  return { string, fields: readFieldResets(reader), scores: [] }
+  const string = amountCounters.readResets(reader)
+  return { string, fields: amountCounters.readElementResets(reader), scores: [] }
 }
 
 function readAllCounters(reader: ByteReader): RemovedCounters {
-  return { ...readCounters(reader), scores: readMemberResets(reader) }
+  return { ...readCounters(reader), scores: scoreCounters.readElementResets(reader) }
 }
 
 function readFlushedKeys(

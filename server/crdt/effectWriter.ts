@@ -2,18 +2,16 @@
 
 import { type Stamp, stampStep } from '#protocol/sync/stamp.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
-import { type Amount, writeAmount } from './amount.ts'
-import type { CounterReset } from './counter.ts'
+import type { Amount } from './amount.ts'
+import type { CounterReset, ElementReset } from './counter.ts'
+import { amountCounters, scoreCounters } from './counterCodec.ts'
 import { Code, type EffectSink, type FlushedKey, freshBit, resetsBit, restBit } from './effect.ts'
-import type { FieldReset } from './hash.ts'
 import { keepTtl, noRemovedCounters, type RemovedCounters } from './keyState.ts'
 import type { IdRange } from './list.ts'
 import { ListCode, writeElementBody, writeRemovalBody } from './listEffect.ts'
 import type { ListId, Side } from './listId.ts'
 import type { Tag } from './score.ts'
-import { writeMemberResets, writeScoreResets } from './scoreCodec.ts'
-import type { MemberReset } from './sortedSet.ts'
-import { writeExpireAt, writeResets, writeTexts } from './stateCodec.ts'
+import { writeExpireAt, writeTexts } from './stateCodec.ts'
 
 const noBytes = new Uint8Array(0)
 
@@ -133,7 +131,12 @@ export class EffectWriter implements EffectSink {
     from: Stamp,
     sum: number,
   ): void {
-    writeIncrement(this.#beginBytes(stamp, Code.increment, bytes, keyStart, keyEnd), stamp, from, sum)
+    amountCounters.writeIncrement(
+      this.#beginBytes(stamp, Code.increment, bytes, keyStart, keyEnd),
+      stamp,
+      from,
+      sum,
+    )
   }
 
   setText(
@@ -152,12 +155,12 @@ export class EffectWriter implements EffectSink {
     const writer = this.#begin(stamp, resets.length > 0 ? code | resetsBit : code, key)
     writer.text(text)
     if (code === Code.setTextExpiring) writer.varint(expireAtMs)
-    if (resets.length > 0) writeResets(writer, resets)
+    if (resets.length > 0) amountCounters.writeResets(writer, resets)
   }
 
   increment(stamp: Stamp, key: string, fresh: boolean, from: Stamp, sum: Amount): void {
     const writer = this.#begin(stamp, fresh ? Code.increment | freshBit : Code.increment, key)
-    writeIncrement(writer, stamp, from, sum)
+    amountCounters.writeIncrement(writer, stamp, from, sum)
   }
 
   setField(
@@ -172,7 +175,7 @@ export class EffectWriter implements EffectSink {
     const writer = this.#begin(stamp, kind, key)
     writer.text(field)
     writer.text(text)
-    if (resets.length > 0) writeResets(writer, resets)
+    if (resets.length > 0) amountCounters.writeResets(writer, resets)
   }
 
   incrementField(
@@ -187,7 +190,7 @@ export class EffectWriter implements EffectSink {
     const code = creates ? Code.incrementNewField : Code.incrementField
     const writer = this.#begin(stamp, fresh ? code | freshBit : code, key)
     writer.text(field)
-    writeIncrement(writer, stamp, from, sum)
+    amountCounters.writeIncrement(writer, stamp, from, sum)
   }
 
   writeFieldTtl(stamp: Stamp, key: string, fields: readonly string[], expireAtMs: number): void {
@@ -196,11 +199,11 @@ export class EffectWriter implements EffectSink {
     writeExpireAt(writer, expireAtMs)
   }
 
-  removeFields(stamp: Stamp, key: string, fields: readonly string[], resets: readonly FieldReset[]): void {
+  removeFields(stamp: Stamp, key: string, fields: readonly string[], resets: readonly ElementReset[]): void {
     const kind = resets.length > 0 ? Code.removeFields | resetsBit : Code.removeFields
     const writer = this.#begin(stamp, kind, key)
     writeTexts(writer, fields)
-    if (resets.length > 0) writeFieldResets(writer, resets)
+    if (resets.length > 0) amountCounters.writeElementResets(writer, resets)
   }
 
   addMembers(stamp: Stamp, key: string, fresh: boolean, members: readonly string[]): void {
@@ -224,7 +227,7 @@ export class EffectWriter implements EffectSink {
     const writer = this.#begin(stamp, kind, key)
     writer.text(member)
     writer.f64(score)
-    if (resets.length > 0) writeScoreResets(writer, resets)
+    if (resets.length > 0) scoreCounters.writeResets(writer, resets)
   }
 
   incrementScore(
@@ -239,16 +242,20 @@ export class EffectWriter implements EffectSink {
     const kind = Code.incrementScore | (fresh ? freshBit : 0) | (rest !== 0 ? restBit : 0)
     const writer = this.#begin(stamp, kind, key)
     writer.text(member)
-    writer.varint((stamp - from) / stampStep)
-    writer.f64(sum)
+    scoreCounters.writeIncrement(writer, stamp, from, sum)
     if (rest !== 0) writer.f64(rest)
   }
 
-  removeScores(stamp: Stamp, key: string, members: readonly string[], resets: readonly MemberReset[]): void {
+  removeScores(
+    stamp: Stamp,
+    key: string,
+    members: readonly string[],
+    resets: readonly ElementReset<number>[],
+  ): void {
     const kind = resets.length > 0 ? Code.removeScores | resetsBit : Code.removeScores
     const writer = this.#begin(stamp, kind, key)
     writeTexts(writer, members)
-    if (resets.length > 0) writeMemberResets(writer, resets)
+    if (resets.length > 0) scoreCounters.writeElementResets(writer, resets)
   }
 
   pushElements(stamp: Stamp, key: string, fresh: boolean, side: Side, values: readonly string[]): void {
@@ -292,22 +299,9 @@ export class EffectWriter implements EffectSink {
   }
 }
 
-function writeIncrement(writer: ByteWriter, stamp: Stamp, from: Stamp, sum: Amount): void {
-  writer.varint((stamp - from) / stampStep)
-  writeAmount(writer, sum)
-}
-
-function writeFieldResets(writer: ByteWriter, resets: readonly FieldReset[]): void {
-  writer.varint(resets.length)
-  for (const reset of resets) {
-    writer.text(reset.field)
-    writeResets(writer, reset.resets)
-  }
-}
-
 /** `counted`: with those of sorted sets. */
 function writeCounters(writer: ByteWriter, counters: RemovedCounters, counted: boolean): void {
-  writeResets(writer, counters.string)
-  writeFieldResets(writer, counters.fields)
-  if (counted) writeMemberResets(writer, counters.scores)
+  amountCounters.writeResets(writer, counters.string)
+  amountCounters.writeElementResets(writer, counters.fields)
+  if (counted) scoreCounters.writeElementResets(writer, counters.scores)
 }

@@ -14,20 +14,14 @@ import { type ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import type { Random } from '#runtime/ports.ts'
 import type { Amount } from './amount.ts'
-import type { CounterEntry, CounterReset } from './counter.ts'
-import { noResets } from './counter.ts'
+import type { CounterEntry, CounterReset, ElementReset } from './counter.ts'
+import { elementResets, noResets } from './counter.ts'
 import { type ElementRef, ElementTable, noElement } from './elementTable.ts'
 import { FieldTtls } from './fieldTtls.ts'
 import { Sibling } from './register.ts'
-import { readField, writeFullField, writeTextField, writeTimedField } from './stateCodec.ts'
 import { noStrnum, Strnum } from './strnum.ts'
+import { readField, writeFullField, writeTextField, writeTimedField } from './strnumCodec.ts'
 import { mergeTtl, noTtlWrites, shownTtl, type TtlWrites, withoutCoveredTtl, withTtlWrite } from './ttl.ts'
-
-/** The counters of one field as the effect that removes them saw them. */
-export interface FieldReset {
-  readonly field: string
-  readonly resets: readonly CounterReset[]
-}
 
 /** Draws of a random field before the first live one is taken. */
 const drawsMax = 64
@@ -214,13 +208,8 @@ export class HashState {
   }
 
   /** Of all fields, for an effect that removes the hash. */
-  resets(): FieldReset[] {
-    const all: FieldReset[] = []
-    for (const name of this.#counterFields ?? []) {
-      const resets = this.fieldResets(name)
-      if (resets.length > 0) all.push({ field: name, resets })
-    }
-    return all
+  resets(): ElementReset[] {
+    return elementResets(this.#counterFields ?? [], (name) => this.fieldResets(name))
   }
 
   /** The counter entries of a field, to prepare an increment. */
@@ -297,7 +286,7 @@ export class HashState {
    * Removes of every field what `context` covers; counters only by `resets`. `coversAll`: it covers all that is here, so that
    * a hash without counters goes in one step, however large.
    */
-  removeAll(context: VersionVector, stamp: Stamp, resets: readonly FieldReset[], coversAll: boolean): void {
+  removeAll(context: VersionVector, stamp: Stamp, resets: readonly ElementReset[], coversAll: boolean): void {
     if (coversAll && this.#counterFields === undefined) {
       this.#fields.clear()
       this.size = 0
@@ -308,7 +297,7 @@ export class HashState {
       this.removeField(context, stamp, this.#fields.name(ref), noResets)
     })
     for (const name of this.#ttls?.names() ?? []) this.clearFieldTtl(context, name)
-    for (const reset of resets) this.removeField(context, stamp, reset.field, reset.resets)
+    for (const reset of resets) this.removeField(context, stamp, reset.element, reset.resets)
   }
 
   #settle(name: string, state: Strnum, wasLive: boolean): void {

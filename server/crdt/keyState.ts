@@ -14,17 +14,18 @@ import type { VersionVector } from '#protocol/sync/versionVector.ts'
 import { type ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import type { Amount } from './amount.ts'
-import type { CounterEntry, CounterReset } from './counter.ts'
+import type { CounterEntry, CounterReset, ElementReset } from './counter.ts'
 import { noResets } from './counter.ts'
-import { type FieldReset, HashState } from './hash.ts'
+import { HashState } from './hash.ts'
 import { type IdRange, ListState } from './list.ts'
 import type { ListId, Side } from './listId.ts'
 import { Sibling } from './register.ts'
 import type { Tag } from './score.ts'
 import { SetState } from './set.ts'
-import { type MemberReset, SortedSetState } from './sortedSet.ts'
-import { readStrnum, readTtlWrites, writeStrnum, writeTtlWrites } from './stateCodec.ts'
+import { SortedSetState } from './sortedSet.ts'
+import { readTtlWrites, writeTtlWrites } from './stateCodec.ts'
 import { noStrnum, Strnum } from './strnum.ts'
+import { readStrnum, writeStrnum } from './strnumCodec.ts'
 import { mergeTtl, noTtlWrites, shownTtl, type TtlWrites, withoutCoveredTtl, withTtlWrite } from './ttl.ts'
 
 export type KeyType = 'string' | 'hash' | 'set' | 'zset' | 'list'
@@ -38,8 +39,8 @@ const ttlBit = 8
 /** The live counters that an effect removes, as its origin saw them. */
 export interface RemovedCounters {
   readonly string: readonly CounterReset[]
-  readonly fields: readonly FieldReset[]
-  readonly scores: readonly MemberReset[]
+  readonly fields: readonly ElementReset[]
+  readonly scores: readonly ElementReset<number>[]
 }
 
 export const noRemovedCounters: RemovedCounters = { string: noResets, fields: [], scores: [] }
@@ -273,12 +274,12 @@ export class KeyState {
     context: VersionVector,
     stamp: Stamp,
     fields: readonly string[],
-    resets: readonly FieldReset[],
+    resets: readonly ElementReset[],
   ): void {
     this.#visibleConflict = undefined
     if (this.hash === undefined) return
     for (const field of fields) this.hash.removeField(context, stamp, field, noResets)
-    for (const reset of resets) this.hash.removeField(context, stamp, reset.field, reset.resets)
+    for (const reset of resets) this.hash.removeField(context, stamp, reset.element, reset.resets)
     this.dropEmpty()
   }
 
@@ -318,12 +319,12 @@ export class KeyState {
     context: VersionVector,
     stamp: Stamp,
     members: readonly string[],
-    resets: readonly MemberReset[],
+    resets: readonly ElementReset<number>[],
   ): void {
     this.#visibleConflict = undefined
     if (this.zset === undefined) return
     for (const member of members) this.zset.removeMember(context, stamp, member, noResets)
-    for (const reset of resets) this.zset.removeMember(context, stamp, reset.member, reset.resets)
+    for (const reset of resets) this.zset.removeMember(context, stamp, reset.element, reset.resets)
     this.dropEmpty()
   }
 

@@ -6,18 +6,16 @@
  *     content:= stamp f64 | score f64                                     kinds 0 to 2, which are the tags: one write
  *             | count u8 | (stamp f64 | tag u8 | score f64)*              kind 3: all of it
  *             | count u8 | (reset | flags u8 | [rest f64] | [baseline])*
- *     baseline := last f64 | sum f64 | stamp f64
- *     reset  := last f64 | varint (last - from) | sum f64
+ *     reset and baseline as in `counterCodec.ts`, their sums doubles
  */
 
 import { readStamp } from '#protocol/sync/record.ts'
-import { originOf, stampStep } from '#protocol/sync/stamp.ts'
 import { type ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
-import { CounterEntry, type CounterReset, noResets } from './counter.ts'
+import { CounterEntry } from './counter.ts'
+import { scoreCounters } from './counterCodec.ts'
 import { Score, ScoreWrite, Tag } from './score.ts'
-import type { MemberReset } from './sortedSet.ts'
-import { readCount, requireAscending } from './stateCodec.ts'
+import { readCount, readDouble, requireAscending } from './stateCodec.ts'
 
 const fullKind = 3
 const EntryFlag = { baseline: 1, rest: 2 } as const
@@ -38,13 +36,10 @@ export function writeScore(writer: ByteWriter, { siblings, entries }: Score): vo
   }
   writer.u8(entries.length)
   for (const entry of entries) {
-    writeScoreReset(writer, entry)
+    scoreCounters.writeReset(writer, entry)
     writer.u8((entry.resetLast > 0 ? EntryFlag.baseline : 0) | (entry.rest !== 0 ? EntryFlag.rest : 0))
     if (entry.rest !== 0) writer.f64(entry.rest)
-    if (entry.resetLast === 0) continue
-    writer.f64(entry.resetLast)
-    writer.f64(entry.resetSum)
-    writer.f64(entry.resetStamp)
+    if (entry.resetLast > 0) scoreCounters.writeBaseline(writer, entry)
   }
 }
 
@@ -82,70 +77,16 @@ function readFull(reader: ByteReader): Score {
 }
 
 function readEntry(reader: ByteReader): CounterEntry<number> {
-  const { last, from, sum } = readReset(reader)
+  const { last, from, sum } = scoreCounters.readReset(reader)
   const entry = new CounterEntry<number>(from, last, sum)
   const flags = reader.u8()
   if (flags > (EntryFlag.baseline | EntryFlag.rest)) throw new FormatError(`flags ${flags} of a counter`)
   if (flags & EntryFlag.rest) entry.rest = readDouble(reader)
-  if ((flags & EntryFlag.baseline) === 0) return entry
-  entry.resetLast = readStamp(reader)
-  entry.resetSum = readDouble(reader)
-  entry.resetStamp = readStamp(reader)
-  if (originOf(entry.resetLast) !== entry.origin) throw new FormatError('baseline of another origin')
+  if (flags & EntryFlag.baseline) scoreCounters.readBaseline(reader, entry)
   return entry
 }
 
 function tagOf(value: number): Tag {
   if (value === Tag.none || value === Tag.greater || value === Tag.less) return value
   throw new FormatError(`tag ${value} of a score`)
-}
-
-export function readDouble(reader: ByteReader): number {
-  const value = reader.f64()
-  if (Number.isNaN(value)) throw new FormatError('a score that is not a number')
-  return value
-}
-
-function writeScoreReset(writer: ByteWriter, { last, from, sum }: CounterReset<number>): void {
-  writer.f64(last)
-  writer.varint((last - from) / stampStep)
-  writer.f64(sum)
-}
-
-function readReset(reader: ByteReader): CounterReset<number> {
-  const last = readStamp(reader)
-  const from = last - reader.varint() * stampStep
-  if (from <= 0) throw new FormatError('counter entry from before the epoch')
-  return { last, from, sum: readDouble(reader) }
-}
-
-export function writeScoreResets(writer: ByteWriter, resets: readonly CounterReset<number>[]): void {
-  writer.u8(resets.length)
-  for (const reset of resets) writeScoreReset(writer, reset)
-}
-
-export function readScoreResets(reader: ByteReader): readonly CounterReset<number>[] {
-  const count = readCount(reader)
-  if (count === 0) return noResets
-  const resets: CounterReset<number>[] = []
-  for (let left = count; left > 0; left--) resets.push(readReset(reader))
-  requireAscending(resets.map((reset) => originOf(reset.last)))
-  return resets
-}
-
-export function writeMemberResets(writer: ByteWriter, resets: readonly MemberReset[]): void {
-  writer.varint(resets.length)
-  for (const reset of resets) {
-    writer.text(reset.member)
-    writeScoreResets(writer, reset.resets)
-  }
-}
-
-export function readMemberResets(reader: ByteReader): MemberReset[] {
-  const resets: MemberReset[] = []
-  for (let count = reader.varint(); count > 0; count--) {
-    const member = reader.text()
-    resets.push({ member, resets: readScoreResets(reader) })
-  }
-  return resets
 }

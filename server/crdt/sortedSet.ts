@@ -11,7 +11,7 @@ import { covers, type VersionVector } from '#protocol/sync/versionVector.ts'
 import { type ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import type { Random } from '#runtime/ports.ts'
-import type { CounterEntry, CounterReset } from './counter.ts'
+import type { CounterEntry, CounterReset, ElementReset } from './counter.ts'
 import { noResets } from './counter.ts'
 import { type ElementRef, ElementTable, noElement } from './elementTable.ts'
 import { noScore, Score, ScoreWrite, type Tag } from './score.ts'
@@ -28,12 +28,6 @@ import {
 } from './scoreBytes.ts'
 import { readScore, writeScore, writeScoreWrite } from './scoreCodec.ts'
 import { ScoreIndex } from './scoreIndex.ts'
-
-/** The counters of one member as the effect that removes them saw them. */
-export interface MemberReset {
-  readonly member: string
-  readonly resets: readonly CounterReset<number>[]
-}
 
 /** Heap of an empty sorted set. */
 const sortedSetBytes = 700
@@ -157,13 +151,13 @@ export class SortedSetState {
   }
 
   /** Of all members, for an effect that removes the sorted set. */
-  resets(): MemberReset[] {
-    const all: MemberReset[] = []
+  resets(): ElementReset<number>[] {
+    const all: ElementReset<number>[] = []
     if (this.#counting === 0) return all
     this.#members.forEach((ref) => {
       if (this.#isWrite(ref)) return
       const resets = this.#stateOf(ref).resets()
-      if (resets.length > 0) all.push({ member: this.#members.name(ref), resets })
+      if (resets.length > 0) all.push({ element: this.#members.name(ref), resets })
     })
     return all
   }
@@ -235,12 +229,17 @@ export class SortedSetState {
    * if it is not the most, is put into an empty sorted set, so that nothing is taken out of its place one by one; without
    * counters and with `coversAll` all goes in one step, however large.
    */
-  removeAll(context: VersionVector, stamp: Stamp, resets: readonly MemberReset[], coversAll: boolean): void {
+  removeAll(
+    context: VersionVector,
+    stamp: Stamp,
+    resets: readonly ElementReset<number>[],
+    coversAll: boolean,
+  ): void {
     if (!coversAll && this.#mostStays(context)) {
       this.#members.forEach((ref) => {
         this.removeMember(context, stamp, this.#members.name(ref), noResets)
       })
-      for (const reset of resets) this.removeMember(context, stamp, reset.member, reset.resets)
+      for (const reset of resets) this.removeMember(context, stamp, reset.element, reset.resets)
       return
     }
     const left = coversAll && this.#counting === 0 ? [] : this.#leftBy(context, stamp, resets)
@@ -257,9 +256,9 @@ export class SortedSetState {
     return staying > this.#members.size / 2
   }
 
-  #leftBy(context: VersionVector, stamp: Stamp, resets: readonly MemberReset[]): [string, Score][] {
+  #leftBy(context: VersionVector, stamp: Stamp, resets: readonly ElementReset<number>[]): [string, Score][] {
     const left: [string, Score][] = []
-    let byName: Map<string, MemberReset> | undefined
+    let byName: Map<string, ElementReset<number>> | undefined
     let next = 0
     for (const ref of this.#members.refs()) {
       const isWrite = this.#isWrite(ref)
@@ -269,8 +268,8 @@ export class SortedSetState {
       if (!isWrite) {
         // Where the effect comes from they are in this order.
         let reset = resets[next++]
-        if (reset?.member !== member) {
-          byName ??= new Map(resets.map((each) => [each.member, each]))
+        if (reset?.element !== member) {
+          byName ??= new Map(resets.map((each) => [each.element, each]))
           reset = byName.get(member)
         }
         state.remove(context, reset?.resets ?? noResets, stamp)

@@ -6,9 +6,8 @@ import { type Origin, originsMax, type Stamp, stampStep } from '#protocol/sync/s
 import { emptyVector, type VersionVector } from '#protocol/sync/versionVector.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import type { Amount } from '#server/crdt/amount.ts'
-import type { CounterReset } from '#server/crdt/counter.ts'
+import type { CounterReset, ElementReset } from '#server/crdt/counter.ts'
 import type { EffectSink, FlushedKey } from '#server/crdt/effect.ts'
-import type { FieldReset } from '#server/crdt/hash.ts'
 import {
   allTypes,
   KeyState,
@@ -19,7 +18,6 @@ import {
 import type { IdRange } from '#server/crdt/list.ts'
 import type { ListId, Side } from '#server/crdt/listId.ts'
 import type { Tag } from '#server/crdt/score.ts'
-import type { MemberReset } from '#server/crdt/sortedSet.ts'
 import type { Ref } from './arena.ts'
 import { Kind, type PackedKind } from './entry.ts'
 import { noFields, noMembers, type PackedElements, packedBytesMax } from './packed.ts'
@@ -166,7 +164,7 @@ export class Applier implements EffectSink {
     this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
   }
 
-  removeFields(stamp: Stamp, name: string, fields: readonly string[], resets: readonly FieldReset[]): void {
+  removeFields(stamp: Stamp, name: string, fields: readonly string[], resets: readonly ElementReset[]): void {
     const context = this.#cover(stamp)
     if (this.#removePacked(Kind.hash, name, fields)) return
     const state = this.#open(name)
@@ -226,7 +224,12 @@ export class Applier implements EffectSink {
     this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
   }
 
-  removeScores(stamp: Stamp, name: string, members: readonly string[], resets: readonly MemberReset[]): void {
+  removeScores(
+    stamp: Stamp,
+    name: string,
+    members: readonly string[],
+    resets: readonly ElementReset<number>[],
+  ): void {
     const context = this.#cover(stamp)
     if (this.#removePacked(Kind.zset, name, members)) return
     const state = this.#open(name)

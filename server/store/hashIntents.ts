@@ -1,8 +1,7 @@
 /** What commands write to hashes, as part of a transaction. Handlers have looked at the hash and its type. */
 import type { Stamp } from '#protocol/sync/stamp.ts'
 import type { Amount } from '#server/crdt/amount.ts'
-import { nextIncrement, noEntries, noResets } from '#server/crdt/counter.ts'
-import type { FieldReset } from '#server/crdt/hash.ts'
+import { type ElementReset, elementResets, nextIncrement, noEntries, noResets } from '#server/crdt/counter.ts'
 import { type KeyState, TypeBit } from '#server/crdt/keyState.ts'
 import { presentIn } from './intents.ts'
 import { ListIntents } from './listIntents.ts'
@@ -14,13 +13,8 @@ export abstract class HashIntents extends ListIntents {
   }
 
   /** Rule A1. */
-  protected fieldResetsOf(state: KeyState | undefined, fields: readonly string[]): FieldReset[] {
-    const resets: FieldReset[] = []
-    for (const field of fields) {
-      const ofField = state?.hash?.fieldResets(field) ?? noResets
-      if (ofField.length > 0) resets.push({ field, resets: ofField })
-    }
-    return resets
+  protected fieldResetsOf(state: KeyState | undefined, fields: readonly string[]): ElementReset[] {
+    return elementResets(fields, (field) => state?.hash?.fieldResets(field) ?? noResets)
   }
 
   /** True: the field is new. */

@@ -15,7 +15,14 @@ import { latin1 } from '#runtime/bytes/bytes.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { invariant } from '#runtime/invariant.ts'
 import type { Amount } from '#server/crdt/amount.ts'
-import { type CounterReset, nextIncrement, noEntries, noResets } from '#server/crdt/counter.ts'
+import {
+  type CounterReset,
+  type ElementReset,
+  elementResets,
+  nextIncrement,
+  noEntries,
+  noResets,
+} from '#server/crdt/counter.ts'
 import type { EffectSink, FlushedKey } from '#server/crdt/effect.ts'
 import {
   allTypes,
@@ -26,7 +33,6 @@ import {
   TypeBit,
 } from '#server/crdt/keyState.ts'
 import { noScore, type Score, Tag } from '#server/crdt/score.ts'
-import type { MemberReset } from '#server/crdt/sortedSet.ts'
 import { Applier } from './applier.ts'
 import type { Ref } from './arena.ts'
 import { Draft, Drafts } from './drafts.ts'
@@ -329,13 +335,8 @@ export class Transaction extends HashIntents {
   }
 
   /** Rule A1. */
-  protected memberResetsOf(state: KeyState | undefined, members: readonly string[]): MemberReset[] {
-    const resets: MemberReset[] = []
-    for (const member of members) {
-      const ofMember = state?.zset?.memberResets(member) ?? noResets
-      if (ofMember.length > 0) resets.push({ member, resets: ofMember })
-    }
-    return resets
+  protected memberResetsOf(state: KeyState | undefined, members: readonly string[]): ElementReset<number>[] {
+    return elementResets(members, (member) => state?.zset?.memberResets(member) ?? noResets)
   }
 
   protected tagOf(tag: 'GT' | 'LT' | undefined): Tag {

@@ -23,12 +23,12 @@ const resets = fc
       .sort((a, b) => a - b)
       .map((origin) => ({ last: 8_000 + origin, from: 800 + origin, sum: origin * 100 })),
   )
-const fieldResets = fc.array(fc.record({ field: texts, resets }), { maxLength: 3 })
+const fieldResets = fc.array(fc.record({ element: texts, resets }), { maxLength: 3 })
 const doubles = fc.double({ noNaN: true })
 const scoreResets = fc
   .tuple(resets, doubles)
   .map(([all, sum]) => all.map(({ last, from }) => ({ last, from, sum })))
-const memberResets = fc.array(fc.record({ member: texts, resets: scoreResets }), { maxLength: 3 })
+const memberResets = fc.array(fc.record({ element: texts, resets: scoreResets }), { maxLength: 3 })
 const allCounters = fc.record({ string: resets, fields: fieldResets, scores: memberResets })
 const counters = fc.oneof(fc.constant(noRemovedCounters), allCounters)
 const listSteps = fc.tuple(

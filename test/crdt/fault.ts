@@ -45,13 +45,13 @@ export function resetsFromContext(state: KeyState, context: VersionVector): Remo
     entries.filter((entry) => entry.live && covers(context, entry.last))
   const all = state.removedCounters(allTypes)
   const string = covered(state.string?.entries ?? [])
-  const fields = all.fields.map(({ field }) => ({
-    field,
-    resets: covered(state.hash?.fieldState(field).entries ?? []),
+  const fields = all.fields.map(({ element }) => ({
+    element,
+    resets: covered(state.hash?.fieldState(element).entries ?? []),
   }))
-  const scores = all.scores.map(({ member }) => ({
-    member,
-    resets: covered(state.zset?.memberState(member).entries ?? []),
+  const scores = all.scores.map(({ element }) => ({
+    element,
+    resets: covered(state.zset?.memberState(element).entries ?? []),
   }))
   return { string, fields, scores }
 }

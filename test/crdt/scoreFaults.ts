@@ -1,8 +1,8 @@
 /** Faults of sorted sets; see `faults.ts`. */
+import type { ElementReset } from '#server/crdt/counter.ts'
 import { KeyState } from '#server/crdt/keyState.ts'
 import { Score, Tag } from '#server/crdt/score.ts'
 import { ScoreIndex } from '#server/crdt/scoreIndex.ts'
-import type { MemberReset } from '#server/crdt/sortedSet.ts'
 import { Keyspace } from '#server/store/keyspace.ts'
 import { Transaction } from '#server/store/transaction.ts'
 import { type Fault, replace, resetsFromContext } from './fault.ts'
@@ -10,7 +10,7 @@ import { removedScoreMax } from './intents.ts'
 import { randomRun, runOf } from './randomRuns.ts'
 
 class NoResetsOfMembers extends Transaction {
-  protected override memberResetsOf(): MemberReset[] {
+  protected override memberResetsOf(): ElementReset<number>[] {
     return []
   }
 }
@@ -118,7 +118,7 @@ export const scoreFaults: readonly Fault[] = [
               context,
               stamp,
               members,
-              resets.filter(({ member }) => members.includes(member)),
+              resets.filter(({ element }) => members.includes(element)),
             )
           },
       ),
@@ -135,7 +135,7 @@ export const scoreFaults: readonly Fault[] = [
         (original) =>
           function (this: KeyState, context, stamp, members) {
             const { scores } = resetsFromContext(this, context)
-            const guessed = scores.filter(({ member }) => members.includes(member))
+            const guessed = scores.filter(({ element }) => members.includes(element))
             original.call(this, context, stamp, members, guessed)
           },
       ),
