@@ -1,26 +1,42 @@
 /**
- * `npm test`: everything that has to hold before a change lands, in the order in which it fails fastest. Ends with a line
- * `N passed, N failed`, in which a tool that is content counts as one.
+ * `npm test`: everything that has to hold before a change lands, in the order in which it fails fastest. Ends with what
+ * failed, for those who only see the end of a log, and a line `N passed, N failed`, in which a tool that is content counts
+ * as one.
  */
 import { spawnSync } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { missingPackages } from './debianPackages.ts'
 
 interface Outcome {
   passed: number
-  failed: number
+  /** What each failure says. */
+  failures: string[]
 }
 
+/** What is read of vitest's JSON report. */
+interface Report {
+  numPassedTests: number
+  testResults: {
+    name: string
+    message: string
+    status: string
+    assertionResults: { fullName: string; status: string; failureMessages: string[] }[]
+  }[]
+}
+
+const seed = process.env['SEED'] ?? String(randomInt(2 ** 31))
 const root = join(import.meta.dirname, '..')
 const bin = (name: string) => join(root, 'node_modules', '.bin', name)
 const scratch = mkdtempSync(join(tmpdir(), 'antipode-test-'))
+const env = { ...process.env, RUN_SEED: seed }
 
 function run(title: string, command: string, args: string[]): boolean {
   const startMs = performance.now()
   console.log(`\n── ${title}`)
-  const { status } = spawnSync(command, args, { cwd: root, stdio: 'inherit' })
+  const { status } = spawnSync(command, args, { cwd: root, stdio: 'inherit', env })
   console.log(
     `── ${title}: ${status === 0 ? 'ok' : 'FAILED'} in ${((performance.now() - startMs) / 1000).toFixed(1)} s`,
   )
@@ -28,13 +44,14 @@ function run(title: string, command: string, args: string[]): boolean {
 }
 
 function runTool(title: string, name: string, args: string[]): Outcome {
-  return run(title, bin(name), args) ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 }
+  return run(title, bin(name), args) ? { passed: 1, failures: [] } : { passed: 0, failures: [title] }
 }
 
 /** One vitest project (see vitest.config.ts); its tests are counted from its JSON report. */
 function runTests(project: string): Outcome {
+  const title = `tests: ${project}`
   const report = join(scratch, `${project}.json`)
-  const ok = run(`tests: ${project}`, process.execPath, [
+  const ok = run(title, process.execPath, [
     join(root, 'node_modules', 'vitest', 'vitest.mjs'),
     'run',
     '--project',
@@ -43,10 +60,18 @@ function runTests(project: string): Outcome {
     '--reporter=json',
     `--outputFile.json=${report}`,
   ])
-  if (!existsSync(report)) return { passed: 0, failed: 1 }
-  const { numPassedTests, numFailedTests } = JSON.parse(readFileSync(report, 'utf8'))
-  // A file that can't be loaded fails the run without a failed test.
-  return { passed: numPassedTests, failed: ok ? numFailedTests : Math.max(1, numFailedTests) }
+  if (!existsSync(report)) return { passed: 0, failures: [title] }
+  const { numPassedTests, testResults }: Report = JSON.parse(readFileSync(report, 'utf8'))
+  const failures = testResults.flatMap(failuresOf)
+  return { passed: numPassedTests, failures: ok || failures.length > 0 ? failures : [title] }
+}
+
+/** What failed in a file; one that can't be loaded is a failure without a failed test. */
+function failuresOf({ name, message, status, assertionResults }: Report['testResults'][number]): string[] {
+  const file = relative(root, name)
+  const failed = assertionResults.filter((test) => test.status === 'failed')
+  if (failed.length === 0) return status === 'failed' ? [`${file}: ${message}`] : []
+  return failed.map((test) => `${file}: ${test.fullName}\n${test.failureMessages.join('\n')}`)
 }
 
 const missing = missingPackages()
@@ -66,6 +91,7 @@ const outcomes = [
 ]
 rmSync(scratch, { recursive: true })
 const passed = outcomes.reduce((sum, outcome) => sum + outcome.passed, 0)
-const failed = outcomes.reduce((sum, outcome) => sum + outcome.failed, 0)
-console.log(`\n${passed} passed, ${failed} failed`)
-process.exit(failed === 0 ? 0 : 1)
+const failures = outcomes.flatMap((outcome) => outcome.failures)
+for (const failure of failures) console.log(`\n── failed, with SEED=${seed}: ${failure}`)
+console.log(`\n${passed} passed, ${failures.length} failed`)
+process.exit(failures.length === 0 ? 0 : 1)

@@ -1,9 +1,12 @@
-/** Seeded randomness of the tests: the seed is printed, and `SEED=n npm test` repeats a run. */
+/**
+ * Seeded randomness of the tests: the seed is printed, and `SEED=n npm test` repeats a run. `RUN_SEED` is what `test/run.ts`
+ * picked for all files of its run.
+ */
 import { randomInt } from 'node:crypto'
 import type { Random } from '#runtime/ports.ts'
 
 export function seedFromEnv(): number {
-  const given = process.env['SEED']
+  const given = process.env['SEED'] ?? process.env['RUN_SEED']
   const seed = given === undefined ? randomInt(2 ** 31) : Number(given)
   console.log(`SEED=${seed}`)
   return seed
