@@ -134,5 +134,6 @@ function hash(texts: string[]): RdbValue {
 function sortedSet(found: [string, number][]): RdbValue {
   requireDistinct(found.map(([member]) => member))
   if (found.some(([, score]) => Number.isNaN(score))) throw new FormatError('a score that is no number')
-  return { type: 'zset', scores: found }
+  // -0, which Redis keeps in large sorted sets only, is 0.
+  return { type: 'zset', scores: found.map(([member, score]) => [member, score + 0]) }
 }

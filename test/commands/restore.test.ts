@@ -148,6 +148,11 @@ describe('what old versions have dumped', () => {
       /^zset /,
     )
   })
+
+  it('with the score -0, which is 0 here', () => {
+    ofOwn('RESTORE', 'r', '0', rdb(3, '\x01', rdbText('a'), '\x02-0'), 'REPLACE')
+    expect(show(ofOwn('ZSCORE', 'r', 'a'))).toBe('$"0"')
+  })
 })
 
 describe('refused as Redis refuses it', () => {

@@ -110,6 +110,8 @@ export function compareTrees(request: Request, own: Reply, redis: Reply): string
   const rule = rules[nameOf(request)]
   if (rule !== undefined && own.mark === redis.mark && !isError(own) && rule(own, redis)) return null
   if (knownDifference(request, own, redis)) return null
+  // Where slots count, keys are looked at before anything else; what the oracle, which has none, finds wrong comes later.
+  if (own.text.startsWith('CROSSSLOT') && isError(own) && isError(redis)) return null
   return difference(request, show(own), show(redis))
 }
 
