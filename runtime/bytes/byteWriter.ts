@@ -1,5 +1,6 @@
 /** Growing buffer for the binary formats: little-endian, varints of up to 53 bits. */
 import { allocate, copyBytes, writeLatin1 } from './bytes.ts'
+import { u56Bytes, writeU56 } from './packedNumbers.ts'
 
 const doubles = new Float64Array(1)
 const doubleBytes = new Uint8Array(doubles.buffer)
@@ -72,6 +73,13 @@ export class ByteWriter {
     this.bytes[at + 1] = value >>> 8
     this.bytes[at + 2] = value >>> 16
     this.bytes[at + 3] = value >>> 24
+  }
+
+  /** An integer below 2^53. */
+  u56(value: number): void {
+    this.reserve(u56Bytes)
+    writeU56(this.bytes, this.length, value)
+    this.length += u56Bytes
   }
 
   f64(value: number): void {

@@ -27,6 +27,10 @@ export function writeU56(bytes: Uint8Array, at: number, value: number): void {
   bytes[at + 6] = high >>> 16
 }
 
+/** Integers of both signs as such without: 0, -1, 1, -2 ... are 0, 1, 2, 3 ... */
+export const foldSign = (value: number): number => (value >= 0 ? value * 2 : -value * 2 - 1)
+export const unfoldSign = (folded: number): number => (folded % 2 === 0 ? folded / 2 : -(folded + 1) / 2)
+
 const doubles = new Float64Array(1)
 const doubleBytes = new Uint8Array(doubles.buffer)
 

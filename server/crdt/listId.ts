@@ -15,6 +15,7 @@
 import { originOf, originsMax, type Stamp } from '#protocol/sync/stamp.ts'
 import { type ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
+import { foldSign, unfoldSign } from '#runtime/bytes/packedNumbers.ts'
 
 export type ListId = readonly number[]
 /** -1 is the left end of a list, or what lies before an element. */
@@ -178,12 +179,11 @@ export function readId(reader: ByteReader): ListId {
 }
 
 export function writeOffset(writer: ByteWriter, offset: number): void {
-  writer.varint(offset >= 0 ? offset * 2 : -offset * 2 - 1)
+  writer.varint(foldSign(offset))
 }
 
 export function readOffset(reader: ByteReader): number {
-  const folded = reader.varint()
-  const offset = folded % 2 === 0 ? folded / 2 : -(folded + 1) / 2
+  const offset = unfoldSign(reader.varint())
   if (!isOffset(offset)) throw new FormatError(`offset ${offset} of a list id`)
   return offset
 }

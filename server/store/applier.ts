@@ -20,9 +20,10 @@ import type { ListId, Side } from '#server/crdt/listId.ts'
 import type { Tag } from '#server/crdt/score.ts'
 import type { Ref } from './arena.ts'
 import { Kind, type PackedKind } from './entry.ts'
-import { noFields, noMembers, type PackedElements, packedBytesMax } from './packed.ts'
+import { noFields, noMembers, type PackedElements } from './packedElements.ts'
 import { noElements } from './packedList.ts'
 import { noScores, type PackedScores } from './packedScores.ts'
+import { packedBytesMax } from './packedValue.ts'
 import type { SlotTables } from './slotTables.ts'
 
 export class Applier implements EffectSink {

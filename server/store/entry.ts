@@ -6,8 +6,8 @@
  *     body  := [expireAt u56] | text length varint | text                              text (with bit `timed`)
  *            | [ttlStamp u56 | expireAt u56] | from u56 | sum u56                      counter
  *            |   [textStamp u56 | text length varint | text]                                    (with bit `based`)
- *            | [ttlStamp u56 | expireAt u56] | length varint | elements (`packed.ts`,  hash, set, sorted set, list (`stamp` is 0)
- *                                                 `packedScores.ts`, `packedList.ts`)
+ *            | [ttlStamp u56 | expireAt u56] | length varint | elements             hash, set, sorted set, list (`stamp` is 0;
+ *                                                                                  `packedValue.ts`)
  *            | (nothing: `stamp` is the number of a state on the heap)                 state
  *
  * Nearly every key is a text that was set once, in no conflict, a counter that one cluster adds to, or a small hash, set, sorted set or list. What
@@ -65,5 +65,3 @@ export const originAt = (bytes: Uint8Array, at: number): number =>
 
 /** Counters' sums that fit: the sign takes a bit. */
 export const sumMax = 2 ** 51
-export const foldSign = (sum: number): number => (sum >= 0 ? sum * 2 : -sum * 2 - 1)
-export const unfoldSign = (value: number): number => (value % 2 === 0 ? value / 2 : -(value + 1) / 2)

@@ -10,9 +10,11 @@ import type { VersionVector } from '#protocol/sync/versionVector.ts'
 import { copyBytes, latin1, writeLatin1 } from '#runtime/bytes/bytes.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import {
+  foldSign,
   readU56,
   readVarint,
   u56Bytes,
+  unfoldSign,
   varint,
   varintBytes,
   writeU56,
@@ -30,7 +32,6 @@ import {
   accessOf,
   baseApartBit,
   basedBit,
-  foldSign,
   Kind,
   kindOf,
   nameLengthAt,
@@ -41,22 +42,14 @@ import {
   stampOf,
   sumMax,
   timedBit,
-  unfoldSign,
 } from './entry.ts'
 import { KeyIndex } from './keyIndex.ts'
 import { KeyName } from './keyName.ts'
 import type { ListElements } from './listRanges.ts'
-import {
-  PackedElements,
-  type PackLimits,
-  packedBytesMax,
-  packHash,
-  packLimits,
-  packSet,
-  repackLimits,
-} from './packed.ts'
+import { PackedElements, packHash, packSet } from './packedElements.ts'
 import { PackedList, packList } from './packedList.ts'
 import { PackedScores, packScores } from './packedScores.ts'
+import { type PackLimits, packedBytesMax, packLimits, repackLimits } from './packedValue.ts'
 
 const never = Number.POSITIVE_INFINITY
 /** A cell of the index, at its usual load. */
@@ -238,7 +231,7 @@ export class EntryTable {
     const kind = kindOf(bytes, at)
     if (kind !== Kind.hash && kind !== Kind.set) return undefined
     readVarint(bytes, valueAt(bytes, at))
-    return new PackedElements(bytes, varint.end, varint.end + varint.value, kind === Kind.hash)
+    return new PackedElements(kind === Kind.hash, bytes, varint.end, varint.end + varint.value)
   }
 
   /** The members of a packed sorted set; undefined: it is none. */

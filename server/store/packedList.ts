@@ -1,67 +1,50 @@
 /**
- * Small lists as bytes of their key's entry, as long as every id is one step, as pushes make them, and no element is in conflict:
+ * Small lists (`packedValue.ts`), as long as every id is one step, as pushes make them:
  *
  *     elements := count u16 | (head u8 | key u56 | offset varint | [stamp u56] | text length varint | text)*
  *     head     := (side is +1) + 2 (written since: the stamp is not the one of the id)
  *     offset   := sign folded in
- *
- * What is larger or not as simple is a state on the heap (`server/crdt/list.ts`).
  */
 import type { Stamp } from '#protocol/sync/stamp.ts'
-import { covers, type VersionVector } from '#protocol/sync/versionVector.ts'
+import type { VersionVector } from '#protocol/sync/versionVector.ts'
 import { latin1 } from '#runtime/bytes/bytes.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
-import { readU56, readVarint, u56Bytes, varint, writeU56 } from '#runtime/bytes/packedNumbers.ts'
+import { foldSign, readU56, readVarint, u56Bytes, unfoldSign, varint } from '#runtime/bytes/packedNumbers.ts'
 import { type IdRange, ListState } from '#server/crdt/list.ts'
 import { compareIds, type ListId, pushedId, type Side, stampOfKey } from '#server/crdt/listId.ts'
 import type { ListElements } from './listRanges.ts'
-import { type PackLimits, packedBytesMax, packedElementsMax } from './packed.ts'
+import { PackedValue, type PackLimits, pack, packedBytesMax, packedElementsMax } from './packedValue.ts'
 
 const Head = { right: 1, written: 2 } as const
-const countBytes = 2
 /** Of one element, without its text and the text's length. */
 const headBytesMax = 1 + u56Bytes + 5 + u56Bytes
 /** Greater ones don't fit the varint. */
 const offsetLimit = 2 ** 28
 
-/** The elements that lie at [start, end) of `bytes`: a view, good until the next write. */
-export class PackedList implements ListElements {
-  readonly #bytes: Uint8Array
-  readonly #start: number
-  readonly #end: number
+export class PackedList extends PackedValue implements ListElements {
   // Of the element that was read last.
   #head = 0
   #key = 0
   #offset = 0
-  #stamp: Stamp = 0
+  protected override stamp: Stamp = 0
   #textStart = 0
   #textEnd = 0
 
-  constructor(bytes: Uint8Array, start: number, end: number) {
-    this.#bytes = bytes
-    this.#start = start
-    this.#end = end
-  }
-
-  get size(): number {
-    return (this.#bytes[this.#start] as number) | ((this.#bytes[this.#start + 1] as number) << 8)
-  }
-
   at(index: number): string | undefined {
     if (index < 0 || index >= this.size) return undefined
-    this.#readAt(index)
+    this.readAt(index)
     return this.#text()
   }
 
   idAt(index: number): ListId {
-    this.#readAt(index)
+    this.readAt(index)
     return this.#id()
   }
 
   *range(start: number, end: number): IterableIterator<string> {
     let index = 0
-    for (let at = this.#first; at < this.#end && index < end; index++) {
-      at = this.#read(at)
+    for (let at = this.first; at < this.end && index < end; index++) {
+      at = this.read(at)
       if (index >= start) yield this.#text()
     }
   }
@@ -70,20 +53,11 @@ export class PackedList implements ListElements {
     return [...this.range(start, end)].reverse()
   }
 
-  /** Whether `context` covers every element. */
-  coveredBy(context: VersionVector): boolean {
-    for (let at = this.#first; at < this.#end; ) {
-      at = this.#read(at)
-      if (!covers(context, this.#stamp)) return false
-    }
-    return true
-  }
-
   toList(): ListState {
     const list = new ListState()
-    for (let at = this.#first; at < this.#end; ) {
-      at = this.#read(at)
-      list.load(this.#id(), this.#stamp, this.#text())
+    for (let at = this.first; at < this.end; ) {
+      at = this.read(at)
+      list.load(this.#id(), this.stamp, this.#text())
     }
     return list
   }
@@ -91,67 +65,47 @@ export class PackedList implements ListElements {
   /** Writes to `into` what the elements are after a push. False: that can't be packed, or is not at the end. */
   push(into: ByteWriter, side: Side, stamp: Stamp, values: readonly string[]): boolean {
     const count = this.size + values.length
-    let bytes = this.#end - this.#start
+    let bytes = this.end - this.start
     for (const value of values) bytes += headBytesMax + value.length
     if (count > packedElementsMax || bytes > packedBytesMax || !this.#isBeyond(side, stamp)) return false
     into.clear()
     into.u16(count)
-    if (side === 1) into.raw(this.#bytes, this.#first, this.#end)
+    if (side === 1) into.raw(this.bytes, this.first, this.end)
     for (let at = 0; at < values.length; at++) {
       // The first value lies next to what was there.
       const number = side === 1 ? at : values.length - 1 - at
       writeElement(into, pushedId(side, stamp, number), stamp, values[number] as string)
     }
-    if (side === -1) into.raw(this.#bytes, this.#first, this.#end)
+    if (side === -1) into.raw(this.bytes, this.first, this.end)
     return true
   }
 
   /** Whether what is pushed lies at that end: it may have been under way while later ones arrived. */
   #isBeyond(side: Side, stamp: Stamp): boolean {
     if (this.size === 0) return true
-    this.#readAt(side === 1 ? this.size - 1 : 0)
+    this.readAt(side === 1 ? this.size - 1 : 0)
     return side * compareIds(pushedId(side, stamp, 0), this.#id()) > 0
   }
 
   /** Writes to `into` the same without those in `ranges` that `context` covers. */
   remove(into: ByteWriter, context: VersionVector, ranges: readonly IdRange[]): void {
-    let count = 0
-    into.clear()
-    into.u16(0)
-    for (let at = this.#first; at < this.#end; ) {
-      const next = this.#read(at)
+    this.writeRest(into, context, () => {
       const id = this.#id()
-      const named = ranges.some(({ from, to }) => compareIds(from, id) <= 0 && compareIds(id, to) <= 0)
-      if (!named || !covers(context, this.#stamp)) {
-        into.raw(this.#bytes, at, next)
-        count++
-      }
-      at = next
-    }
-    into.bytes[0] = count
+      return ranges.some(({ from, to }) => compareIds(from, id) <= 0 && compareIds(id, to) <= 0)
+    })
   }
 
-  get #first(): number {
-    return this.#start + countBytes
-  }
-
-  #readAt(index: number): void {
-    let at = this.#first
-    for (let skip = index; skip >= 0; skip--) at = this.#read(at)
-  }
-
-  /** Returns where the next one begins. */
-  #read(at: number): number {
-    const bytes = this.#bytes
+  protected override read(at: number): number {
+    const { bytes } = this
     this.#head = bytes[at] as number
     this.#key = readU56(bytes, at + 1)
     readVarint(bytes, at + 1 + u56Bytes)
-    this.#offset = varint.value % 2 === 0 ? varint.value / 2 : -(varint.value + 1) / 2
+    this.#offset = unfoldSign(varint.value)
     let textAt = varint.end
     if (this.#head & Head.written) {
-      this.#stamp = readU56(bytes, textAt)
+      this.stamp = readU56(bytes, textAt)
       textAt += u56Bytes
-    } else this.#stamp = stampOfKey(this.#key)
+    } else this.stamp = stampOfKey(this.#key)
     readVarint(bytes, textAt)
     this.#textStart = varint.end
     this.#textEnd = varint.end + varint.value
@@ -163,12 +117,12 @@ export class PackedList implements ListElements {
   }
 
   #text(): string {
-    return latin1(this.#bytes, this.#textStart, this.#textEnd)
+    return latin1(this.bytes, this.#textStart, this.#textEnd)
   }
 }
 
 /** Nothing to begin with. */
-export const noElements = new PackedList(new Uint8Array(countBytes), 0, countBytes)
+export const noElements = new PackedList()
 
 /** False: it can't be packed. */
 function writeElement(into: ByteWriter, id: ListId, stamp: Stamp, text: string): boolean {
@@ -176,26 +130,18 @@ function writeElement(into: ByteWriter, id: ListId, stamp: Stamp, text: string):
   if (id.length > 3 || side * key < 0 || Math.abs(offset) >= offsetLimit) return false
   const written = stampOfKey(key) !== stamp
   into.u8((side === 1 ? Head.right : 0) + (written ? Head.written : 0))
-  writeStamp(into, Math.abs(key))
-  into.varint(offset >= 0 ? offset * 2 : -offset * 2 - 1)
-  if (written) writeStamp(into, stamp)
+  into.u56(Math.abs(key))
+  into.varint(foldSign(offset))
+  if (written) into.u56(stamp)
   into.text(text)
   return true
 }
 
-function writeStamp(into: ByteWriter, value: number): void {
-  into.reserve(u56Bytes)
-  writeU56(into.bytes, into.length, value)
-  into.length += u56Bytes
-}
-
 /** Writes the list's elements to `into`. False: they aren't small and simple. */
 export function packList(into: ByteWriter, list: ListState, limits: PackLimits): boolean {
-  const { size } = list
-  if (size === 0 || size > limits.elementsMax) return false
-  into.clear()
-  into.u16(size)
-  return list.eachSimple(
-    (id, stamp, text) => writeElement(into, id, stamp, text) && into.length <= limits.bytesMax,
+  return pack(into, list.size, limits, () =>
+    list.eachSimple(
+      (id, stamp, text) => writeElement(into, id, stamp, text) && into.length <= limits.bytesMax,
+    ),
   )
 }

@@ -1,44 +1,28 @@
 /**
- * A small sorted set as bytes of its key's entry, as long as every member is one write in no conflict (see `packed.ts`, which
- * has the limits). The members lie in their order, by score and then by name:
+ * Small sorted sets (`packedValue.ts`). The members lie in their order, by score and then by name:
  *
  *     elements := count u16 | (stamp u56 | tag u8 | score f64 | name length varint | name)*
  */
 
-import { originOf, type Stamp } from '#protocol/sync/stamp.ts'
-import type { VersionVector } from '#protocol/sync/versionVector.ts'
+import type { Stamp } from '#protocol/sync/stamp.ts'
+import { covers, type VersionVector } from '#protocol/sync/versionVector.ts'
 import { latin1 } from '#runtime/bytes/bytes.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
-import { readF64, readU56, readVarint, u56Bytes, varint, writeU56 } from '#runtime/bytes/packedNumbers.ts'
+import { readF64, readU56, readVarint, u56Bytes, varint } from '#runtime/bytes/packedNumbers.ts'
 import type { Random } from '#runtime/ports.ts'
 import { noScore, Score, ScoreWrite, type Tag } from '#server/crdt/score.ts'
 import { putWrite, writeBytes } from '#server/crdt/scoreBytes.ts'
 import { SortedSetState } from '#server/crdt/sortedSet.ts'
-import { type PackLimits, packLimits } from './packed.ts'
+import { PackedValue, type PackLimits, pack, packedBytesMax, packedElementsMax } from './packedValue.ts'
 import type { SortedSetView } from './views.ts'
 
-const countBytes = 2
 const nameLengthAt = u56Bytes + writeBytes
 
-/** The members that lie at [start, end) of `bytes`: a view, good until the next write. */
-export class PackedScores implements SortedSetView {
-  readonly #bytes: Uint8Array
-  readonly #start: number
-  readonly #end: number
+export class PackedScores extends PackedValue implements SortedSetView {
   // Of the member that was read last.
   #at = 0
   #nameStart = 0
   #next = 0
-
-  constructor(bytes: Uint8Array, start: number, end: number) {
-    this.#bytes = bytes
-    this.#start = start
-    this.#end = end
-  }
-
-  get size(): number {
-    return (this.#bytes[this.#start] as number) | ((this.#bytes[this.#start + 1] as number) << 8)
-  }
 
   has(member: string): boolean {
     return this.#find(member) >= 0
@@ -55,9 +39,8 @@ export class PackedScores implements SortedSetView {
 
   *range(start: number, end: number): IterableIterator<[member: string, score: number]> {
     let position = 0
-    for (let at = this.#first; at < this.#end && position < end; position++) {
-      this.#read(at)
-      at = this.#next
+    for (let at = this.first; at < this.end && position < end; position++) {
+      at = this.read(at)
       if (position >= start) yield [this.#name(), this.#score()]
     }
   }
@@ -78,36 +61,23 @@ export class PackedScores implements SortedSetView {
   }
 
   randomMember(random: Random): string {
-    let at = this.#first
-    for (let skip = random.below(this.size); skip >= 0; skip--) {
-      this.#read(at)
-      at = this.#next
-    }
+    this.readAt(random.below(this.size))
     return this.#name()
   }
 
   scan(_position: number, _count: number, visit: (member: string, score: number) => void): number {
-    for (let at = this.#first; at < this.#end; at = this.#next) {
-      this.#read(at)
+    for (let at = this.first; at < this.end; ) {
+      at = this.read(at)
       visit(this.#name(), this.#score())
     }
     return 0
   }
 
-  /** Whether `context` covers every member. */
-  coveredBy(context: VersionVector): boolean {
-    for (let at = this.#first; at < this.#end; at = this.#next) {
-      this.#read(at)
-      if (!this.#covered(context)) return false
-    }
-    return true
-  }
-
   toSortedSet(): SortedSetState {
     const sortedSet = new SortedSetState()
-    for (let at = this.#first; at < this.#end; at = this.#next) {
-      this.#read(at)
-      sortedSet.load(this.#name(), this.#score(), this.#tag(), this.#stamp())
+    for (let at = this.first; at < this.end; ) {
+      at = this.read(at)
+      sortedSet.load(this.#name(), this.#score(), this.#tag(), this.stamp)
     }
     return sortedSet
   }
@@ -116,7 +86,7 @@ export class PackedScores implements SortedSetView {
   memberState(member: string): Score {
     if (this.#find(member) < 0) return noScore
     const state = new Score()
-    state.siblings = [new ScoreWrite(this.#stamp(), this.#score(), this.#tag())]
+    state.siblings = [new ScoreWrite(this.stamp, this.#score(), this.#tag())]
     return state
   }
 
@@ -130,58 +100,44 @@ export class PackedScores implements SortedSetView {
     tag: Tag,
   ): boolean {
     const known = this.#find(member) >= 0
-    if (known && !this.#covered(context)) return false
-    const oldAt = known ? this.#at : this.#end
-    const oldEnd = known ? this.#next : this.#end
+    if (known && !covers(context, this.stamp)) return false
+    const oldAt = known ? this.#at : this.end
+    const oldEnd = known ? this.#next : this.end
     const count = known ? this.size : this.size + 1
     const added = nameLengthAt + member.length
-    const { elementsMax, bytesMax } = packLimits
-    if (count > elementsMax || this.#end - this.#start + added > bytesMax) return false
-    let place = this.#first
-    for (; place < this.#end; place = this.#next) {
-      this.#read(place)
+    if (count > packedElementsMax || this.end - this.start + added > packedBytesMax) return false
+    let place = this.first
+    for (; place < this.end; place = this.#next) {
+      this.read(place)
       if (place !== oldAt && !this.#isBefore(score, member)) break
     }
     into.clear()
     into.u16(count)
-    this.#copy(into, this.#first, place, oldAt, oldEnd)
+    this.#copy(into, this.first, place, oldAt, oldEnd)
     writeMember(into, stamp, member, score, tag)
-    this.#copy(into, place, this.#end, oldAt, oldEnd)
+    this.#copy(into, place, this.end, oldAt, oldEnd)
     return true
   }
 
   /** What lies at [start, end), without [oldAt, oldEnd). */
   #copy(into: ByteWriter, start: number, end: number, oldAt: number, oldEnd: number): void {
     if (start <= oldAt && oldEnd <= end) {
-      into.raw(this.#bytes, start, oldAt)
-      into.raw(this.#bytes, oldEnd, end)
-    } else into.raw(this.#bytes, start, end)
+      into.raw(this.bytes, start, oldAt)
+      into.raw(this.bytes, oldEnd, end)
+    } else into.raw(this.bytes, start, end)
   }
 
   /** The same without those of `members` that `context` covers. */
   remove(into: ByteWriter, context: VersionVector, members: readonly string[]): void {
     const removed = new Set(members)
-    let count = 0
-    into.clear()
-    into.u16(0)
-    for (let at = this.#first; at < this.#end; at = this.#next) {
-      this.#read(at)
-      if (removed.has(this.#name()) && this.#covered(context)) continue
-      into.raw(this.#bytes, at, this.#next)
-      count++
-    }
-    into.bytes[0] = count
-  }
-
-  get #first(): number {
-    return this.#start + countBytes
+    this.writeRest(into, context, () => removed.has(this.#name()))
   }
 
   /** Its position, -1: there is none. It is the one that was read last. */
   #find(member: string): number {
     let position = 0
-    for (let at = this.#first; at < this.#end; at = this.#next, position++) {
-      this.#read(at)
+    for (let at = this.first; at < this.end; position++) {
+      at = this.read(at)
       if (this.#next - this.#nameStart === member.length && this.#compareName(member) === 0) return position
     }
     return -1
@@ -189,18 +145,19 @@ export class PackedScores implements SortedSetView {
 
   #countWhile(isBefore: () => boolean): number {
     let count = 0
-    for (let at = this.#first; at < this.#end; at = this.#next, count++) {
-      this.#read(at)
+    for (let at = this.first; at < this.end; count++) {
+      at = this.read(at)
       if (!isBefore()) break
     }
     return count
   }
 
-  #read(at: number): void {
+  protected override read(at: number): number {
     this.#at = at
-    readVarint(this.#bytes, at + nameLengthAt)
+    readVarint(this.bytes, at + nameLengthAt)
     this.#nameStart = varint.end
     this.#next = varint.end + varint.value
+    return this.#next
   }
 
   #isBefore(score: number, member: string): boolean {
@@ -213,52 +170,42 @@ export class PackedScores implements SortedSetView {
     const start = this.#nameStart
     const length = this.#next - start
     for (let i = 0; i < length && i < member.length; i++) {
-      const difference = (this.#bytes[start + i] as number) - member.charCodeAt(i)
+      const difference = (this.bytes[start + i] as number) - member.charCodeAt(i)
       if (difference !== 0) return difference
     }
     return length - member.length
   }
 
-  #stamp(): Stamp {
-    return readU56(this.#bytes, this.#at)
+  protected override get stamp(): Stamp {
+    return readU56(this.bytes, this.#at)
   }
 
   #tag(): Tag {
-    return this.#bytes[this.#at + u56Bytes] as Tag
+    return this.bytes[this.#at + u56Bytes] as Tag
   }
 
   #score(): number {
-    return readF64(this.#bytes, this.#at + u56Bytes + 1)
+    return readF64(this.bytes, this.#at + u56Bytes + 1)
   }
 
   #name(): string {
-    return latin1(this.#bytes, this.#nameStart, this.#next)
-  }
-
-  #covered(context: VersionVector): boolean {
-    const stamp = this.#stamp()
-    return stamp <= (context[originOf(stamp)] as number)
+    return latin1(this.bytes, this.#nameStart, this.#next)
   }
 }
 
 /** Nothing to begin with. */
-export const noScores = new PackedScores(new Uint8Array(countBytes), 0, countBytes)
+export const noScores = new PackedScores()
 
 function writeMember(into: ByteWriter, stamp: Stamp, member: string, score: number, tag: Tag): void {
-  into.reserve(nameLengthAt)
-  writeU56(into.bytes, into.length, stamp)
-  into.length = putWrite(into.bytes, into.length + u56Bytes, score, tag)
+  into.u56(stamp)
+  into.reserve(writeBytes)
+  into.length = putWrite(into.bytes, into.length, score, tag)
   into.text(member)
 }
 
 /** Writes the state's members to `into`. False: they aren't small and simple. */
 export function packScores(into: ByteWriter, sortedSet: SortedSetState, limits: PackLimits): boolean {
-  const { size } = sortedSet
-  if (size === 0 || size > limits.elementsMax) return false
-  into.clear()
-  into.u16(size)
-  return (
-    sortedSet.eachSimple((member, score, tag, stamp) => writeMember(into, stamp, member, score, tag)) &&
-    into.length <= limits.bytesMax
+  return pack(into, sortedSet.size, limits, () =>
+    sortedSet.eachSimple((member, score, tag, stamp) => writeMember(into, stamp, member, score, tag)),
   )
 }

@@ -9,7 +9,7 @@ import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { ListState } from '#server/crdt/list.ts'
 import { listDepthMax } from '#server/crdt/listId.ts'
 import { Keyspace } from '#server/store/keyspace.ts'
-import { packedElementsMax } from '#server/store/packed.ts'
+import { packedElementsMax } from '#server/store/packedValue.ts'
 import { Transaction } from '#server/store/transaction.ts'
 import { SeededRandom, seedFromEnv } from '#test/seed.ts'
 

@@ -5,7 +5,7 @@ import { RecordReader } from '#protocol/sync/record.ts'
 import { originOfCluster, StampClock } from '#protocol/sync/stamp.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { Keyspace } from '#server/store/keyspace.ts'
-import { packedElementsMax } from '#server/store/packed.ts'
+import { packedElementsMax } from '#server/store/packedValue.ts'
 import { Transaction } from '#server/store/transaction.ts'
 import { SeededRandom, seedFromEnv } from '#test/seed.ts'
 

@@ -3,7 +3,7 @@ import { slotCount, slotOfKey } from '#protocol/slots/crc16.ts'
 import { originOfCluster, StampClock } from '#protocol/sync/stamp.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { Keyspace } from '#server/store/keyspace.ts'
-import { packedElementsMax } from '#server/store/packed.ts'
+import { packedElementsMax } from '#server/store/packedValue.ts'
 import { Transaction } from '#server/store/transaction.ts'
 import { SeededRandom, seedFromEnv } from '#test/seed.ts'
 
