@@ -28,7 +28,7 @@ function expire(context: CommandContext, form: TimeForm, command: string): void 
   if (allowed) {
     if (atMs <= nowMs) write.delete(key)
     else write.expire(key, atMs)
-  }
+  } else db.countAccess(key)
   reply.integer(allowed ? 1 : 0)
 }
 
@@ -70,6 +70,7 @@ export const PERSIST: Handler = ({ args, db, write, reply }) => {
   const atMs = db.expireAtMs(key)
   const volatile = atMs !== undefined && atMs !== never
   if (volatile) write.expire(key, never)
+  else db.countAccess(key)
   reply.integer(volatile ? 1 : 0)
 }
 

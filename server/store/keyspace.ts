@@ -264,6 +264,11 @@ export class Keyspace {
     return ref === 0 ? undefined : this.tables.expireAt(ref)
   }
 
+  /** For who has found a key and leaves it as it is. What gives or writes a value counts by itself. */
+  countAccess(name: string): void {
+    this.#read(name)
+  }
+
   /** Counts as an access, `touching` or not; false: no such key. */
   touch(name: string): boolean {
     const ref = this.#visible(name)

@@ -189,6 +189,17 @@ describe('OBJECT', () => {
     db.ask('TOUCH k none')
     expect(db.ask('OBJECT IDLETIME k')).toBe(0)
   })
+
+  it.each(['EXPIRE k 10 GT', 'PERSIST k'])(
+    'counts as an access what finds the key and leaves it: %s',
+    (request) => {
+      const db = new TestDatabase()
+      db.ask('SET k 12')
+      db.nowMs += 12_345
+      expect(db.ask(request)).toBe(0)
+      expect(db.ask('OBJECT IDLETIME k')).toBe(0)
+    },
+  )
 })
 
 describe('DEL', () => {

@@ -31,11 +31,6 @@ export const knownDifferences: readonly KnownDifference[] = [
     applies: (own, redis) => encodings.some((kind) => kind.includes(own.text) && kind.includes(redis.text)),
   },
   {
-    reason: 'values are not shared: Redis shares small integers, and what a queued request holds',
-    commands: ['OBJECT|REFCOUNT'],
-    applies: (own, redis) => own.text === '1' && Number(redis.text) > 1,
-  },
-  {
     reason:
       'a SET far below what fits saturates at the least value: the difference of the two takes more than 64 bits',
     commands: ['BITFIELD'],

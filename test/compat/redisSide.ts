@@ -22,8 +22,13 @@ export function redisForTests(): RedisForTests {
   const redis: { server?: RealRedis; side?: SocketSide } = {}
 
   beforeAll(async () => {
-    // The time of a blocked client is looked at so many times a second.
-    redis.server = await RealRedis.start(['--databases', '1', '--hz', '500'])
+    redis.server = await RealRedis.start([
+      ...['--databases', '1'],
+      // The time of a blocked client is looked at so many times a second.
+      ...['--hz', '500'],
+      // Never reached. With such a policy keys share no small integers, and with them the time of their last use.
+      ...['--maxmemory', '8gb', '--maxmemory-policy', 'allkeys-lru'],
+    ])
     redis.side = await SocketSide.connect({ path: redis.server.socketPath })
   })
 

@@ -67,8 +67,10 @@ const within =
 const clockToleranceMs = 5000
 const seconds = within(clockToleranceMs / 1000)
 const milliseconds = within(clockToleranceMs)
-/** Redis shares small integers, and with them the time of their last use. */
-const idle: Rule = (own, redis) => Number(own.text) <= Number(redis.text) + 2
+const idleToleranceSeconds = 2
+/** Redis's queued requests share what they hold with the keys. */
+const references: Rule = (own, redis) => own.text === '1' && Number(redis.text) >= 1
+const idle: Rule = (own, redis) => Math.abs(Number(own.text) - Number(redis.text)) <= idleToleranceSeconds
 
 /** Redis 7.0 prints doubles with 17 digits, 7.2 the shortest ones that say the same. */
 const doubles: Rule = (own, redis) => {
@@ -99,6 +101,7 @@ const rules: Readonly<Record<string, Rule>> = {
   PTTL: milliseconds,
   PEXPIRETIME: milliseconds,
   'OBJECT|IDLETIME': idle,
+  'OBJECT|REFCOUNT': references,
 }
 
 export function compare(request: Request, own: Uint8Array, redis: Uint8Array): string | null {
