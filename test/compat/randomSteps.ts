@@ -216,14 +216,23 @@ export function lexRange(key: string, request: Request, written?: string): Step 
   }
 }
 
-/** Digits behind which a long number is cut, so that a double holds it. */
-const cutDigits = 200
+/** Of a number's whole part, so that a double holds it. */
+const wholeDigitsMax = 300
 
 function nearlyEqual(a: string, b: string): boolean {
-  const cut = Math.max(a.length, b.length) > 300 ? cutDigits : 0
-  const [x, y] = [a, b].map((text) => Number(text.slice(0, text.length - cut))) as [number, number]
+  const cut = Math.max(wholeEnd(a), wholeEnd(b)) - wholeDigitsMax
+  const [x, y] = [a, b].map((text) => (cut > 0 ? wholeWithout(text, cut) : Number(text))) as [number, number]
   return Math.abs(x - y) <= 1e-14 * Math.max(1, Math.abs(x))
 }
+
+function wholeEnd(text: string): number {
+  const point = text.indexOf('.')
+  return point < 0 ? text.length : point
+}
+
+/** A number's whole part without its last digits. */
+const wholeWithout = (text: string, digits: number): number =>
+  Number(text.slice(0, Math.max(0, wholeEnd(text) - digits)))
 
 /** After a difference that is known, the key goes away on both sides. */
 export function deletedAfterDifference(step: Step, key: string): Step {
