@@ -1,49 +1,52 @@
 /** Strings as sequences of bytes: parts, changes of parts, comparison. A changed part is a write of the whole value. */
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import { bulkBytesMax } from '#protocol/resp/requestScanner.ts'
+import { copyBytes } from '#runtime/bytes/bytes.ts'
+import { grownCopy } from './bits.ts'
 import type { CommandContext, Handler } from './context.ts'
 import { LongestCommonSubsequence, lcsTableBytes, lcsTableBytesMax } from './longestCommonSubsequence.ts'
 
 const keep = { kind: 'keep' } as const
 
+const empty = new Uint8Array(0)
+
 export const STRLEN: Handler = ({ args, db, reply }) => {
-  reply.integer(db.string(args.text(1))?.length ?? 0)
+  reply.integer(db.stringBytes(args.text(1))?.length ?? 0)
 }
 
-export const APPEND: Handler = ({ args, db, write, reply }) => {
-  const key = args.text(1)
-  const old = db.string(key) ?? ''
-  checkLength(old.length + args.bytesLength(2))
-  const value = old + args.text(2)
-  write.setString(key, value, keep)
-  reply.integer(value.length)
+export const APPEND: Handler = (context) => {
+  const old = context.db.stringBytes(context.args.text(1)) ?? empty
+  patch(context, old, old.length, 2)
 }
 
 export const GETRANGE: Handler = ({ args, db, reply }) => {
   const first = args.integer(2)
   const last = args.integer(3)
-  reply.bulk(rangeOf(db.string(args.text(1)) ?? '', first, last))
+  const value = db.stringBytes(args.text(1)) ?? empty
+  if (first < 0 && last < 0 && first > last) return reply.bulk('')
+  // Negative offsets count from the end; those outside are moved to the ends.
+  const offset = (given: number | bigint): number =>
+    Math.min(value.length, Math.max(0, given < 0 ? value.length + Number(given) : Number(given)))
+  const from = offset(first)
+  reply.bulkBytes(value, from, Math.max(from, Math.min(value.length, offset(last) + 1)))
 }
 
-/** Negative offsets count from the end; those outside are moved to the ends. */
-function rangeOf(value: string, first: number | bigint, last: number | bigint): string {
-  if (first < 0 && last < 0 && first > last) return ''
-  const from = Math.max(0, first < 0 ? value.length + Number(first) : Number(first))
-  const to = Math.max(0, last < 0 ? value.length + Number(last) : Number(last))
-  return value.slice(from, to + 1)
-}
-
-export const SETRANGE: Handler = ({ args, db, write, reply }) => {
+export const SETRANGE: Handler = (context) => {
+  const { args, db, reply } = context
   const offset = Number(args.integer(2))
   if (offset < 0) throw new ReplyError(errors.offsetOutOfRange)
-  const key = args.text(1)
-  const old = db.string(key) ?? ''
-  const patch = args.text(3)
-  if (patch === '') return reply.integer(old.length)
-  checkLength(offset + patch.length)
-  const before = old.length >= offset ? old.slice(0, offset) : old + '\0'.repeat(offset - old.length)
-  const value = before + patch + old.slice(offset + patch.length)
-  write.setString(key, value, keep)
+  const old = db.stringBytes(args.text(1)) ?? empty
+  if (args.bytesLength(3) === 0) reply.integer(old.length)
+  else patch(context, old, offset, 3)
+}
+
+/** Writes the key's value with argument `i` in it at `offset`, zeros before it where there was nothing. */
+function patch({ args, write, reply }: CommandContext, old: Uint8Array, offset: number, i: number): void {
+  const end = offset + args.bytesLength(i)
+  checkLength(end)
+  const value = grownCopy(old, end)
+  copyBytes(value, offset, args.bytes, args.start(i), args.end(i))
+  write.setStringBytes(args.text(1), value, keep)
   reply.integer(value.length)
 }
 
