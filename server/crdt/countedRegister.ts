@@ -2,7 +2,7 @@
  * A register with a counter on top (`DESIGN.md`): what texts (`strnum.ts`) and scores (`score.ts`) have in common. A write
  * resets the increments it saw; increments concurrent with it stay.
  */
-import type { Stamp } from '#protocol/sync/stamp.ts'
+import type { Origin, Stamp } from '#protocol/sync/stamp.ts'
 import type { VersionVector } from '#protocol/sync/versionVector.ts'
 import type { Amount } from './amount.ts'
 import {
@@ -14,6 +14,7 @@ import {
   noEntries,
   resetsOf,
   withIncrement,
+  withoutOwn,
   withReset,
 } from './counter.ts'
 import {
@@ -51,8 +52,9 @@ export class CountedRegister<W extends Write, Sum extends Amount> {
     return greatest
   }
 
-  resets(): readonly CounterReset<Sum>[] {
-    return resetsOf(this.entries)
+  /** What a removal by `remover` ships. */
+  resets(remover: Origin): readonly CounterReset<Sum>[] {
+    return resetsOf(this.entries, remover)
   }
 
   write(context: VersionVector, sibling: W, resets: readonly CounterReset<Sum>[]): void {
@@ -62,10 +64,7 @@ export class CountedRegister<W extends Write, Sum extends Amount> {
 
   remove(context: VersionVector, resets: readonly CounterReset<Sum>[], stamp: Stamp): void {
     this.siblings = withoutCovered(this.siblings, context)
-    this.reset(resets, stamp)
-  }
-
-  reset(resets: readonly CounterReset<Sum>[], stamp: Stamp): void {
+    this.entries = withoutOwn(this.entries, stamp)
     for (const reset of resets) this.entries = withReset(this.entries, reset, stamp)
   }
 

@@ -3,8 +3,11 @@
  * since `from`, as a running sum up to `last`. Shipping the sum and not the increment makes effects idempotent.
  *
  * A reset can't be computed from the resetter's context: a receiver whose entry has moved on doesn't know what the sum
- * was. So every effect that removes state carries the entries it saw (`CounterReset`), and a reset entry keeps that sum
- * as its baseline. What was added concurrently with the reset stays, exactly.
+ * was. So every effect that removes state carries the entries of other origins that it saw (`CounterReset`), and a reset
+ * entry keeps that sum as its baseline. What was added concurrently with the reset stays, exactly.
+ *
+ * Its own entry an origin resets by the stamp alone: all that began before is gone, since its next increment starts a new
+ * `from`. Nobody can have an increment of it that the reset had not seen: an origin's operations come in their order.
  *
  * A baseline may be forgotten when it hides its whole entry and the entry's origin is known to have applied the reset:
  * from then on that origin starts a new `from`.
@@ -107,10 +110,23 @@ export function total(entries: CounterEntries): Amount {
   return sum
 }
 
-/** What an operation that removes this counter ships. */
-export function resetsOf<Sum extends Amount>(entries: CounterEntries<Sum>): readonly CounterReset<Sum>[] {
-  if (!isCounting(entries)) return noResets
-  return entries.filter((entry) => entry.live).map(({ last, from, sum }) => ({ last, from, sum }))
+/** What an operation of `remover` that removes this counter ships. */
+export function resetsOf<Sum extends Amount>(
+  entries: CounterEntries<Sum>,
+  remover: Origin,
+): readonly CounterReset<Sum>[] {
+  const reset = entries.filter((entry) => entry.live && entry.origin !== remover)
+  return reset.length === 0 ? noResets : reset.map(({ last, from, sum }) => ({ last, from, sum }))
+}
+
+/** What a removal at `stamp` leaves, but for its resets: not what its own origin began before. */
+export function withoutOwn<Sum extends Amount>(
+  entries: CounterEntries<Sum>,
+  stamp: Stamp,
+): CounterEntries<Sum> {
+  const own = entryOf(entries, originOf(stamp))
+  if (own === undefined || own.from >= stamp) return entries
+  return entries.length === 1 ? noEntries : entries.filter((entry) => entry !== own)
 }
 
 /** Of those elements that have any. */
@@ -126,10 +142,7 @@ export function elementResets<Sum extends Amount>(
   return all
 }
 
-/**
- * Of an absent entry: nothing (it has been reset and forgotten). What an origin resets of its own is forgotten at once: it
- * counts from new, and whoever learns of that has learned of the reset before.
- */
+/** Of an absent entry: nothing (it has been reset and forgotten). */
 export function withReset<Sum extends Amount>(
   entries: CounterEntries<Sum>,
   reset: CounterReset<Sum>,
@@ -137,9 +150,6 @@ export function withReset<Sum extends Amount>(
 ): CounterEntries<Sum> {
   const entry = entryOf(entries, originOf(reset.last))
   if (entry === undefined || reset.last <= entry.resetLast || reset.last < entry.from) return entries
-  if (reset.last === entry.last && originOf(stamp) === entry.origin) {
-    return entries.length === 1 ? noEntries : entries.filter((other) => other !== entry)
-  }
   entry.resetLast = reset.last
   entry.resetSum = reset.sum
   entry.resetStamp = stamp

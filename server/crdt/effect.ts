@@ -7,7 +7,7 @@
  *     kind    := code | fresh 0x80 | resets 0x40
  *
  * `fresh` (rule A4): the key did not exist at the origin, so the effect begins by ending the TTL writes that its context
- * covers. `resets` (rule A1): the live counters that the effect removes follow; of an increment of a score, which removes
+ * covers. `resets` (rule A1): the live counters of other origins that the effect removes follow; of an increment of a score, which removes
  * nothing: its rest. A flush has an empty key.
  *
  * One command is one stamp, which several effects may share; a transaction is several. Effects of a part in order see

@@ -203,13 +203,13 @@ export class HashState {
     return greatest
   }
 
-  fieldResets(name: string): readonly CounterReset[] {
-    return this.#counterFields === undefined ? noResets : this.fieldState(name).resets()
+  fieldResets(name: string, remover: Origin): readonly CounterReset[] {
+    return this.#counterFields === undefined ? noResets : this.fieldState(name).resets(remover)
   }
 
   /** Of all fields, for an effect that removes the hash. */
-  resets(): ElementReset[] {
-    return elementResets(this.#counterFields ?? [], (name) => this.fieldResets(name))
+  resets(remover: Origin): ElementReset[] {
+    return elementResets(this.#counterFields ?? [], (name) => this.fieldResets(name, remover))
   }
 
   /** The counter entries of a field, to prepare an increment. */
@@ -283,14 +283,12 @@ export class HashState {
   }
 
   /**
-   * Removes of every field what `context` covers; counters only by `resets`. `coversAll`: it covers all that is here, so that
-   * a hash without counters goes in one step, however large.
+   * Removes of every field what `context` covers; counters of others only by `resets`. `coversAll`: it covers all that is here,
+   * so that only counters need a look, however large the hash is.
    */
   removeAll(context: VersionVector, stamp: Stamp, resets: readonly ElementReset[], coversAll: boolean): void {
-    if (coversAll && this.#counterFields === undefined) {
-      this.#fields.clear()
-      this.size = 0
-      this.#ttls = undefined
+    if (coversAll) {
+      this.#removeCovered(context, stamp, resets)
       return
     }
     this.#fields.forEach((ref) => {
@@ -298,6 +296,22 @@ export class HashState {
     })
     for (const name of this.#ttls?.names() ?? []) this.clearFieldTtl(context, name)
     for (const reset of resets) this.removeField(context, stamp, reset.element, reset.resets)
+  }
+
+  #removeCovered(context: VersionVector, stamp: Stamp, resets: readonly ElementReset[]): void {
+    const resetsOf = new Map(resets.map((reset) => [reset.element, reset.resets]))
+    const left: [string, Strnum][] = []
+    for (const name of this.#counterFields ?? []) {
+      const state = this.fieldState(name)
+      state.remove(context, resetsOf.get(name) ?? noResets, stamp)
+      if (!state.nothing) left.push([name, state])
+    }
+    this.#fields.clear()
+    this.size = 0
+    this.#ttls = undefined
+    this.#counterFields = undefined
+    this.residueFields = undefined
+    for (const [name, state] of left) this.#settle(name, state, false)
   }
 
   #settle(name: string, state: Strnum, wasLive: boolean): void {

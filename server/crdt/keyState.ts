@@ -36,7 +36,7 @@ export const allTypes = TypeBit.string | TypeBit.hash | TypeBit.set | TypeBit.zs
 /** In slot states. */
 const ttlBit = 8
 
-/** The live counters that an effect removes, as its origin saw them. */
+/** The live counters of other origins that an effect removes, as its origin saw them. */
 export interface RemovedCounters {
   readonly string: readonly CounterReset[]
   readonly fields: readonly ElementReset[]
@@ -212,11 +212,11 @@ export class KeyState {
 
   // ---- prepare
 
-  /** The live counters of the types in `types`. */
-  removedCounters(types: number): RemovedCounters {
-    const string = types & TypeBit.string ? (this.string?.resets() ?? noResets) : noResets
-    const fields = types & TypeBit.hash ? (this.hash?.resets() ?? []) : []
-    const scores = types & TypeBit.zset ? (this.zset?.resets() ?? []) : []
+  /** The live counters of the types in `types` that `remover` has to name when it removes them. */
+  removedCounters(types: number, remover: Origin): RemovedCounters {
+    const string = types & TypeBit.string ? (this.string?.resets(remover) ?? noResets) : noResets
+    const fields = types & TypeBit.hash ? (this.hash?.resets(remover) ?? []) : []
+    const scores = types & TypeBit.zset ? (this.zset?.resets(remover) ?? []) : []
     const none = string.length === 0 && fields.length === 0 && scores.length === 0
     return none ? noRemovedCounters : { string, fields, scores }
   }

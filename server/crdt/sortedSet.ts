@@ -6,7 +6,7 @@
  * The order of the members that show is kept beside (`scoreIndex.ts`), by the score that shows: whatever changes a score,
  * made here or elsewhere, moves the member.
  */
-import type { Stamp } from '#protocol/sync/stamp.ts'
+import { type Origin, originOf, originsMax, type Stamp } from '#protocol/sync/stamp.ts'
 import { covers, type VersionVector } from '#protocol/sync/versionVector.ts'
 import { type ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
@@ -35,8 +35,8 @@ const sortedSetBytes = 700
 export class SortedSetState {
   /** Members that hold baselines of reset counters. */
   residueMembers: Set<string> | undefined = undefined
-  /** How many members have counter entries, live or not. */
-  #counting = 0
+  /** How many counter entries there are, live or not, by origin; few sorted sets have any. */
+  #counts: Uint32Array | undefined = undefined
   readonly #members: ElementTable<Score> = new ElementTable()
   readonly #index: ScoreIndex = new ScoreIndex(this.#members)
 
@@ -146,17 +146,17 @@ export class SortedSetState {
     return greatest
   }
 
-  memberResets(member: string): readonly CounterReset<number>[] {
-    return this.#counting === 0 ? noResets : this.memberState(member).resets()
+  memberResets(member: string, remover: Origin): readonly CounterReset<number>[] {
+    return this.#isCountedBesides(remover) ? this.memberState(member).resets(remover) : noResets
   }
 
   /** Of all members, for an effect that removes the sorted set. */
-  resets(): ElementReset<number>[] {
+  resets(remover: Origin): ElementReset<number>[] {
     const all: ElementReset<number>[] = []
-    if (this.#counting === 0) return all
+    if (!this.#isCountedBesides(remover)) return all
     this.#members.forEach((ref) => {
       if (this.#isWrite(ref)) return
-      const resets = this.#stateOf(ref).resets()
+      const resets = this.#stateOf(ref).resets(remover)
       if (resets.length > 0) all.push({ element: this.#members.name(ref), resets })
     })
     return all
@@ -226,8 +226,8 @@ export class SortedSetState {
 
   /**
    * Removes of every member what `context` covers; counters only by `resets`. `coversAll`: it covers all that is here. What stays,
-   * if it is not the most, is put into an empty sorted set, so that nothing is taken out of its place one by one; without
-   * counters and with `coversAll` all goes in one step, however large.
+   * if it is not the most, is put into an empty sorted set, so that nothing is taken out of its place one by one; with
+   * `coversAll`, and counters of no other origin, all goes in one step, however large.
    */
   removeAll(
     context: VersionVector,
@@ -242,10 +242,11 @@ export class SortedSetState {
       for (const reset of resets) this.removeMember(context, stamp, reset.element, reset.resets)
       return
     }
-    const left = coversAll && this.#counting === 0 ? [] : this.#leftBy(context, stamp, resets)
+    const goesWhole = coversAll && !this.#isCountedBesides(originOf(stamp))
+    const left = goesWhole ? [] : this.#leftBy(context, stamp, resets)
     this.#members.clear()
     this.#index.clear()
-    this.#counting = 0
+    this.#counts = undefined
     this.residueMembers = undefined
     for (const [member, state] of left) this.#settle(member, state, undefined)
   }
@@ -282,14 +283,25 @@ export class SortedSetState {
   /** A state that is about to change and to be settled: counted as new then. */
   #opened(ref: ElementRef): Score {
     const state = this.#stateOf(ref)
-    if (state.entries.length > 0) this.#counting--
+    this.#count(state, -1)
     return state
+  }
+
+  #count({ entries }: Score, by: 1 | -1): void {
+    for (const { origin } of entries) {
+      this.#counts ??= new Uint32Array(originsMax)
+      this.#counts[origin] = (this.#counts[origin] as number) + by
+    }
+  }
+
+  #isCountedBesides(origin: Origin): boolean {
+    return this.#counts?.some((count, other) => count > 0 && other !== origin) === true
   }
 
   /** `before`: the score under which the member is in the index. */
   #settle(member: string, state: Score, before: number | undefined): void {
     if (before !== undefined) this.#index.delete(before, member)
-    if (state.entries.length > 0) this.#counting++
+    this.#count(state, 1)
     this.#noteResidue(member, state.hasResidue)
     if (state.nothing) {
       this.#members.delete(member)
@@ -310,7 +322,7 @@ export class SortedSetState {
 
   /** Shows the members, each being one write in no conflict, in order. False: one is not; some may have been shown then. */
   eachSimple(visit: (member: string, score: number, tag: Tag, stamp: Stamp) => void): boolean {
-    if (this.#counting > 0 || this.#members.size > this.size) return false
+    if (this.#members.size > this.size) return false
     const members = this.#members
     for (const ref of this.#index.refs()) {
       if (!this.#isWrite(ref)) return false

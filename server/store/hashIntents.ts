@@ -14,7 +14,7 @@ export abstract class HashIntents extends ListIntents {
 
   /** Rule A1. */
   protected fieldResetsOf(state: KeyState | undefined, fields: readonly string[]): ElementReset[] {
-    return elementResets(fields, (field) => state?.hash?.fieldResets(field) ?? noResets)
+    return elementResets(fields, (field) => state?.hash?.fieldResets(field, this.keyspace.origin) ?? noResets)
   }
 
   /** True: the field is new. */
@@ -22,7 +22,7 @@ export abstract class HashIntents extends ListIntents {
     const fresh = this.open(name, TypeBit.hash)
     const sizeBefore = this.#sizeOf(name)
     const isHidden = this.#hasPassed(name, field)
-    const resets = this.onHeap(name)?.hash?.fieldResets(field) ?? noResets
+    const resets = this.onHeap(name)?.hash?.fieldResets(field, this.keyspace.origin) ?? noResets
     this.write((sink, stamp) => sink.setField(stamp, name, fresh, field, value, resets))
     return isHidden || this.#sizeOf(name) > sizeBefore
   }

@@ -7,7 +7,7 @@
  * - to a key that has expired but isn't deleted: the DEL first;
  * - to a key that doesn't exist: that it is fresh, which ends the TTL writes it saw, at every replica;
  * - to a key with hidden states of other types: their removal, and, if the string that goes stood for "no TTL", PERSIST;
- * - whatever is removed: the reset of every live counter in it.
+ * - whatever is removed: the reset of every live counter in it that another cluster adds to.
  */
 
 import type { Stamp, StampClock } from '#protocol/sync/stamp.ts'
@@ -141,7 +141,7 @@ export class Transaction extends HashIntents {
     const keeps = keep && !expired && state.live
     const atMs = keeps ? this.ttlOfKeepingWrite(state) : wantedMs
     this.#cleanUp(name, state, TypeBit.string)
-    this.#setText(name, value, atMs, state.string?.resets() ?? noResets)
+    this.#setText(name, value, atMs, state.string?.resets(this.keyspace.origin) ?? noResets)
   }
 
   /**
@@ -285,7 +285,7 @@ export class Transaction extends HashIntents {
    */
   zsetAdd(name: string, member: string, score: number, tag?: 'GT' | 'LT'): void {
     const fresh = this.open(name, TypeBit.zset)
-    const resets = this.onHeap(name)?.zset?.memberResets(member) ?? noResets
+    const resets = this.onHeap(name)?.zset?.memberResets(member, this.keyspace.origin) ?? noResets
     const carried = this.tagOf(tag)
     this.#draft.effects.setScore(this.#stamp, name, fresh, member, score, carried, resets)
     this.#applier.setScore(this.#stamp, name, fresh, member, score, carried, resets)
@@ -326,17 +326,21 @@ export class Transaction extends HashIntents {
 
   /** Rule A1. */
   protected countersOf(state: KeyState, types: number = allTypes): RemovedCounters {
-    return state.removedCounters(types)
+    return state.removedCounters(types, this.keyspace.origin)
   }
 
   #countersAt(ref: Ref): RemovedCounters {
-    const isSimple = this.#tables.isText(ref) || this.#tables.isPacked(ref)
+    const tables = this.#tables
+    const isSimple = tables.isText(ref) || tables.isPacked(ref) || tables.isCounterOf(ref, tables.origin)
     return isSimple ? noRemovedCounters : this.countersOf(this.#tables.stateOf(ref))
   }
 
   /** Rule A1. */
   protected memberResetsOf(state: KeyState | undefined, members: readonly string[]): ElementReset<number>[] {
-    return elementResets(members, (member) => state?.zset?.memberResets(member) ?? noResets)
+    return elementResets(
+      members,
+      (member) => state?.zset?.memberResets(member, this.keyspace.origin) ?? noResets,
+    )
   }
 
   protected tagOf(tag: 'GT' | 'LT' | undefined): Tag {

@@ -39,11 +39,14 @@ export function replace<T extends object, K extends keyof T>(
   }
 }
 
+/** No origin. */
+const nobody = -1
+
 /** What a receiver would have to guess when an effect doesn't carry its resets: everything its context covers. */
 export function resetsFromContext(state: KeyState, context: VersionVector): RemovedCounters {
   const covered = <Sum extends Amount>(entries: readonly CounterEntry<Sum>[]) =>
     entries.filter((entry) => entry.live && covers(context, entry.last))
-  const all = state.removedCounters(allTypes)
+  const all = state.removedCounters(allTypes, nobody)
   const string = covered(state.string?.entries ?? [])
   const fields = all.fields.map(({ element }) => ({
     element,

@@ -6,6 +6,8 @@
 import type { RecordPart } from '#protocol/sync/record.ts'
 import { originOf } from '#protocol/sync/stamp.ts'
 import type { VersionVector } from '#protocol/sync/versionVector.ts'
+import type { Amount } from '#server/crdt/amount.ts'
+import { CountedRegister } from '#server/crdt/countedRegister.ts'
 import {
   KeyState,
   type KeyType,
@@ -14,6 +16,7 @@ import {
   type RemovedCounters,
   TypeBit,
 } from '#server/crdt/keyState.ts'
+import type { Write } from '#server/crdt/register.ts'
 import { SetState } from '#server/crdt/set.ts'
 import { Strnum } from '#server/crdt/strnum.ts'
 import { Keyspace } from '#server/store/keyspace.ts'
@@ -218,6 +221,22 @@ export const faults: readonly Fault[] = [
     run: randomRun,
     made: { Transaction: NoResetsOnRemove },
     plant: guessResets,
+  },
+  {
+    name: 'ownKept',
+    what: 'a removal leaves what its own origin counts',
+    run: randomRun,
+    plant: () =>
+      replace(
+        CountedRegister.prototype,
+        'remove',
+        (original) =>
+          function (this: CountedRegister<Write, Amount>, context, resets, stamp) {
+            const own = this.entries.filter((entry) => entry.origin === originOf(stamp))
+            original.call(this, context, resets, stamp)
+            this.entries = [...this.entries, ...own.filter((entry) => !this.entries.includes(entry))]
+          },
+      ),
   },
   {
     name: 'keepttlText',
