@@ -7,6 +7,8 @@ import { slotOfKey } from '#protocol/slots/crc16.ts'
 import type { Stamp } from '#protocol/sync/stamp.ts'
 import type { VersionVector } from '#protocol/sync/versionVector.ts'
 import { amountFromInteger, parseAmount } from '#server/crdt/amount.ts'
+import { ranked } from '#server/crdt/elementHash.ts'
+import { rising } from '#server/crdt/hyperLogLog.ts'
 import type { Keyspace } from '#server/store/keyspace.ts'
 import type { Transaction } from '#server/store/transaction.ts'
 import {
@@ -46,10 +48,11 @@ export type Intent =
   | { command: 'zsetRemove'; key: string; members: string[] }
   /** ZREMRANGEBYSCORE from 0 to `removedScoreMax`. */
   | { command: 'zsetRemoveRange'; key: string }
+  | { command: 'hllAdd'; key: string; values: [register: number, rank: number][] }
   | ListIntent
 
 type ElementIntent = Exclude<
-  Extract<Intent, { command: `hash${string}` | `setAdd` | `setRemove` | `zset${string}` }>,
+  Extract<Intent, { command: `hash${string}` | `setAdd` | `setRemove` | `zset${string}` | 'hllAdd' }>,
   { command: 'hashDeleteExpired' }
 >
 
@@ -114,14 +117,15 @@ export class Meanings {
         break
       case 'delete':
         if (visible === 'none') return undefined
-        killKey(meaning, key)
+        killKey(meaning, key, view)
         break
       case 'deleteExpired':
         if (!expired) return undefined
-        killKey(meaning, key)
+        killKey(meaning, key, view)
         break
       case 'flush':
-        for (const other of this.#keys) if (slotOfKey(other) === slotOfKey(key)) killKey(meaning, other)
+        for (const other of this.#keys)
+          if (slotOfKey(other) === slotOfKey(key)) killKey(meaning, other, this.#history.view(other, seen))
         if (!this.#anyKey(key, seen)) return undefined
         break
       case 'hashDeleteExpired':
@@ -230,6 +234,19 @@ export class Meanings {
         for (const element of present) meaning.kills.push({ kind: 'state', key, type: 'set', element })
         break
       }
+      case 'hllAdd': {
+        const shown = visible === 'hll' ? view.hll : undefined
+        const ranks = new Map(shown)
+        if (shown === undefined)
+          meaning.adds.push({ kind: 'register', key, type: 'hll', element: '0', rank: 0 })
+        for (const [register, rank] of intent.values) {
+          if (rank <= (ranks.get(register) ?? 0)) continue
+          ranks.set(register, rank)
+          meaning.adds.push({ kind: 'register', key, type: 'hll', element: String(register), rank })
+        }
+        if (meaning.adds.length === 0) return false
+        break
+      }
       default:
         if (!ofScores(intent, meaning, visible === 'zset' ? view.zset : [])) return false
     }
@@ -266,7 +283,7 @@ export class Meanings {
     expired: boolean,
   ): void {
     const { key, text } = intent
-    if (expired) killKey(meaning, key)
+    if (expired) killKey(meaning, key, view)
     else meaning.kills.push(...killLive(key, view), { kind: 'ttl', key })
     meaning.adds.push({ kind: 'write', key, type: 'string', element: '', text })
     meaning.adds.push({ kind: 'ttl', key, expireAtMs, implied: expireAtMs === never })
@@ -281,7 +298,7 @@ export class Meanings {
     expired: boolean,
     seen: VersionVector,
   ): void {
-    if (expired) killKey(meaning, key)
+    if (expired) killKey(meaning, key, view)
     else if (view.type === 'none') meaning.kills.push({ kind: 'ttl', key })
     else {
       meaning.keepsTtl = true
@@ -298,7 +315,7 @@ export class Meanings {
 
 /** Of a hash without fields, a write of another type doesn't end the TTLs that a field under way may still need. */
 const killLive = (key: string, view: KeyView): Kill[] =>
-  killTypes(key).filter(
+  killTypes(key, view).filter(
     (kill) => kill.kind !== 'state' || kill.type !== 'hash' || Object.keys(view.hash).length > 0,
   )
 /** `shown`: what the replica shows before. False: a handler would do nothing. */
@@ -380,10 +397,14 @@ function ofList(intent: ListIntent, meaning: Meaning, list: KeyView['list']): bo
   }
 }
 
-const killTypes = (key: string): Kill[] => typeNames.map((type) => ({ kind: 'state', key, type }))
+/** A delete of a HyperLogLog takes what it doesn't know of, so it is one only where there is something to delete. */
+const killTypes = (key: string, view: KeyView): Kill[] =>
+  typeNames
+    .filter((type) => type !== 'hll' || view.hll !== undefined)
+    .map((type) => ({ kind: 'state', key, type }))
 
-function killKey(meaning: Meaning, key: string): void {
-  meaning.kills.push(...killTypes(key), { kind: 'ttl', key })
+function killKey(meaning: Meaning, key: string, view: KeyView): void {
+  meaning.kills.push(...killTypes(key, view), { kind: 'ttl', key })
 }
 
 function isCountable(visible: TypeName | 'none', type: TypeName, text: string | undefined): boolean {
@@ -451,6 +472,12 @@ export function run(db: Keyspace, write: Transaction, intent: Intent): string | 
         intent.key,
         [...(sortedSet?.range(first, end) ?? [])].map(([member]) => member),
       )
+      return undefined
+    }
+    case 'hllAdd': {
+      const values = intent.values.map(([register, rank]) => ranked(register, rank))
+      const registers = db.registers(intent.key)
+      write.hllRaise(intent.key, rising(registers, values))
       return undefined
     }
     case 'listPush':
