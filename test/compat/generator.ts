@@ -66,7 +66,7 @@ export function nextStep(v: Vocabulary, session: boolean): Step {
 /** With another argument at the end it would wait for long, or have a time for a key. */
 const isTimed = (request: Request): boolean => blockingNames.has(nameOf(request))
 
-const wholeDatabase = new Set(['KEYS', 'DBSIZE', 'FLUSHALL', 'FLUSHDB'])
+const wholeDatabase = new Set(['KEYS', 'DBSIZE', 'FLUSHALL', 'FLUSHDB', 'PFSELFTEST'])
 
 /** Requests whose replies can be told. */
 function plainRequest(v: Vocabulary): Request {
