@@ -58,16 +58,7 @@ function readEffect(reader: ByteReader, stamp: Stamp, sink: EffectSink, checkKey
   const key = latin1(reader.bytes, keyStart, keyEnd)
   const fresh = (kind & freshBit) !== 0
   const resets = (kind & resetsBit) !== 0
-  if (isListCode(kind & codeMask)) {
-    requireNo(resets, kind)
-    readListEffect(reader, stamp, key, kind & codeMask, fresh, sink)
-    return
-  }
-  if (isHllCode(kind & codeMask)) {
-    requireNo(resets, kind)
-    readHllEffect(reader, stamp, key, kind & codeMask, fresh, sink)
-    return
-  }
+  if (readApart(reader, stamp, kind, key, sink)) return
   switch (kind & codeMask) {
     case Code.setText:
     case Code.setTextKeepTtl:
@@ -127,6 +118,17 @@ function readEffect(reader: ByteReader, stamp: Stamp, sink: EffectSink, checkKey
     default:
       readScoreEffect(reader, stamp, kind, key, sink, checkKey)
   }
+}
+
+/** Those whose layout is in files of their own. False: it is none of them. */
+function readApart(reader: ByteReader, stamp: Stamp, kind: number, key: string, sink: EffectSink): boolean {
+  const code = kind & codeMask
+  const fresh = (kind & freshBit) !== 0
+  const read = isListCode(code) ? readListEffect : isHllCode(code) ? readHllEffect : undefined
+  if (read === undefined) return false
+  requireNo((kind & resetsBit) !== 0, kind)
+  read(reader, stamp, key, code, fresh, sink)
+  return true
 }
 
 function readIncrementField(

@@ -8,7 +8,7 @@ import type { Stamp } from '#protocol/sync/stamp.ts'
 import type { VersionVector } from '#protocol/sync/versionVector.ts'
 import { amountFromInteger, parseAmount } from '#server/crdt/amount.ts'
 import { ranked } from '#server/crdt/elementHash.ts'
-import { rising } from '#server/crdt/hyperLogLog.ts'
+import { HyperLogLog, rising } from '#server/crdt/hyperLogLog.ts'
 import type { Keyspace } from '#server/store/keyspace.ts'
 import type { Transaction } from '#server/store/transaction.ts'
 import { ofList, ofScores, removedScoreMax } from './elementMeanings.ts'
@@ -50,6 +50,8 @@ export type Intent =
   /** ZREMRANGEBYSCORE from 0 to `removedScoreMax`. */
   | { command: 'zsetRemoveRange'; key: string }
   | { command: 'hllAdd'; key: string; values: [register: number, rank: number][] }
+  /** SET to the bytes of a HyperLogLog, with KEEPTTL or without. */
+  | { command: 'hllSet'; key: string; values: [register: number, rank: number][]; keep: boolean }
   | ListIntent
 
 type ElementIntent = Exclude<
@@ -108,6 +110,17 @@ export class Meanings {
           meaning.adds.push({ kind: 'write', key, type: 'string', element: '', text: intent.text })
           meaning.keepsTtl = true
         }
+        break
+      case 'hllSet':
+        if (visible !== 'hll') {
+          const command = intent.keep ? 'setKeepTtl' : 'set'
+          return this.of({ command, key, text: bytesOf(intent.values) }, seen, nowMs)
+        }
+        if (intent.keep) this.#open(meaning, key, 'hll', view, expired, seen)
+        else killKey(meaning, key, view)
+        // What shows goes as well.
+        meaning.kills.push(...killLive(key, view))
+        addRegisters(meaning, key, intent.values)
         break
       case 'increment':
         if (!isCountable(visible, 'string', view.string)) return undefined
@@ -186,7 +199,8 @@ export class Meanings {
     const expired = hasExpired(view, nowMs)
     const type = typeNames.find((name) => intent.command.startsWith(name)) as TypeName
     const visible = expired ? 'none' : view.type
-    if (visible !== 'none' && visible !== type) return false
+    const becomesOne = type === 'hll' && visible === 'string' && speltBy(view.string ?? '') !== undefined
+    if (visible !== 'none' && visible !== type && !becomesOne) return false
     switch (intent.command) {
       case 'hashSet':
         meaning.kills.push({ kind: 'state', key, type: 'hash', element: intent.field })
@@ -234,16 +248,17 @@ export class Meanings {
         break
       }
       case 'hllAdd': {
-        const shown = visible === 'hll' ? view.hll : undefined
+        const shown = visible === 'hll' ? view.hll : becomesOne ? speltBy(view.string ?? '') : undefined
         const ranks = new Map(shown)
-        if (shown === undefined)
-          meaning.adds.push({ kind: 'register', key, type: 'hll', element: '0', rank: 0 })
-        for (const [register, rank] of intent.values) {
-          if (rank <= (ranks.get(register) ?? 0)) continue
+        const risen = intent.values.filter(([register, rank]) => {
+          if (rank <= (ranks.get(register) ?? 0)) return false
           ranks.set(register, rank)
-          meaning.adds.push({ kind: 'register', key, type: 'hll', element: String(register), rank })
-        }
-        if (meaning.adds.length === 0) return false
+          return true
+        })
+        if (shown !== undefined && risen.length === 0) return false
+        if (visible !== 'hll') addRegisters(meaning, key, shown ?? [])
+        if (visible === 'hll') addRanks(meaning, key, risen)
+        else addRanks(meaning, key, intent.values)
         break
       }
       default:
@@ -310,6 +325,30 @@ export class Meanings {
       }
     }
   }
+}
+
+type Ranks = readonly (readonly [register: number, rank: number])[]
+
+/** Also without registers it is one. */
+function addRegisters(meaning: Meaning, key: string, ranks: Ranks): void {
+  addRanks(meaning, key, [[0, 0], ...ranks])
+}
+
+function addRanks(meaning: Meaning, key: string, ranks: Ranks): void {
+  for (const [register, rank] of ranks)
+    meaning.adds.push({ kind: 'register', key, type: 'hll', element: String(register), rank })
+}
+
+function bytesOf(ranks: Ranks): string {
+  const registers = HyperLogLog.empty()
+  registers.raise(ranks.map(([register, rank]) => ranked(register, rank)))
+  return registers.text
+}
+
+function speltBy(text: string): [number, number][] | undefined {
+  const ranks: [number, number][] = []
+  HyperLogLog.of(text)?.eachRank((register, rank) => ranks.push([register, rank]))
+  return HyperLogLog.isSpeltBy(text) ? ranks : undefined
 }
 
 /** Of a hash without fields, a write of another type doesn't end the TTLs that a field under way may still need. */
@@ -397,10 +436,12 @@ export function run(db: Keyspace, write: Transaction, intent: Intent): string | 
     }
     case 'hllAdd': {
       const values = intent.values.map(([register, rank]) => ranked(register, rank))
-      const registers = db.registers(intent.key)
-      write.hllRaise(intent.key, rising(registers, values))
+      write.hllRaise(intent.key, rising(db.hyperLogLog(intent.key), values))
       return undefined
     }
+    case 'hllSet':
+      write.setString(intent.key, bytesOf(intent.values), { kind: intent.keep ? 'keep' : 'clear' })
+      return undefined
     case 'listPush':
       return String(write.listPush(intent.key, intent.side, intent.values))
     case 'listPop':

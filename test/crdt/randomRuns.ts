@@ -29,6 +29,7 @@ export const allCommands: readonly Command[] = [
   'listRemove',
   'listTrim',
   'hllAdd',
+  'hllSet',
   'transaction',
 ]
 
@@ -64,6 +65,7 @@ export const presets: Readonly<Record<string, readonly Command[]>> = {
   lists: ['listPush', 'listPop', 'listSet', 'listInsert', 'listInsert', 'listRemove', 'listTrim', 'delete'],
   inserts: ['listPush', 'listInsert', 'listInsert', 'listInsert', 'listInsert', 'listPop', 'listRemove'],
   registers: ['hllAdd', 'hllAdd', 'hllAdd', 'hllAdd', 'delete', 'flush', 'expire'],
+  registersAsStrings: ['hllAdd', 'hllAdd', 'hllSet', 'hllSet', 'set', 'expire', 'delete'],
   registersAmongOthers: ['hllAdd', 'hllAdd', 'set', 'setKeepTtl', 'setAdd', 'increment', 'expire', 'delete'],
   keepTtl: ['set', 'setKeepTtl', 'setKeepTtl', 'expire', 'setExpiring', 'hashSet', 'increment'],
 }
