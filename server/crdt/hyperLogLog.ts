@@ -10,6 +10,7 @@
  */
 import { FormatError } from '#runtime/bytes/byteReader.ts'
 import { allocate, bytesOf, copyBytes, latin1 } from '#runtime/bytes/bytes.ts'
+import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { cardinality } from './cardinality.ts'
 import { indexOf, type Ranked, ranked, rankOf } from './elementHash.ts'
 import { eachRun, emptyRuns, raiseSparse, registerCount } from './sparseRegisters.ts'
@@ -57,6 +58,11 @@ export class HyperLogLog {
     return new HyperLogLog(bytesOf(text))
   }
 
+  /** Of bytes that lie elsewhere and spell one: to be looked at, counted and outdated, which writes there, not to be raised. */
+  static over(bytes: Uint8Array): HyperLogLog {
+    return new HyperLogLog(bytes)
+  }
+
   /** Whether the text is one through and through. */
   static isSpeltBy(text: string): boolean {
     return HyperLogLog.of(text)?.isSound === true
@@ -76,6 +82,10 @@ export class HyperLogLog {
 
   get length(): number {
     return this.#length
+  }
+
+  writeTo(writer: ByteWriter): void {
+    writer.raw(this.#bytes, 0, this.#length)
   }
 
   /** As GET gives it. */
