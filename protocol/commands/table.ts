@@ -31,6 +31,7 @@ export type Category =
   | 'fast'
   | 'geo'
   | 'hash'
+  | 'hyperloglog'
   | 'keyspace'
   | 'list'
   | 'read'
@@ -143,6 +144,8 @@ export interface CommandRow {
   /** Where the behaviour is not that of Redis, and why. */
   readonly difference?: string
   readonly since: string
+  /** Not meant for clients' everyday use. */
+  readonly isSystem?: true
   readonly deprecated?: { readonly since: string; readonly replacedBy: string }
   readonly history?: readonly (readonly [version: string, change: string])[]
   readonly complexity: string
@@ -166,6 +169,7 @@ export type CommandGroup =
   | 'sorted-set'
   | 'geo'
   | 'list'
+  | 'hyperloglog'
   | 'transactions'
   | 'connection'
   | 'server'

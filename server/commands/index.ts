@@ -4,6 +4,7 @@ import type { Handler } from './context.ts'
 import { crdtHandlers } from './crdt.ts'
 import { geoHandlers } from './geo.ts'
 import { hashHandlers } from './hash.ts'
+import { hyperLogLogHandlers } from './hyperLogLog.ts'
 import { keyHandlers } from './key.ts'
 import { listHandlers } from './list.ts'
 import { serverHandlers } from './server.ts'
@@ -20,6 +21,7 @@ export const handlers: Readonly<Record<string, Handler>> = {
   ...sortedSetHandlers,
   ...geoHandlers,
   ...listHandlers,
+  ...hyperLogLogHandlers,
   ...serverHandlers,
   ...crdtHandlers,
 }

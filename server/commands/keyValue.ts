@@ -7,7 +7,14 @@ import type { HashView } from '#server/store/views.ts'
 const never = Number.POSITIVE_INFINITY
 
 /** Payloads of RESTORE have no fields that expire. */
-type KeyValue = RdbValue | HashValue
+export type KeyValue = RdbValue | HashValue | HyperLogLogValue
+
+/** To a payload it is a string; where it is copied to it stays a HyperLogLog. */
+interface HyperLogLogValue {
+  type: 'string'
+  text: string
+  isHyperLogLog: true
+}
 
 interface HashValue {
   type: 'hash'
@@ -31,8 +38,12 @@ export function takeValue(db: Keyspace, key: string): KeyValue {
       const list = db.list(key)
       return { type: 'list', values: [...(list?.range(0, list.size) ?? [])] }
     }
-    default:
-      return { type: 'string', text: db.string(key) ?? '' }
+    default: {
+      const text = db.string(key) ?? ''
+      return db.registers(key) === undefined
+        ? { type: 'string', text }
+        : { type: 'string', text, isHyperLogLog: true }
+    }
   }
 }
 
@@ -49,7 +60,7 @@ function hashValue(hash: HashView | undefined): HashValue {
 
 /** In place of what is there, whatever its type; `atMs` is Infinity for no TTL. */
 export function writeValue(write: Transaction, key: string, value: KeyValue, atMs: number): void {
-  if (value.type === 'string') {
+  if (value.type === 'string' && !('isHyperLogLog' in value)) {
     write.setString(key, value.text, atMs === never ? { kind: 'clear' } : { kind: 'at', atMs })
     return
   }
@@ -58,8 +69,13 @@ export function writeValue(write: Transaction, key: string, value: KeyValue, atM
   if (atMs !== never) write.expire(key, atMs)
 }
 
-function writeElements(write: Transaction, key: string, value: Exclude<KeyValue, { type: 'string' }>): void {
+type Elements = Exclude<KeyValue, { type: 'string' }> | HyperLogLogValue
+
+function writeElements(write: Transaction, key: string, value: Elements): void {
   switch (value.type) {
+    case 'string':
+      write.hllPut(key, value.text)
+      return
     case 'hash':
       for (const [field, text] of value.entries) write.hashSet(key, field, text)
       if ('expiring' in value)

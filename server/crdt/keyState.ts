@@ -11,30 +11,30 @@
 
 import { type Origin, originOf, type Stamp } from '#protocol/sync/stamp.ts'
 import type { VersionVector } from '#protocol/sync/versionVector.ts'
-import { type ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
-import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import type { Amount } from './amount.ts'
 import type { CounterEntry, CounterReset, ElementReset } from './counter.ts'
 import { noResets } from './counter.ts'
+import type { Ranked } from './elementHash.ts'
 import { HashState } from './hash.ts'
+import { HllState } from './hll.ts'
+import type { HyperLogLog } from './hyperLogLog.ts'
 import { type IdRange, ListState } from './list.ts'
 import type { ListId, Side } from './listId.ts'
 import { Sibling } from './register.ts'
 import type { Tag } from './score.ts'
 import { SetState } from './set.ts'
 import { SortedSetState } from './sortedSet.ts'
-import { readTtlWrites, writeTtlWrites } from './stateCodec.ts'
 import { noStrnum, Strnum } from './strnum.ts'
-import { readStrnum, writeStrnum } from './strnumCodec.ts'
 import { mergeTtl, noTtlWrites, shownTtl, type TtlWrites, withoutCoveredTtl, withTtlWrite } from './ttl.ts'
 
-export type KeyType = 'string' | 'hash' | 'set' | 'zset' | 'list'
+export type KeyType = 'string' | 'hash' | 'set' | 'zset' | 'list' | 'hll'
 
-/** Bits of the types, in effects and in slot states. */
-export const TypeBit = { string: 1, hash: 2, set: 4, zset: 16, list: 32 } as const
+/** Bits of the types, in effects and in slot states; 8 is taken there. */
+export const TypeBit = { string: 1, hash: 2, set: 4, zset: 16, list: 32, hll: 128 } as const
+/** Of those whose removal is what its context covers: a DEL names them all, whatever it found. */
 export const allTypes = TypeBit.string | TypeBit.hash | TypeBit.set | TypeBit.zset | TypeBit.list
-/** In slot states. */
-const ttlBit = 8
+/** Of those that a delete wins over (`deleteWins.ts`): an effect that names one leaves a delete stamp, so only if it was live. */
+export const deleteWinsTypes: number = TypeBit.hll
 
 /** The live counters of other origins that an effect removes, as its origin saw them. */
 export interface RemovedCounters {
@@ -57,6 +57,7 @@ export class KeyState {
   set: SetState | undefined = undefined
   zset: SortedSetState | undefined = undefined
   list: ListState | undefined = undefined
+  hll: HllState | undefined = undefined
   /** The explicit ones; see `ttl.ts`. */
   ttl: TtlWrites = noTtlWrites
   /** When the store wants to look at the hash, because a field may have expired then. */
@@ -91,10 +92,11 @@ export class KeyState {
     return ofOneWrite ? sibling : undefined
   }
 
-  /** Whether there is a state of elements, hidden ones and residues included. */
+  /** Whether there is a state besides that of a string, hidden ones and residues included. */
   get hasElements(): boolean {
     const { hash, set, zset, list } = this
-    return hash !== undefined || set !== undefined || zset !== undefined || list !== undefined
+    const collection = hash !== undefined || set !== undefined || zset !== undefined || list !== undefined
+    return collection || this.hll !== undefined
   }
 
   /** On the heap, about. */
@@ -106,6 +108,7 @@ export class KeyState {
       (this.set?.usedBytes ?? 0) +
       (this.zset?.usedBytes ?? 0) +
       (this.list?.usedBytes ?? 0) +
+      (this.hll?.usedBytes ?? 0) +
       this.ttl.length * ttlWriteBytes
     )
   }
@@ -119,7 +122,8 @@ export class KeyState {
       (this.hash?.live ? TypeBit.hash : 0) |
       (this.set !== undefined && this.set.size > 0 ? TypeBit.set : 0) |
       (this.zset !== undefined && this.zset.size > 0 ? TypeBit.zset : 0) |
-      (this.list !== undefined && this.list.size > 0 ? TypeBit.list : 0)
+      (this.list !== undefined && this.list.size > 0 ? TypeBit.list : 0) |
+      (this.hll?.live ? TypeBit.hll : 0)
     )
   }
 
@@ -146,6 +150,11 @@ export class KeyState {
     )
   }
 
+  /** Stamps of deletes that unseen adds lose to. */
+  get hasDeletes(): boolean {
+    return this.hll !== undefined && this.hll.deletes.length > 0
+  }
+
   visibleType(): KeyType | undefined {
     switch (this.liveTypes) {
       case 0:
@@ -160,6 +169,8 @@ export class KeyState {
         return 'zset'
       case TypeBit.list:
         return 'list'
+      case TypeBit.hll:
+        return 'hll'
       default:
         this.#visibleConflict ??= this.greatestType()
         return this.#visibleConflict
@@ -174,6 +185,7 @@ export class KeyState {
       ['set', this.set?.greatest() ?? 0],
       ['zset', this.zset !== undefined && this.zset.size > 0 ? this.zset.greatest() : 0],
       ['list', this.list?.greatest() ?? 0],
+      ['hll', this.hll?.greatest ?? 0],
     ]
     return greatest.reduce((a, b) => (b[1] > a[1] ? b : a))[0]
   }
@@ -348,6 +360,20 @@ export class KeyState {
     this.dropEmpty()
   }
 
+  raiseRegisters(context: VersionVector, stamp: Stamp, values: readonly Ranked[], dense: boolean): void {
+    this.#visibleConflict = undefined
+    this.hll ??= new HllState()
+    this.hll.raise(context, stamp, values, dense)
+    this.dropEmpty()
+  }
+
+  joinRegisters(context: VersionVector, stamp: Stamp, registers: HyperLogLog): void {
+    this.#visibleConflict = undefined
+    this.hll ??= new HllState()
+    this.hll.join(context, stamp, registers)
+    this.dropEmpty()
+  }
+
   /**
    * Removes what `context` covers of the types in `types`; of counters what `counters` says. `coversAll`: the context covers
    * all that the slot has.
@@ -365,6 +391,10 @@ export class KeyState {
     if (types & TypeBit.set) this.set?.removeAll(context, coversAll)
     if (types & TypeBit.zset) this.zset?.removeAll(context, stamp, counters.scores, coversAll)
     if (types & TypeBit.list) this.list?.removeAll(context, coversAll)
+    if (types & TypeBit.hll) {
+      this.hll ??= new HllState()
+      this.hll.delete(stamp)
+    }
     this.dropEmpty()
   }
 
@@ -407,6 +437,10 @@ export class KeyState {
       this.list ??= new ListState()
       this.list.merge(own, other.list ?? new ListState(), label)
     }
+    if (this.hll !== undefined || other.hll !== undefined) {
+      this.hll ??= new HllState()
+      this.hll.mergeWith(own, other.hll ?? new HllState(), label)
+    }
     this.ttl = mergeTtl(this.ttl, own, other.ttl, label)
     this.dropEmpty()
   }
@@ -418,6 +452,20 @@ export class KeyState {
     this.zset?.forget(mayForget)
     this.dropEmpty()
     return this.hasBaselines
+  }
+
+  /** Forgets delete stamps. Returns whether some are left. */
+  forgetDeletes(mayForget: (stamp: Stamp) => boolean): boolean {
+    this.hll?.forget(mayForget)
+    this.dropEmpty()
+    return this.hasDeletes
+  }
+
+  /** Of the types that deletes win over: what is here has been deleted elsewhere. */
+  clearDeleteWins(): void {
+    this.#visibleConflict = undefined
+    this.hll?.clear()
+    this.dropEmpty()
   }
 
   forgetGhost(): void {
@@ -432,39 +480,6 @@ export class KeyState {
     if (this.set !== undefined && this.set.size === 0) this.set = undefined
     if (this.zset?.nothing) this.zset = undefined
     if (this.list !== undefined && this.list.size === 0) this.list = undefined
-  }
-
-  // ---- codec: mask u8, then what it names
-
-  encode(writer: ByteWriter): void {
-    writer.u8(
-      (this.string === undefined ? 0 : TypeBit.string) |
-        (this.hash === undefined ? 0 : TypeBit.hash) |
-        (this.set === undefined ? 0 : TypeBit.set) |
-        (this.zset === undefined ? 0 : TypeBit.zset) |
-        (this.list === undefined ? 0 : TypeBit.list) |
-        (this.ttl.length === 0 ? 0 : ttlBit),
-    )
-    if (this.string !== undefined) writeStrnum(writer, this.string)
-    this.hash?.encode(writer)
-    this.set?.encode(writer)
-    this.zset?.encode(writer)
-    this.list?.encode(writer)
-    if (this.ttl.length === 0) return
-    writeTtlWrites(writer, this.ttl)
-  }
-
-  static decode(reader: ByteReader): KeyState {
-    const state = new KeyState()
-    const mask = reader.u8()
-    if (mask === 0 || (mask & ~(allTypes | ttlBit)) !== 0) throw new FormatError(`types ${mask} of a key`)
-    if (mask & TypeBit.string) state.string = readStrnum(reader)
-    if (mask & TypeBit.hash) state.hash = HashState.decode(reader)
-    if (mask & TypeBit.set) state.set = SetState.decode(reader)
-    if (mask & TypeBit.zset) state.zset = SortedSetState.decode(reader)
-    if (mask & TypeBit.list) state.list = ListState.decode(reader)
-    if (mask & ttlBit) state.ttl = readTtlWrites(reader)
-    state.dropEmpty()
-    return state
+    if (this.hll?.nothing) this.hll = undefined
   }
 }

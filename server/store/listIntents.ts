@@ -15,11 +15,11 @@ import {
   listKeyOf,
   type Side,
 } from '#server/crdt/listId.ts'
+import { HllIntents } from './hllIntents.ts'
 import { InsertRuns } from './insertRuns.ts'
-import { Intents } from './intents.ts'
 import { type ListElements, rangeOf, rangesOf } from './listRanges.ts'
 
-export abstract class ListIntents extends Intents {
+export abstract class ListIntents extends HllIntents {
   readonly #runs: InsertRuns = new InsertRuns()
 
   /** Rules B5, B6. */

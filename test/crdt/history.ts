@@ -9,8 +9,8 @@ import { type Origin, originOf, type Stamp, stampStep } from '#protocol/sync/sta
 import type { VersionVector } from '#protocol/sync/versionVector.ts'
 import { comparePaths, pathNamed } from './listOrder.ts'
 
-export type TypeName = 'string' | 'hash' | 'set' | 'zset' | 'list'
-export const typeNames: readonly TypeName[] = ['string', 'hash', 'set', 'zset', 'list']
+export type TypeName = 'string' | 'hash' | 'set' | 'zset' | 'list' | 'hll'
+export const typeNames: readonly TypeName[] = ['string', 'hash', 'set', 'zset', 'list', 'hll']
 
 export type ScoreTag = 'GT' | 'LT' | undefined
 
@@ -21,6 +21,8 @@ export type Add =
   | { kind: 'member'; key: string; type: 'set'; element: string }
   /** Of a hash field. A write of the field is one, too. */
   | { kind: 'fieldTtl'; key: string; type: 'hash'; element: string; expireAtMs: number }
+  /** The register has at least this rank; 0 for an add that only makes the key. */
+  | { kind: 'register'; key: string; type: 'hll'; element: string; rank: number }
   /** `tag`: it was written on that condition. */
   | { kind: 'score'; key: string; type: 'zset'; element: string; score: number; tag: ScoreTag }
   /** `implied`: a plain SET, which is a TTL write for as long as it is a write. */
@@ -53,6 +55,8 @@ export interface KeyView {
   zset: [member: string, score: number][]
   /** In order. */
   list: ListElement[]
+  /** Registers and their ranks, ascending; undefined: there is none. */
+  hll: [register: number, rank: number][] | undefined
 }
 
 export interface ListElement {
@@ -85,6 +89,10 @@ function kills(kill: Kill, add: Add): boolean {
   return kill.type === add.type && (kill.element === undefined || kill.element === add.element)
 }
 
+/** A kill takes the adds that it had seen; a delete of a HyperLogLog all those that had not seen it. */
+const takes = (kill: Operation, { operation, what }: Told<Add>): boolean =>
+  what.kind === 'register' ? !hasSeen(operation.context, kill.stamp) : hasSeen(kill.context, operation.stamp)
+
 export class History {
   readonly operations: Operation[] = []
   readonly #adds: Map<string, Told<Add>[]> = new Map()
@@ -105,9 +113,7 @@ export class History {
         known(add) &&
         !all.some(
           (kill) =>
-            kills(kill.what, add.what) &&
-            kill.operation !== add.operation &&
-            hasSeen(kill.operation.context, add.operation.stamp),
+            kills(kill.what, add.what) && kill.operation !== add.operation && takes(kill.operation, add),
         ),
     )
   }
@@ -183,6 +189,7 @@ function viewOf(live: Told<Add>[]): KeyView {
     zset: elements('zset')
       .map((member): [string, number] => [member, shownScore(live, member)])
       .sort(byScore),
+    hll: registersOf(live),
     list: elements('list')
       .map((name) => ({ name, text: shownText(live, 'list', name) }))
       .sort((a, b) => comparePaths(pathNamed(a.name), pathNamed(b.name))),
@@ -191,6 +198,15 @@ function viewOf(live: Told<Add>[]): KeyView {
 
 const isData = (add: Add): add is Exclude<Add, { kind: 'ttl' | 'fieldTtl' }> =>
   add.kind !== 'ttl' && add.kind !== 'fieldTtl'
+
+function registersOf(live: Told<Add>[]): KeyView['hll'] {
+  const ranks = new Map<number, number>()
+  for (const { what } of live)
+    if (what.kind === 'register')
+      ranks.set(Number(what.element), Math.max(what.rank, ranks.get(Number(what.element)) ?? 0))
+  if (ranks.size === 0) return undefined
+  return [...ranks].filter(([, rank]) => rank > 0).sort(([a], [b]) => a - b)
+}
 
 /** Whether nothing of the key is to be seen any more: its own time has passed, or that of every field. */
 export function hasExpired(view: KeyView, nowMs: number): boolean {

@@ -7,8 +7,11 @@ import { slotOfKey } from '#protocol/slots/crc16.ts'
 import type { Stamp } from '#protocol/sync/stamp.ts'
 import type { VersionVector } from '#protocol/sync/versionVector.ts'
 import { amountFromInteger, parseAmount } from '#server/crdt/amount.ts'
+import { ranked } from '#server/crdt/elementHash.ts'
+import { HyperLogLog, rising } from '#server/crdt/hyperLogLog.ts'
 import type { Keyspace } from '#server/store/keyspace.ts'
 import type { Transaction } from '#server/store/transaction.ts'
+import { ofList, ofScores, removedScoreMax } from './elementMeanings.ts'
 import {
   type Add,
   type History,
@@ -46,16 +49,17 @@ export type Intent =
   | { command: 'zsetRemove'; key: string; members: string[] }
   /** ZREMRANGEBYSCORE from 0 to `removedScoreMax`. */
   | { command: 'zsetRemoveRange'; key: string }
+  | { command: 'hllAdd'; key: string; values: [register: number, rank: number][] }
+  /** SET to the bytes of a HyperLogLog, with KEEPTTL or without. */
+  | { command: 'hllSet'; key: string; values: [register: number, rank: number][]; keep: boolean }
   | ListIntent
 
 type ElementIntent = Exclude<
-  Extract<Intent, { command: `hash${string}` | `setAdd` | `setRemove` | `zset${string}` }>,
+  Extract<Intent, { command: `hash${string}` | `setAdd` | `setRemove` | `zset${string}` | 'hllAdd' }>,
   { command: 'hashDeleteExpired' }
 >
 
-export const removedScoreMax = 10
-
-type ListIntent =
+export type ListIntent =
   | { command: 'listPush'; key: string; side: 'left' | 'right'; values: string[] }
   | { command: 'listPop'; key: string; side: 'left' | 'right'; count: number }
   | { command: 'listSet'; key: string; index: number; text: string }
@@ -107,6 +111,17 @@ export class Meanings {
           meaning.keepsTtl = true
         }
         break
+      case 'hllSet':
+        if (visible !== 'hll') {
+          const command = intent.keep ? 'setKeepTtl' : 'set'
+          return this.of({ command, key, text: bytesOf(intent.values) }, seen, nowMs)
+        }
+        if (intent.keep) this.#open(meaning, key, 'hll', view, expired, seen)
+        else killKey(meaning, key, view)
+        // What shows goes as well.
+        meaning.kills.push(...killLive(key, view))
+        addRegisters(meaning, key, intent.values)
+        break
       case 'increment':
         if (!isCountable(visible, 'string', view.string)) return undefined
         this.#open(meaning, key, 'string', view, expired, seen)
@@ -114,14 +129,15 @@ export class Meanings {
         break
       case 'delete':
         if (visible === 'none') return undefined
-        killKey(meaning, key)
+        killKey(meaning, key, view)
         break
       case 'deleteExpired':
         if (!expired) return undefined
-        killKey(meaning, key)
+        killKey(meaning, key, view)
         break
       case 'flush':
-        for (const other of this.#keys) if (slotOfKey(other) === slotOfKey(key)) killKey(meaning, other)
+        for (const other of this.#keys)
+          if (slotOfKey(other) === slotOfKey(key)) killKey(meaning, other, this.#history.view(other, seen))
         if (!this.#anyKey(key, seen)) return undefined
         break
       case 'hashDeleteExpired':
@@ -183,7 +199,8 @@ export class Meanings {
     const expired = hasExpired(view, nowMs)
     const type = typeNames.find((name) => intent.command.startsWith(name)) as TypeName
     const visible = expired ? 'none' : view.type
-    if (visible !== 'none' && visible !== type) return false
+    const becomesOne = type === 'hll' && visible === 'string' && speltBy(view.string ?? '') !== undefined
+    if (visible !== 'none' && visible !== type && !becomesOne) return false
     switch (intent.command) {
       case 'hashSet':
         meaning.kills.push({ kind: 'state', key, type: 'hash', element: intent.field })
@@ -230,6 +247,20 @@ export class Meanings {
         for (const element of present) meaning.kills.push({ kind: 'state', key, type: 'set', element })
         break
       }
+      case 'hllAdd': {
+        const shown = visible === 'hll' ? view.hll : becomesOne ? speltBy(view.string ?? '') : undefined
+        const ranks = new Map(shown)
+        const risen = intent.values.filter(([register, rank]) => {
+          if (rank <= (ranks.get(register) ?? 0)) return false
+          ranks.set(register, rank)
+          return true
+        })
+        if (shown !== undefined && risen.length === 0) return false
+        if (visible !== 'hll') addRegisters(meaning, key, shown ?? [])
+        if (visible === 'hll') addRanks(meaning, key, risen)
+        else addRanks(meaning, key, intent.values)
+        break
+      }
       default:
         if (!ofScores(intent, meaning, visible === 'zset' ? view.zset : [])) return false
     }
@@ -266,7 +297,7 @@ export class Meanings {
     expired: boolean,
   ): void {
     const { key, text } = intent
-    if (expired) killKey(meaning, key)
+    if (expired) killKey(meaning, key, view)
     else meaning.kills.push(...killLive(key, view), { kind: 'ttl', key })
     meaning.adds.push({ kind: 'write', key, type: 'string', element: '', text })
     meaning.adds.push({ kind: 'ttl', key, expireAtMs, implied: expireAtMs === never })
@@ -281,7 +312,7 @@ export class Meanings {
     expired: boolean,
     seen: VersionVector,
   ): void {
-    if (expired) killKey(meaning, key)
+    if (expired) killKey(meaning, key, view)
     else if (view.type === 'none') meaning.kills.push({ kind: 'ttl', key })
     else {
       meaning.keepsTtl = true
@@ -296,94 +327,44 @@ export class Meanings {
   }
 }
 
+type Ranks = readonly (readonly [register: number, rank: number])[]
+
+/** Also without registers it is one. */
+function addRegisters(meaning: Meaning, key: string, ranks: Ranks): void {
+  addRanks(meaning, key, [[0, 0], ...ranks])
+}
+
+function addRanks(meaning: Meaning, key: string, ranks: Ranks): void {
+  for (const [register, rank] of ranks)
+    meaning.adds.push({ kind: 'register', key, type: 'hll', element: String(register), rank })
+}
+
+function bytesOf(ranks: Ranks): string {
+  const registers = HyperLogLog.empty()
+  registers.raise(ranks.map(([register, rank]) => ranked(register, rank)))
+  return registers.text
+}
+
+function speltBy(text: string): [number, number][] | undefined {
+  const ranks: [number, number][] = []
+  HyperLogLog.of(text)?.eachRank((register, rank) => ranks.push([register, rank]))
+  return HyperLogLog.isSpeltBy(text) ? ranks : undefined
+}
+
 /** Of a hash without fields, a write of another type doesn't end the TTLs that a field under way may still need. */
 const killLive = (key: string, view: KeyView): Kill[] =>
-  killTypes(key).filter(
+  killTypes(key, view).filter(
     (kill) => kill.kind !== 'state' || kill.type !== 'hash' || Object.keys(view.hash).length > 0,
   )
-/** `shown`: what the replica shows before. False: a handler would do nothing. */
-function ofScores(
-  intent: Extract<Intent, { command: `zset${string}` }>,
-  meaning: Meaning,
-  shown: readonly [member: string, score: number][],
-): boolean {
-  const { key } = intent
-  const kill = (element: string): void => {
-    meaning.kills.push({ kind: 'state', key, type: 'zset', element })
-  }
-  switch (intent.command) {
-    case 'zsetAdd': {
-      const { member, score, tag } = intent
-      const old = shown.find(([name]) => name === member)?.[1]
-      if (old !== undefined && (tag === 'GT' ? score <= old : tag === 'LT' && score >= old)) return false
-      kill(member)
-      meaning.adds.push({ kind: 'score', key, type: 'zset', element: member, score, tag })
-      return true
-    }
-    case 'zsetIncrement': {
-      const { member, amount } = intent
-      meaning.adds.push({ kind: 'increment', key, type: 'zset', element: member, amount })
-      return true
-    }
-    case 'zsetRemove':
-    case 'zsetRemoveRange': {
-      const gone = shown.filter(([name, score]) =>
-        intent.command === 'zsetRemove'
-          ? intent.members.includes(name)
-          : score >= 0 && score <= removedScoreMax,
-      )
-      for (const [name] of gone) kill(name)
-      return gone.length > 0
-    }
-  }
-}
 
-/** False: a handler would refuse it, or do nothing. */
-function ofList(intent: ListIntent, meaning: Meaning, list: KeyView['list']): boolean {
-  const { key } = intent
-  const kill = (from: number, to: number): void => {
-    for (const { name } of list.slice(from, to))
-      meaning.kills.push({ kind: 'state', key, type: 'list', element: name })
-  }
-  switch (intent.command) {
-    case 'listPush':
-      meaning.pushes = { side: intent.side, values: intent.values }
-      return true
-    case 'listPop':
-      if (intent.side === 'left') kill(0, intent.count)
-      else kill(Math.max(0, list.length - intent.count), list.length)
-      return list.length > 0
-    case 'listSet': {
-      const element = list[intent.index]
-      if (element === undefined) return false
-      kill(intent.index, intent.index + 1)
-      meaning.adds.push({ kind: 'write', key, type: 'list', element: element.name, text: intent.text })
-      return true
-    }
-    case 'listInsert': {
-      const { index, text } = intent
-      if (index > list.length) return false
-      meaning.inserts = { index, left: list[index - 1]?.name, right: list[index]?.name, text }
-      return true
-    }
-    case 'listRemove':
-      if (intent.indexes.some((index) => index >= list.length)) return false
-      for (const index of intent.indexes) kill(index, index + 1)
-      return intent.indexes.length > 0
-    case 'listTrim': {
-      const { start, end } = intent
-      if (start > list.length || end > list.length || (start === 0 && end === list.length)) return false
-      kill(0, start < end ? start : list.length)
-      if (start < end) kill(end, list.length)
-      return true
-    }
-  }
-}
+/** A delete of a HyperLogLog takes what it doesn't know of, so it is one only where there is something to delete. */
+const killTypes = (key: string, view: KeyView): Kill[] =>
+  typeNames
+    .filter((type) => type !== 'hll' || view.hll !== undefined)
+    .map((type) => ({ kind: 'state', key, type }))
 
-const killTypes = (key: string): Kill[] => typeNames.map((type) => ({ kind: 'state', key, type }))
-
-function killKey(meaning: Meaning, key: string): void {
-  meaning.kills.push(...killTypes(key), { kind: 'ttl', key })
+function killKey(meaning: Meaning, key: string, view: KeyView): void {
+  meaning.kills.push(...killTypes(key, view), { kind: 'ttl', key })
 }
 
 function isCountable(visible: TypeName | 'none', type: TypeName, text: string | undefined): boolean {
@@ -453,6 +434,14 @@ export function run(db: Keyspace, write: Transaction, intent: Intent): string | 
       )
       return undefined
     }
+    case 'hllAdd': {
+      const values = intent.values.map(([register, rank]) => ranked(register, rank))
+      write.hllRaise(intent.key, rising(db.hyperLogLog(intent.key), values))
+      return undefined
+    }
+    case 'hllSet':
+      write.setString(intent.key, bytesOf(intent.values), { kind: intent.keep ? 'keep' : 'clear' })
+      return undefined
     case 'listPush':
       return String(write.listPush(intent.key, intent.side, intent.values))
     case 'listPop':

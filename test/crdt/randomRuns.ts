@@ -28,6 +28,8 @@ export const allCommands: readonly Command[] = [
   'listInsert',
   'listRemove',
   'listTrim',
+  'hllAdd',
+  'hllSet',
   'transaction',
 ]
 
@@ -62,6 +64,9 @@ export const presets: Readonly<Record<string, readonly Command[]>> = {
   ],
   lists: ['listPush', 'listPop', 'listSet', 'listInsert', 'listInsert', 'listRemove', 'listTrim', 'delete'],
   inserts: ['listPush', 'listInsert', 'listInsert', 'listInsert', 'listInsert', 'listPop', 'listRemove'],
+  registers: ['hllAdd', 'hllAdd', 'hllAdd', 'hllAdd', 'delete', 'flush', 'expire'],
+  registersAsStrings: ['hllAdd', 'hllAdd', 'hllSet', 'hllSet', 'set', 'expire', 'delete'],
+  registersAmongOthers: ['hllAdd', 'hllAdd', 'set', 'setKeepTtl', 'setAdd', 'increment', 'expire', 'delete'],
   keepTtl: ['set', 'setKeepTtl', 'setKeepTtl', 'expire', 'setExpiring', 'hashSet', 'increment'],
 }
 
@@ -119,6 +124,7 @@ export function focusedRun(seed: number, production: Production): void {
       ['zsetIncrement', 'zsetIncrement', 'zsetRemove', 'zsetAdd'],
       ['increment', 'hashIncrement', 'set', 'delete', 'setAdd', 'expire'],
       ['hashIncrement', 'hashIncrement', 'hashExpire', 'hashDelete'],
+      ['hllAdd', 'hllAdd', 'hllAdd', 'delete'],
     ]),
     keys: keys.slice(0, 1),
     production,

@@ -7,6 +7,7 @@ import { ByteReader } from '#runtime/bytes/byteReader.ts'
 import { latin1 } from '#runtime/bytes/bytes.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import type { HashState } from '#server/crdt/hash.ts'
+import type { HllState } from '#server/crdt/hll.ts'
 import { readScore } from '#server/crdt/scoreCodec.ts'
 import type { SortedSetState } from '#server/crdt/sortedSet.ts'
 import { readField, writeStrnum } from '#server/crdt/strnumCodec.ts'
@@ -181,10 +182,10 @@ export function restartingProduction(seed: number, faults: SnapshotFaults = {}):
 function wholeSlot(db: Keyspace, slot: number): string {
   const writer = new ByteWriter()
   db.encodeSlot(slot, writer)
-  const keys = [...decodeSlot(new ByteReader(writer.bytes, 0, writer.length), slot)]
-  const texts = keys.map(([name, { full, text, expireAtMs, stamp }]) => {
+  const { keys } = decodeSlot(new ByteReader(writer.bytes, 0, writer.length), slot)
+  const texts = [...keys].map(([name, { full, text, expireAtMs, stamp }]) => {
     if (full === undefined) return JSON.stringify([name, text, String(expireAtMs), stamp])
-    const { string, hash, set, zset, list, ttl } = full
+    const { string, hash, set, zset, list, hll, ttl } = full
     const members: string[] = []
     set?.digest((member, dots) => members.push(`${member} ${dots.join()}`))
     const elements: string[] = []
@@ -201,10 +202,17 @@ function wholeSlot(db: Keyspace, slot: number): string {
       members.sort(),
       scores,
       elements,
+      hll === undefined ? '' : registersOf(hll),
       ttls,
     ])
   })
   return texts.sort().join('\n')
+}
+
+function registersOf({ payload, greatest, deletes }: HllState): unknown {
+  const ranks: number[] = []
+  payload?.eachRank((index, rank) => ranks.push(index, rank))
+  return [payload === undefined, ranks, greatest, [...deletes].sort()]
 }
 
 function encoded(write: (writer: ByteWriter) => void): string {
