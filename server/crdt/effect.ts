@@ -20,6 +20,7 @@ import type { CounterReset, ElementReset } from './counter.ts'
 import type { RemovedCounters } from './keyState.ts'
 import type { ListEffectSink } from './listEffect.ts'
 import type { Tag } from './score.ts'
+import type { StreamEffectSink } from './streamEffect.ts'
 
 export interface FlushedKey {
   readonly key: string
@@ -27,7 +28,7 @@ export interface FlushedKey {
 }
 
 /** Who takes effects: the writer of bytes, the keyspace, a check that keeps nothing. */
-export interface EffectSink extends ListEffectSink {
+export interface EffectSink extends ListEffectSink, StreamEffectSink {
   /**
    * `setText` of a text without resets whose TTL isn't kept, key and text being ranges of `bytes`. False: the sink wants it
    * by `setText`. Nearly all effects are of this form.
@@ -97,7 +98,7 @@ export interface EffectSink extends ListEffectSink {
   flush(stamp: Stamp, keys: readonly FlushedKey[]): void
 }
 
-/** Of the kind byte; those from 20 to 23 are of lists (`listEffect.ts`). */
+/** Of the kind byte; those from 20 to 23 are of lists (`listEffect.ts`), from 30 to 36 of streams (`streamEffect.ts`). */
 export const Code = {
   setText: 1,
   setTextKeepTtl: 2,
@@ -122,7 +123,6 @@ export const Code = {
   incrementNewField: 46,
   writeFieldTtl: 47,
 } as const
-// 20 to 23 are those of lists (`listEffect.ts`).
 
 export const freshBit = 0x80
 export const resetsBit = 0x40

@@ -11,6 +11,7 @@ import { allTypes, keepTtl, noRemovedCounters, type RemovedCounters } from './ke
 import { isListCode, readListEffect } from './listEffect.ts'
 import { Tag } from './score.ts'
 import { readDouble, readExpireAt, readFlag, readTexts } from './stateCodec.ts'
+import { isStreamCode, readStreamEffect } from './streamEffect.ts'
 
 /** Shown the range of each key; may throw. */
 export type KeyCheck = (bytes: Uint8Array, start: number, end: number) => void
@@ -57,6 +58,11 @@ function readEffect(reader: ByteReader, stamp: Stamp, sink: EffectSink, checkKey
   if (isListCode(kind & codeMask)) {
     requireNo(resets, kind)
     readListEffect(reader, stamp, key, kind & codeMask, fresh, sink)
+    return
+  }
+  if (isStreamCode(kind & codeMask)) {
+    requireNo(resets, kind)
+    readStreamEffect(reader, stamp, key, kind & codeMask, fresh, sink)
     return
   }
   switch (kind & codeMask) {
@@ -282,6 +288,13 @@ const check: EffectSink = {
   pushElements: nothing,
   writeElement: nothing,
   removeElements: nothing,
+  addEntries: nothing,
+  setMarks: nothing,
+  removeEntries: nothing,
+  trimEntries: nothing,
+  createGroup: nothing,
+  destroyGroup: nothing,
+  acknowledge: nothing,
   remove: nothing,
   writeTtl: nothing,
   flush: nothing,

@@ -24,15 +24,17 @@ import type { Tag } from './score.ts'
 import { SetState } from './set.ts'
 import { SortedSetState } from './sortedSet.ts'
 import { readTtlWrites, writeTtlWrites } from './stateCodec.ts'
+import { StreamState } from './stream.ts'
 import { noStrnum, Strnum } from './strnum.ts'
 import { readStrnum, writeStrnum } from './strnumCodec.ts'
 import { mergeTtl, noTtlWrites, shownTtl, type TtlWrites, withoutCoveredTtl, withTtlWrite } from './ttl.ts'
 
-export type KeyType = 'string' | 'hash' | 'set' | 'zset' | 'list'
+export type KeyType = 'string' | 'hash' | 'set' | 'zset' | 'list' | 'stream'
 
 /** Bits of the types, in effects and in slot states. */
-export const TypeBit = { string: 1, hash: 2, set: 4, zset: 16, list: 32 } as const
-export const allTypes = TypeBit.string | TypeBit.hash | TypeBit.set | TypeBit.zset | TypeBit.list
+export const TypeBit = { string: 1, hash: 2, set: 4, zset: 16, list: 32, stream: 64 } as const
+export const allTypes =
+  TypeBit.string | TypeBit.hash | TypeBit.set | TypeBit.zset | TypeBit.list | TypeBit.stream
 /** In slot states. */
 const ttlBit = 8
 
@@ -57,6 +59,7 @@ export class KeyState {
   set: SetState | undefined = undefined
   zset: SortedSetState | undefined = undefined
   list: ListState | undefined = undefined
+  stream: StreamState | undefined = undefined
   /** The explicit ones; see `ttl.ts`. */
   ttl: TtlWrites = noTtlWrites
   /** When the store wants to look at the hash, because a field may have expired then. */
@@ -93,8 +96,14 @@ export class KeyState {
 
   /** Whether there is a state of elements, hidden ones and residues included. */
   get hasElements(): boolean {
-    const { hash, set, zset, list } = this
-    return hash !== undefined || set !== undefined || zset !== undefined || list !== undefined
+    const { hash, set, zset, list, stream } = this
+    return (
+      hash !== undefined ||
+      set !== undefined ||
+      zset !== undefined ||
+      list !== undefined ||
+      stream !== undefined
+    )
   }
 
   /** On the heap, about. */
@@ -106,6 +115,7 @@ export class KeyState {
       (this.set?.usedBytes ?? 0) +
       (this.zset?.usedBytes ?? 0) +
       (this.list?.usedBytes ?? 0) +
+      (this.stream?.usedBytes ?? 0) +
       this.ttl.length * ttlWriteBytes
     )
   }
@@ -119,7 +129,8 @@ export class KeyState {
       (this.hash?.live ? TypeBit.hash : 0) |
       (this.set !== undefined && this.set.size > 0 ? TypeBit.set : 0) |
       (this.zset !== undefined && this.zset.size > 0 ? TypeBit.zset : 0) |
-      (this.list !== undefined && this.list.size > 0 ? TypeBit.list : 0)
+      (this.list !== undefined && this.list.size > 0 ? TypeBit.list : 0) |
+      (this.stream?.live ? TypeBit.stream : 0)
     )
   }
 
@@ -160,6 +171,8 @@ export class KeyState {
         return 'zset'
       case TypeBit.list:
         return 'list'
+      case TypeBit.stream:
+        return 'stream'
       default:
         this.#visibleConflict ??= this.greatestType()
         return this.#visibleConflict
@@ -174,6 +187,7 @@ export class KeyState {
       ['set', this.set?.greatest() ?? 0],
       ['zset', this.zset !== undefined && this.zset.size > 0 ? this.zset.greatest() : 0],
       ['list', this.list?.greatest() ?? 0],
+      ['stream', this.stream?.greatest() ?? 0],
     ]
     return greatest.reduce((a, b) => (b[1] > a[1] ? b : a))[0]
   }
@@ -348,6 +362,14 @@ export class KeyState {
     this.dropEmpty()
   }
 
+  /** A change of the stream, which there is from then on if it is live. */
+  changeStream(change: (stream: StreamState) => void): void {
+    this.#visibleConflict = undefined
+    this.stream ??= new StreamState()
+    change(this.stream)
+    this.dropEmpty()
+  }
+
   /**
    * Removes what `context` covers of the types in `types`; of counters what `counters` says. `coversAll`: the context covers
    * all that the slot has.
@@ -365,6 +387,7 @@ export class KeyState {
     if (types & TypeBit.set) this.set?.removeAll(context, coversAll)
     if (types & TypeBit.zset) this.zset?.removeAll(context, stamp, counters.scores, coversAll)
     if (types & TypeBit.list) this.list?.removeAll(context, coversAll)
+    if (types & TypeBit.stream) this.stream?.removeAll(context)
     this.dropEmpty()
   }
 
@@ -407,6 +430,10 @@ export class KeyState {
       this.list ??= new ListState()
       this.list.merge(own, other.list ?? new ListState(), label)
     }
+    if (this.stream !== undefined || other.stream !== undefined) {
+      this.stream ??= new StreamState()
+      this.stream.merge(own, other.stream ?? new StreamState(), label)
+    }
     this.ttl = mergeTtl(this.ttl, own, other.ttl, label)
     this.dropEmpty()
   }
@@ -432,6 +459,7 @@ export class KeyState {
     if (this.set !== undefined && this.set.size === 0) this.set = undefined
     if (this.zset?.nothing) this.zset = undefined
     if (this.list !== undefined && this.list.size === 0) this.list = undefined
+    if (this.stream?.nothing) this.stream = undefined
   }
 
   // ---- codec: mask u8, then what it names
@@ -443,6 +471,7 @@ export class KeyState {
         (this.set === undefined ? 0 : TypeBit.set) |
         (this.zset === undefined ? 0 : TypeBit.zset) |
         (this.list === undefined ? 0 : TypeBit.list) |
+        (this.stream === undefined ? 0 : TypeBit.stream) |
         (this.ttl.length === 0 ? 0 : ttlBit),
     )
     if (this.string !== undefined) writeStrnum(writer, this.string)
@@ -450,6 +479,7 @@ export class KeyState {
     this.set?.encode(writer)
     this.zset?.encode(writer)
     this.list?.encode(writer)
+    this.stream?.encode(writer)
     if (this.ttl.length === 0) return
     writeTtlWrites(writer, this.ttl)
   }
@@ -463,6 +493,7 @@ export class KeyState {
     if (mask & TypeBit.set) state.set = SetState.decode(reader)
     if (mask & TypeBit.zset) state.zset = SortedSetState.decode(reader)
     if (mask & TypeBit.list) state.list = ListState.decode(reader)
+    if (mask & TypeBit.stream) state.stream = StreamState.decode(reader)
     if (mask & ttlBit) state.ttl = readTtlWrites(reader)
     state.dropEmpty()
     return state

@@ -3,6 +3,7 @@
  * that its context is what this shard has seen.
  */
 import { type Origin, originsMax, type Stamp, stampStep } from '#protocol/sync/stamp.ts'
+import type { StreamId } from '#protocol/sync/streamId.ts'
 import { emptyVector, type VersionVector } from '#protocol/sync/versionVector.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import type { Amount } from '#server/crdt/amount.ts'
@@ -18,6 +19,8 @@ import {
 import type { IdRange } from '#server/crdt/list.ts'
 import type { ListId, Side } from '#server/crdt/listId.ts'
 import type { Tag } from '#server/crdt/score.ts'
+import type { NewEntry, StreamState } from '#server/crdt/stream.ts'
+import type { StreamMarks } from '#server/crdt/streamRegister.ts'
 import type { Ref } from './arena.ts'
 import { Kind, type PackedKind } from './entry.ts'
 import { noFields, noMembers, type PackedElements, packedBytesMax } from './packed.ts'
@@ -258,6 +261,61 @@ export class Applier implements EffectSink {
     if (this.#removePackedRanges(name, ranges)) return
     const state = this.#open(name)
     state.removeElements(context, ranges, this.#coversSlot(context))
+    this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
+  }
+
+  addEntries(
+    stamp: Stamp,
+    name: string,
+    fresh: boolean,
+    marks: StreamMarks,
+    entries: readonly NewEntry[],
+  ): void {
+    this.#changeStream(stamp, name, fresh, (stream) => stream.add(stamp, marks, entries))
+  }
+
+  setMarks(stamp: Stamp, name: string, fresh: boolean, marks: StreamMarks): void {
+    this.#changeStream(stamp, name, fresh, (stream, context) => stream.setMarks(context, stamp, marks))
+  }
+
+  removeEntries(stamp: Stamp, name: string, ids: readonly StreamId[]): void {
+    this.#changeStream(stamp, name, false, (stream, context) => stream.removeIds(context, ids))
+  }
+
+  trimEntries(stamp: Stamp, name: string, upto: StreamId): void {
+    this.#changeStream(stamp, name, false, (stream, context) => stream.trim(context, upto))
+  }
+
+  createGroup(stamp: Stamp, name: string, fresh: boolean, group: string, starts: readonly StreamId[]): void {
+    this.#changeStream(stamp, name, fresh, (stream) => stream.createGroup(stamp, group, starts))
+  }
+
+  destroyGroup(stamp: Stamp, name: string, group: string): void {
+    this.#changeStream(stamp, name, false, (stream) => stream.destroyGroup(group))
+  }
+
+  acknowledge(
+    stamp: Stamp,
+    name: string,
+    group: string,
+    origin: Origin,
+    from: StreamId,
+    upto: StreamId,
+  ): void {
+    const interval = { stamp, from, upto }
+    this.#changeStream(stamp, name, false, (stream) => stream.acknowledge(group, origin, interval))
+  }
+
+  #changeStream(
+    stamp: Stamp,
+    name: string,
+    fresh: boolean,
+    change: (stream: StreamState, context: VersionVector) => void,
+  ): void {
+    const context = this.#cover(stamp)
+    const state = this.#open(name)
+    if (fresh) state.clearTtl(context)
+    state.changeStream((stream) => change(stream, context))
     this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
   }
 

@@ -27,7 +27,7 @@ import { slotDigest } from './slotDigest.ts'
 import { decodeSlot, encodePart, encodeSlot, loadPart, mergeTables } from './slotState.ts'
 import { SlotTables } from './slotTables.ts'
 import { UnexpiredFields } from './unexpired.ts'
-import type { HashView, ListView, SetView, SortedSetView, VisibleType } from './views.ts'
+import type { HashView, ListView, SetView, SortedSetView, StreamView, VisibleType } from './views.ts'
 
 export interface KeyspaceOptions {
   origin: Origin
@@ -258,6 +258,13 @@ export class Keyspace {
     return this.tables.listElements(ref)
   }
 
+  stream(name: string): StreamView | undefined {
+    const ref = this.#read(name)
+    if (ref === 0) return undefined
+    this.#requireType(ref, 'stream')
+    return this.tables.state(ref)?.stream
+  }
+
   /** undefined: no such key; Infinity: no TTL. */
   expireAtMs(name: string): number | undefined {
     const ref = this.#visible(name)
@@ -315,6 +322,7 @@ export class Keyspace {
     const packed = tables.packed(ref)
     if (type === 'hash') return hashEncoding((packed ?? state?.hash) as HashView)
     if (type === 'list') return listEncoding(tables.listElements(ref) as ListView)
+    if (type === 'stream') return 'stream'
     return setEncoding((packed ?? state?.set) as SetView)
   }
 

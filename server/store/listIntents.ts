@@ -16,10 +16,10 @@ import {
   type Side,
 } from '#server/crdt/listId.ts'
 import { InsertRuns } from './insertRuns.ts'
-import { Intents } from './intents.ts'
 import { type ListElements, rangeOf, rangesOf } from './listRanges.ts'
+import { StreamIntents } from './streamIntents.ts'
 
-export abstract class ListIntents extends Intents {
+export abstract class ListIntents extends StreamIntents {
   readonly #runs: InsertRuns = new InsertRuns()
 
   /** Rules B5, B6. */

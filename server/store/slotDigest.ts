@@ -41,7 +41,7 @@ class Sum {
 }
 
 /** What an element is, so that equal bytes of different meaning differ. */
-const Part = { string: 1, field: 2, member: 3, ttl: 4, score: 5, element: 6, fieldTtl: 7 } as const
+const Part = { string: 1, field: 2, member: 3, ttl: 4, score: 5, element: 6, fieldTtl: 7, stream: 8 } as const
 
 export function slotDigest(tables: SlotTables, slot: number): string {
   const sum = new Sum()
@@ -94,6 +94,11 @@ function addKey(sum: Sum, name: string, state: KeyState): void {
     begin(Part.element, name)
     writeId(scratch, id)
     writeSiblings(siblings)
+    sum.add(scratch.bytes, scratch.length)
+  })
+  state.stream?.digest((write) => {
+    begin(Part.stream, name)
+    write(scratch)
     sum.add(scratch.bytes, scratch.length)
   })
   for (const write of state.ttl) {

@@ -9,8 +9,8 @@ import { type Origin, originOf, type Stamp, stampStep } from '#protocol/sync/sta
 import type { VersionVector } from '#protocol/sync/versionVector.ts'
 import { comparePaths, pathNamed } from './listOrder.ts'
 
-export type TypeName = 'string' | 'hash' | 'set' | 'zset' | 'list'
-export const typeNames: readonly TypeName[] = ['string', 'hash', 'set', 'zset', 'list']
+export type TypeName = 'string' | 'hash' | 'set' | 'zset' | 'list' | 'stream'
+export const typeNames: readonly TypeName[] = ['string', 'hash', 'set', 'zset', 'list', 'stream']
 
 export type ScoreTag = 'GT' | 'LT' | undefined
 
