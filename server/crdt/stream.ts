@@ -142,18 +142,15 @@ export class StreamState {
     const origin = originOf(stamp)
     for (const { id, fields } of entries) {
       this.#logs[origin] ??= new StreamLog()
-      this.#logs[origin]?.append({ id, stamp, fields })
+      this.#logs[origin]?.add({ id, stamp, fields })
     }
     this.#mark(stamp, marks)
   }
 
   #mark(stamp: Stamp, marks: StreamMarks): void {
     const origin = originOf(stamp)
-    const old = this.#registers[origin]
-    // Again: what has been deleted since stays known.
-    const maxDeletedId =
-      old?.stamp === stamp ? greaterId(old.maxDeletedId, marks.maxDeletedId) : marks.maxDeletedId
-    this.#registers[origin] = { stamp, lastId: marks.lastId, added: marks.added, maxDeletedId }
+    // Not of an operation that is applied again.
+    if ((this.#registers[origin]?.stamp ?? 0) < stamp) this.#registers[origin] = { ...marks, stamp }
   }
 
   /** XSETID: these marks are in place of all that `context` covers. */

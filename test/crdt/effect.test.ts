@@ -62,16 +62,14 @@ const newEntries = fc
   )
   .chain((ids) =>
     fc.tuple(
-      ...ids
-        .sort()
-        .map((id) =>
-          fc.record({
-            id: fc.constant(id),
-            fields: fc
-              .array(fc.tuple(texts, texts), { minLength: 1, maxLength: 2 })
-              .map((pairs) => pairs.flat()),
-          }),
-        ),
+      ...ids.sort().map((id) =>
+        fc.record({
+          id: fc.constant(id),
+          fields: fc
+            .array(fc.tuple(texts, texts), { minLength: 1, maxLength: 2 })
+            .map((pairs) => pairs.flat()),
+        }),
+      ),
     ),
   )
 const expireAt = fc.oneof(fc.constant(Number.POSITIVE_INFINITY), fc.integer({ min: 1 }))

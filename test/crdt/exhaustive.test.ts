@@ -93,7 +93,7 @@ class World {
       if (source !== undefined) this.#give(source, replica, sent)
       const seen = replica.seen(slot)
       const intent = make(key)
-      const meaning = meanings.of(intent, seen, nowMs)
+      const meaning = meanings.of(intent, seen, nowMs, replica.origin)
       if (meaning === undefined) continue
       const shipment = replica.commit(nowMs, () => run(replica.keyspace, replica.write, intent))
       if (shipment === undefined) continue
@@ -163,7 +163,8 @@ class World {
         shown.set.length === told.set.length &&
         shown.zset[0]?.[1] === told.zset[0]?.[1] &&
         shown.zset.length === told.zset.length &&
-        JSON.stringify(shown.list) === JSON.stringify(told.list),
+        JSON.stringify(shown.list) === JSON.stringify(told.list) &&
+        JSON.stringify(shown.stream) === JSON.stringify(told.stream),
       () => `origin ${replica.origin} shows ${JSON.stringify(shown)}, told ${JSON.stringify(told)}`,
     )
   }

@@ -28,6 +28,13 @@ export const allCommands: readonly Command[] = [
   'listInsert',
   'listRemove',
   'listTrim',
+  'streamAdd',
+  'streamDelete',
+  'streamTrim',
+  'streamSetId',
+  'streamCreateGroup',
+  'streamDestroyGroup',
+  'streamAcknowledge',
   'transaction',
 ]
 
@@ -62,6 +69,17 @@ export const presets: Readonly<Record<string, readonly Command[]>> = {
   ],
   lists: ['listPush', 'listPop', 'listSet', 'listInsert', 'listInsert', 'listRemove', 'listTrim', 'delete'],
   inserts: ['listPush', 'listInsert', 'listInsert', 'listInsert', 'listInsert', 'listPop', 'listRemove'],
+  streams: ['streamAdd', 'streamAdd', 'streamAdd', 'streamDelete', 'streamTrim', 'streamSetId', 'delete'],
+  streamsAmongOthers: ['streamAdd', 'streamAdd', 'streamDelete', 'listPush', 'set', 'expire', 'flush'],
+  groups: [
+    'streamAdd',
+    'streamCreateGroup',
+    'streamCreateGroup',
+    'streamDestroyGroup',
+    'streamAcknowledge',
+    'streamAcknowledge',
+    'delete',
+  ],
   keepTtl: ['set', 'setKeepTtl', 'setKeepTtl', 'expire', 'setExpiring', 'hashSet', 'increment'],
 }
 
