@@ -60,6 +60,16 @@ const menu = {
   listInsert: (key) => ({ command: 'listInsert', key, index: 1, text: 'i' }),
   listRemove: (key) => ({ command: 'listRemove', key, indexes: [1] }),
   listTrim: (key) => ({ command: 'listTrim', key, start: 1, end: 2 }),
+  hllMake: (key) => ({ command: 'hllAdd', key, values: [] }),
+  hllAdd: (key) => ({ command: 'hllAdd', key, values: [[7, 3]] }),
+  hllAddMore: (key) => ({
+    command: 'hllAdd',
+    key,
+    values: [
+      [7, 4],
+      [9, 1],
+    ],
+  }),
 } satisfies Record<string, Make>
 
 /** One step of a history. */
@@ -164,7 +174,8 @@ class World {
         shown.zset[0]?.[1] === told.zset[0]?.[1] &&
         shown.zset.length === told.zset.length &&
         JSON.stringify(shown.list) === JSON.stringify(told.list) &&
-        JSON.stringify(shown.stream) === JSON.stringify(told.stream),
+        JSON.stringify(shown.stream) === JSON.stringify(told.stream) &&
+        JSON.stringify(shown.hll) === JSON.stringify(told.hll),
       () => `origin ${replica.origin} shows ${JSON.stringify(shown)}, told ${JSON.stringify(told)}`,
     )
   }
@@ -237,6 +248,10 @@ const pairs: readonly (readonly (keyof typeof menu)[])[] = [
   ['listPush', 'listSet', 'listRemove', 'delete'],
   ['listPushLeft', 'listPopRight', 'listInsert', 'expire'],
   ['listPush', 'set', 'setAdd', 'flush'],
+  ['hllAdd', 'hllAddMore', 'delete', 'expire'],
+  ['hllMake', 'hllAdd', 'delete', 'flush'],
+  ['hllAdd', 'set', 'delete', 'setAdd'],
+  ['hllAdd', 'hllAddMore', 'increment', 'flush'],
 ]
 
 describe('all short histories mean what they say', () => {

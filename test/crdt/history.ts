@@ -10,8 +10,8 @@ import type { VersionVector } from '#protocol/sync/versionVector.ts'
 import { comparePaths, pathNamed } from './listOrder.ts'
 import { type StreamAdd, type StreamKill, type StreamTold, streamOf } from './streamMeaning.ts'
 
-export type TypeName = 'string' | 'hash' | 'set' | 'zset' | 'list' | 'stream'
-export const typeNames: readonly TypeName[] = ['string', 'hash', 'set', 'zset', 'list', 'stream']
+export type TypeName = 'string' | 'hash' | 'set' | 'zset' | 'list' | 'stream' | 'hll'
+export const typeNames: readonly TypeName[] = ['string', 'hash', 'set', 'zset', 'list', 'stream', 'hll']
 
 export type ScoreTag = 'GT' | 'LT' | undefined
 
@@ -22,6 +22,8 @@ export type Add =
   | { kind: 'member'; key: string; type: 'set'; element: string }
   /** Of a hash field. A write of the field is one, too. */
   | { kind: 'fieldTtl'; key: string; type: 'hash'; element: string; expireAtMs: number }
+  /** The register has at least this rank; 0 for an add that only makes the key. */
+  | { kind: 'register'; key: string; type: 'hll'; element: string; rank: number }
   /** `tag`: it was written on that condition. */
   | { kind: 'score'; key: string; type: 'zset'; element: string; score: number; tag: ScoreTag }
   /** `implied`: a plain SET, which is a TTL write for as long as it is a write. */
@@ -57,6 +59,8 @@ export interface KeyView {
   /** In order. */
   list: ListElement[]
   stream: StreamTold | undefined
+  /** Registers and their ranks, ascending; undefined: there is none. */
+  hll: [register: number, rank: number][] | undefined
 }
 
 export interface ListElement {
@@ -106,10 +110,10 @@ function concerns({ what: kill, operation: by }: Told<Kill>, { what: add, operat
 const isOfGroup = (add: Add): add is Extract<Add, { kind: 'group' | 'acked' }> =>
   add.kind === 'group' || add.kind === 'acked'
 
-/** A removal ends what it had seen; of groups what had not seen it. */
+/** A removal ends what it had seen; of groups and registers what had not seen it. */
 function kills(kill: Told<Kill>, add: Told<Add>): boolean {
   if (kill.operation === add.operation || !concerns(kill, add)) return false
-  return isOfGroup(add.what)
+  return isOfGroup(add.what) || add.what.kind === 'register'
     ? !hasSeen(add.operation.context, kill.operation.stamp)
     : hasSeen(kill.operation.context, add.operation.stamp)
 }
@@ -203,6 +207,7 @@ function viewOf(live: Told<Add>[]): KeyView {
     zset: elements('zset')
       .map((member): [string, number] => [member, shownScore(live, member)])
       .sort(byScore),
+    hll: registersOf(live),
     list: elements('list')
       .map((name) => ({ name, text: shownText(live, 'list', name) }))
       .sort((a, b) => comparePaths(pathNamed(a.name), pathNamed(b.name))),
@@ -219,6 +224,15 @@ const isData = (add: Add): add is Exclude<Add, { kind: 'ttl' | 'fieldTtl' | 'del
 /** Of the types that consist of elements with names. */
 const isElement = (add: Add): add is Exclude<Add, StreamAdd | { kind: 'ttl' | 'fieldTtl' }> =>
   isData(add) && add.type !== 'stream'
+
+function registersOf(live: Told<Add>[]): KeyView['hll'] {
+  const ranks = new Map<number, number>()
+  for (const { what } of live)
+    if (what.kind === 'register')
+      ranks.set(Number(what.element), Math.max(what.rank, ranks.get(Number(what.element)) ?? 0))
+  if (ranks.size === 0) return undefined
+  return [...ranks].filter(([, rank]) => rank > 0).sort(([a], [b]) => a - b)
+}
 
 /** Whether nothing of the key is to be seen any more: its own time has passed, or that of every field. */
 export function hasExpired(view: KeyView, nowMs: number): boolean {

@@ -8,6 +8,8 @@ import type { Origin, Stamp } from '#protocol/sync/stamp.ts'
 import { idOf, maxId, minId, msOf } from '#protocol/sync/streamId.ts'
 import type { VersionVector } from '#protocol/sync/versionVector.ts'
 import { amountFromInteger, parseAmount } from '#server/crdt/amount.ts'
+import { ranked } from '#server/crdt/elementHash.ts'
+import { rising } from '#server/crdt/hyperLogLog.ts'
 import type { Keyspace } from '#server/store/keyspace.ts'
 import type { Transaction } from '#server/store/transaction.ts'
 import {
@@ -48,11 +50,12 @@ export type Intent =
   | { command: 'zsetRemove'; key: string; members: string[] }
   /** ZREMRANGEBYSCORE from 0 to `removedScoreMax`. */
   | { command: 'zsetRemoveRange'; key: string }
+  | { command: 'hllAdd'; key: string; values: [register: number, rank: number][] }
   | ListIntent
   | StreamIntent
 
 type ElementIntent = Exclude<
-  Extract<Intent, { command: `hash${string}` | `setAdd` | `setRemove` | `zset${string}` }>,
+  Extract<Intent, { command: `hash${string}` | `setAdd` | `setRemove` | `zset${string}` | 'hllAdd' }>,
   { command: 'hashDeleteExpired' }
 >
 
@@ -249,6 +252,19 @@ export class Meanings {
         for (const element of present) meaning.kills.push({ kind: 'state', key, type: 'set', element })
         break
       }
+      case 'hllAdd': {
+        const shown = visible === 'hll' ? view.hll : undefined
+        const ranks = new Map(shown)
+        if (shown === undefined)
+          meaning.adds.push({ kind: 'register', key, type: 'hll', element: '0', rank: 0 })
+        for (const [register, rank] of intent.values) {
+          if (rank <= (ranks.get(register) ?? 0)) continue
+          ranks.set(register, rank)
+          meaning.adds.push({ kind: 'register', key, type: 'hll', element: String(register), rank })
+        }
+        if (meaning.adds.length === 0) return false
+        break
+      }
       default:
         if (!ofScores(intent, meaning, visible === 'zset' ? view.zset : [])) return false
     }
@@ -401,9 +417,14 @@ function ofList(intent: ListIntent, meaning: Meaning, list: KeyView['list']): bo
   }
 }
 
-/** Groups end only if there is a stream: who removes a text knows nothing of them. */
+/**
+ * A delete of a HyperLogLog takes what it doesn't know of, so it is one only where there is something to delete. So do groups end
+ * only where there is a stream.
+ */
 const killTypes = (key: string, view: KeyView): Kill[] => [
-  ...typeNames.map((type): Kill => ({ kind: 'state', key, type })),
+  ...typeNames
+    .filter((type) => type !== 'hll' || view.hll !== undefined)
+    .map((type): Kill => ({ kind: 'state', key, type })),
   ...(view.stream === undefined ? [] : [{ kind: 'groups', key } as const]),
 ]
 
@@ -476,6 +497,12 @@ export function run(db: Keyspace, write: Transaction, intent: Intent): string | 
         intent.key,
         [...(sortedSet?.range(first, end) ?? [])].map(([member]) => member),
       )
+      return undefined
+    }
+    case 'hllAdd': {
+      const values = intent.values.map(([register, rank]) => ranked(register, rank))
+      const registers = db.registers(intent.key)
+      write.hllRaise(intent.key, rising(registers, values))
       return undefined
     }
     case 'listPush':

@@ -230,6 +230,13 @@ export class Network {
         return { command, key, member: field, amount: random.chance(0.2) ? 100 : amount }
       case 'zsetRemove':
         return { command, key, members: random.chance(0.7) ? [field] : fieldNames }
+      case 'hllAdd': {
+        const values = Array.from({ length: random.pick([0, 1, 1, 2]) }, (): [number, number] => [
+          random.below(3),
+          1 + random.below(4),
+        ])
+        return { command, key, values }
+      }
       case 'listPush': {
         const values = Array.from({ length: 1 + random.below(3) }, () => `e${this.#values++}`)
         return { command, key, side: random.pick(['left', 'right']), values }

@@ -35,6 +35,7 @@ export const allCommands: readonly Command[] = [
   'streamCreateGroup',
   'streamDestroyGroup',
   'streamAcknowledge',
+  'hllAdd',
   'transaction',
 ]
 
@@ -80,6 +81,8 @@ export const presets: Readonly<Record<string, readonly Command[]>> = {
     'streamAcknowledge',
     'delete',
   ],
+  registers: ['hllAdd', 'hllAdd', 'hllAdd', 'hllAdd', 'delete', 'flush', 'expire'],
+  registersAmongOthers: ['hllAdd', 'hllAdd', 'set', 'setKeepTtl', 'setAdd', 'increment', 'expire', 'delete'],
   keepTtl: ['set', 'setKeepTtl', 'setKeepTtl', 'expire', 'setExpiring', 'hashSet', 'increment'],
 }
 
@@ -137,6 +140,7 @@ export function focusedRun(seed: number, production: Production): void {
       ['zsetIncrement', 'zsetIncrement', 'zsetRemove', 'zsetAdd'],
       ['increment', 'hashIncrement', 'set', 'delete', 'setAdd', 'expire'],
       ['hashIncrement', 'hashIncrement', 'hashExpire', 'hashDelete'],
+      ['hllAdd', 'hllAdd', 'hllAdd', 'delete'],
     ]),
     keys: keys.slice(0, 1),
     production,

@@ -1,6 +1,7 @@
 /** What a replica shows, in the words of the history that judges it. */
 import { maxId, minId, msOf } from '#protocol/sync/streamId.ts'
 import type { HashState } from '#server/crdt/hash.ts'
+import type { HllState } from '#server/crdt/hll.ts'
 import type { ListState } from '#server/crdt/list.ts'
 import type { StreamState } from '#server/crdt/stream.ts'
 import type { ListElements } from '#server/store/listRanges.ts'
@@ -40,6 +41,13 @@ function elementsOf(list: ListState | undefined, view: ListElements | undefined)
     () => 'a list is another by index',
   )
   return texts.map((text, index) => ({ name: nameOf(pathOf(view.idAt(index))), text }))
+}
+
+function registersOf(hll: HllState | undefined): KeyView['hll'] {
+  if (hll?.payload === undefined) return undefined
+  const registers: [number, number][] = []
+  hll.payload.eachRank((index, rank) => registers.push([index, rank]))
+  return registers
 }
 
 function fieldExpiryOf(hash: HashState | undefined): KeyView['fieldExpiry'] {
@@ -88,6 +96,7 @@ export function productionView(replica: Replica, key: string): KeyView {
     zset: [],
     list: [],
     stream: undefined,
+    hll: undefined,
   }
   if (found === 0) return none
   const content = tables.stateOf(found)
@@ -102,6 +111,7 @@ export function productionView(replica: Replica, key: string): KeyView {
     zset: [...(content.zset?.range(0, content.zset.size) ?? [])],
     list: elementsOf(content.list, tables.listElements(found)),
     stream: streamOf(content.stream),
+    hll: registersOf(content.hll),
   }
 }
 
@@ -110,14 +120,18 @@ export function checkVisible(replica: Replica, key: string, view: KeyView): void
   const { keyspace } = replica
   const expired = hasExpired(view, keyspace.nowMs)
   const type = keyspace.type(key)
-  must(type === (expired ? 'none' : view.type), () => `${key} shows as ${type}, expired: ${expired}`)
+  const told = view.type === 'hll' ? 'string' : view.type
+  must(type === (expired ? 'none' : told), () => `${key} shows as ${type}, expired: ${expired}`)
   if (type !== 'hash') return
   const hash = keyspace.hash(key)
-  const told = unexpiredFields(view, keyspace.nowMs).sort()
+  const fields = unexpiredFields(view, keyspace.nowMs).sort()
   const shown = [...(hash?.fields() ?? [])].sort()
-  must(shown.join() === told.join() && hash?.size === told.length, () => `fields ${shown}, told ${told}`)
   must(
-    told.every((field) => hash?.has(field) && hash.get(field) === view.hash[field]),
+    shown.join() === fields.join() && hash?.size === fields.length,
+    () => `fields ${shown}, told ${fields}`,
+  )
+  must(
+    fields.every((field) => hash?.has(field) && hash.get(field) === view.hash[field]),
     () => 'other texts',
   )
 }
@@ -133,4 +147,5 @@ export const textOf = (view: KeyView): string =>
     view.zset,
     view.list,
     view.stream,
+    view.hll,
   ])
