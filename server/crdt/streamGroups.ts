@@ -15,7 +15,9 @@ export class StreamGroups {
   }
 
   get usedBytes(): number {
-    return this.#groups.size * groupBytes
+    let bytes = this.#groups.size * groupBytes
+    for (const { local } of this.#groups.values()) bytes += local?.usedBytes ?? 0
+    return bytes
   }
 
   greatest(): Stamp {

@@ -15,11 +15,11 @@ import {
   listKeyOf,
   type Side,
 } from '#server/crdt/listId.ts'
+import { GroupIntents } from './groupIntents.ts'
 import { InsertRuns } from './insertRuns.ts'
 import { type ListElements, rangeOf, rangesOf } from './listRanges.ts'
-import { StreamIntents } from './streamIntents.ts'
 
-export abstract class ListIntents extends StreamIntents {
+export abstract class ListIntents extends GroupIntents {
   readonly #runs: InsertRuns = new InsertRuns()
 
   /** Rules B5, B6. */

@@ -8,6 +8,7 @@
  *     key        := name text | kind u8 | content
  *     content    := stamp f64 | text | [expireAt varint]     one write, kinds 0 and 1 (with a TTL)
  *                 | state                                     kind 2, `server/crdt/keyState.ts`
+ *                 | groups                                    kind 3, in parts only: `groupRecord.ts`, behind the key's state
  */
 
 import { slotOf } from '#protocol/slots/crc16.ts'
@@ -19,9 +20,10 @@ import { latin1 } from '#runtime/bytes/bytes.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { KeyState } from '#server/crdt/keyState.ts'
 import type { Ref } from './arena.ts'
+import { loadGroups, usedGroups, writeGroups } from './groupRecord.ts'
 import type { SlotTables } from './slotTables.ts'
 
-const ContentKind = { text: 0, expiringText: 1, state: 2 } as const
+const ContentKind = { text: 0, expiringText: 1, state: 2, groups: 3 } as const
 const never = Number.POSITIVE_INFINITY
 
 export function encodeSlot(tables: SlotTables, slot: number, writer: ByteWriter): void {
@@ -42,7 +44,11 @@ export function encodePart(
 ): number {
   const end = writer.length + bytesWanted
   let at = position
-  do at = tables.index.scan(slot, at, 1, (ref) => writeKey(writer, tables, ref))
+  do
+    at = tables.index.scan(slot, at, 1, (ref) => {
+      writeKey(writer, tables, ref)
+      writeKeyGroups(writer, tables, ref)
+    })
   while (at !== 0 && writer.length < end)
   return at
 }
@@ -62,6 +68,16 @@ export function writeKey(writer: ByteWriter, tables: SlotTables, ref: Ref): void
   tables.readText(ref)
   writeRange(writer, tables)
   if (expireAtMs !== never) writer.varint(expireAtMs)
+}
+
+/** What the key's groups are in this cluster. */
+function writeKeyGroups(writer: ByteWriter, tables: SlotTables, ref: Ref): void {
+  const groups = usedGroups(tables.state(ref))
+  if (groups.length === 0) return
+  tables.readName(ref)
+  writeRange(writer, tables)
+  writer.u8(ContentKind.groups)
+  writeGroups(writer, groups)
 }
 
 function writeRange(writer: ByteWriter, { textBytes, textStart, textEnd }: SlotTables): void {
@@ -111,16 +127,16 @@ function requireSlot(bytes: Uint8Array, start: number, end: number, slot: number
 }
 
 function decodeKey(reader: ByteReader): ForeignKey {
-  const kind = readKind(reader)
+  const kind = readKind(reader, ContentKind.state)
   if (kind === ContentKind.state) return new ForeignKey(0, '', never, KeyState.decode(reader))
   const stamp = readStamp(reader)
   const text = reader.text()
   return new ForeignKey(stamp, text, kind === ContentKind.text ? never : reader.varint())
 }
 
-function readKind(reader: ByteReader): number {
+function readKind(reader: ByteReader, kindMax: number): number {
   const kind = reader.u8()
-  if (kind > ContentKind.state) throw new FormatError(`content kind ${kind}`)
+  if (kind > kindMax) throw new FormatError(`content kind ${kind}`)
   return kind
 }
 
@@ -137,7 +153,12 @@ function loadKey(tables: SlotTables, slot: number, reader: ByteReader): void {
   const { bytes } = reader
   const start = reader.skipText()
   const end = reader.at
-  const kind = readKind(reader)
+  const kind = readKind(reader, ContentKind.groups)
+  if (kind === ContentKind.groups) {
+    tables.aimAt(bytes, start, end)
+    loadGroups(tables, reader)
+    return
+  }
   if (kind === ContentKind.state) {
     const state = KeyState.decode(reader)
     aimAtVacant(tables, slot, bytes, start, end)
