@@ -93,7 +93,7 @@ export class Execution {
   /** When the first of them began. */
   #markMs = 0
 
-  constructor(parts: ExecutionParts, transactionCommandsMax: number) {
+  constructor(parts: ExecutionParts, transactionCommandsMax: number, streamIdMode: StreamIdMode) {
     this.#parts = parts
     this.transactionCommandsMax = transactionCommandsMax
     this.#transaction = new Transaction(parts.db, parts.stampClock)
@@ -104,7 +104,7 @@ export class Execution {
       write: this.#transaction,
       nowMs: 0,
       random: parts.random,
-      streamIdMode: 'strict',
+      streamIdMode,
       wait: null,
     }
     for (const spec of commands.values()) this.#register(spec)

@@ -87,7 +87,7 @@ function tellFullGroup(reply: ReplyWriter, stream: StreamView, group: StreamGrou
   tellProgress(reply, stream, group)
   reply.bulk('pel-count')
   reply.integer(local?.pendingCount ?? 0)
-  reply.bulk('pel')
+  reply.bulk('pending')
   tellDeliveries(reply, local?.pendingFrom(minId) ?? [], count, true)
   reply.bulk('consumers')
   const consumers = local?.consumers ?? []
@@ -109,7 +109,7 @@ function tellFullConsumer(
   reply.integer(activeMs)
   reply.bulk('pel-count')
   reply.integer(pending.size)
-  reply.bulk('pel')
+  reply.bulk('pending')
   tellDeliveries(reply, pending.from(minId), count, false)
 }
 

@@ -118,7 +118,7 @@ export function newlyAcknowledged(
 /** Whether an entry at or behind `id` may have been deleted. */
 function hasTombstones(stream: StreamView, id: StreamId): boolean {
   const { size, maxDeletedId } = stream
-  return size > 0 && maxDeletedId !== minId && id <= maxDeletedId
+  return size > 0 && maxDeletedId !== minId && id <= maxDeletedId && firstIdOf(stream) <= maxDeletedId
 }
 
 /** Entries ever added up to `id`; undefined: nobody knows. */
