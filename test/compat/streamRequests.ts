@@ -7,11 +7,12 @@ import type { Request } from './side.ts'
 import { plain, type Step } from './step.ts'
 import type { Vocabulary } from './vocabulary.ts'
 
-const groups = ['g1', 'g2', 'g3']
+const groups = ['g1', 'g2']
 const consumers = ['alice', 'bob', 'carol']
 /** Redis cuts blocks at 100 entries, from which on what is approximate depends on the past. */
 const addsMax = 80
 const longMs = 100_000_000
+const recentMax = 20
 
 const group = (v: Vocabulary): string => (v.chance(0.95) ? v.pick(groups) : v.pick(['', 'none', '\xff\x00']))
 const consumer = (v: Vocabulary): string => v.pick(consumers)
@@ -20,6 +21,14 @@ const consumer = (v: Vocabulary): string => v.pick(consumers)
 class Ids {
   ms = 1
   readonly adds = new Map<string, number>()
+  /** What was asked for last, by key. */
+  readonly recent = new Map<string, string[]>()
+
+  note(key: string, id: string): void {
+    const recent = this.recent.get(key) ?? []
+    this.recent.set(key, recent)
+    if (recent.push(id) > recentMax) recent.shift()
+  }
 }
 
 const idsOf = new WeakMap<Vocabulary, Ids>()
@@ -63,26 +72,31 @@ function oddId(v: Vocabulary): string {
 }
 
 /** Of an entry that may be there. */
-function knownId(v: Vocabulary): string {
+function knownId(v: Vocabulary, key = ''): string {
   if (v.chance(0.03)) return oddId(v)
+  const recent = ids(v).recent.get(key)
+  if (recent !== undefined && v.chance(0.8)) return v.pick(recent)
   const ms = Math.max(0, ids(v).ms - v.below(40))
   return v.chance(0.15) ? String(ms) : `${ms}-${v.below(3)}`
 }
 
-function newId(v: Vocabulary): string {
+function newId(v: Vocabulary, key: string): string {
   const roll = v.below(60)
   if (roll === 0) return v.pick(oddIds.filter((id) => id !== '*'))
   if (roll === 1) return knownId(v)
   const { ms } = ids(v)
   if (v.chance(0.6)) ids(v).ms++
-  return v.pick([`${ms}-${v.below(3)}`, `${ms}-*`, String(ms), `${ms}-1`])
+  if (v.chance(0.3)) return v.chance(0.5) ? `${ms}-*` : String(ms)
+  const id = `${ms}-${v.below(3)}`
+  ids(v).note(key, id)
+  return id
 }
 
-function bound(v: Vocabulary): string {
+function bound(v: Vocabulary, key: string): string {
   const roll = v.below(20)
   if (roll < 4) return '-'
   if (roll < 8) return '+'
-  return v.chance(0.25) ? `(${knownId(v)}` : knownId(v)
+  return v.chance(0.25) ? `(${knownId(v, key)}` : knownId(v, key)
 }
 
 const fields = (v: Vocabulary): string[] =>
@@ -128,7 +142,7 @@ function add(v: Vocabulary): Request | Step {
   if (roll === 0) return generated(v, key)
   if (roll === 1) return blocks(v)
   const words = v.shuffled([trimWords(v, 0.15), v.maybe(0.1, v.cased('NOMKSTREAM'))])
-  return ['XADD', key, ...words, newId(v), ...fields(v), ...v.maybe(0.02, 'odd')]
+  return ['XADD', key, ...words, newId(v, key), ...fields(v), ...v.maybe(0.02, 'odd')]
 }
 
 function anew(v: Vocabulary, key: string): Step {
@@ -187,7 +201,10 @@ function blocks(v: Vocabulary): Step {
 }
 
 function range(name: string): Make {
-  return (v) => [name, v.streamKey(), bound(v), bound(v), ...count(v, 0.4), ...v.maybe(0.02, 'COUNT')]
+  return (v) => {
+    const key = v.streamKey()
+    return [name, key, bound(v, key), bound(v, key), ...count(v, 0.4), ...v.maybe(0.02, 'COUNT')]
+  }
 }
 
 /** Those that make a consumer since 7.2, whatever comes of it: it is there before. */
@@ -200,7 +217,7 @@ const withConsumer =
 
 function read(v: Vocabulary): Request {
   const keys = v.some(3, () => v.streamKey())
-  const from = keys.map(() => (v.chance(0.15) ? '$' : knownId(v)))
+  const from = keys.map((key) => (v.chance(0.15) ? '$' : knownId(v, key)))
   return [
     'XREAD',
     ...v.shuffled([
@@ -218,8 +235,8 @@ function read(v: Vocabulary): Request {
 function readGroup(v: Vocabulary): Step {
   const [name, who] = [group(v), consumer(v)]
   const keys = v.some(2, () => v.streamKey())
-  const from = keys.map(() =>
-    v.chance(0.75) ? '>' : v.chance(0.9) ? v.pick(['0', knownId(v)]) : v.pick(['$', 'x']),
+  const from = keys.map((key) =>
+    v.chance(0.75) ? '>' : v.chance(0.9) ? v.pick(['0', knownId(v, key)]) : v.pick(['$', 'x']),
   )
   const words = v.shuffled([
     v.maybe(0.98, v.cased('GROUP'), name, who),
@@ -278,16 +295,17 @@ function createGroup(v: Vocabulary): Request | Step {
 }
 
 function pendingOf(v: Vocabulary): Request {
+  const key = v.streamKey()
   const words = v.chance(0.3)
     ? []
     : [
         ...v.maybe(0.3, v.cased('IDLE'), idle(v)),
-        bound(v),
-        bound(v),
+        bound(v, key),
+        bound(v, key),
         v.chance(0.95) ? String(v.below(8)) : v.pick(['-1', v.oddText()]),
         ...v.maybe(0.4, consumer(v)),
       ]
-  return ['XPENDING', v.streamKey(), group(v), ...words, ...v.maybe(0.02, v.oddText())]
+  return ['XPENDING', key, group(v), ...words, ...v.maybe(0.02, v.oddText())]
 }
 
 /** Not below the last id: there is no going back. */
@@ -322,7 +340,10 @@ function life(v: Vocabulary): Request {
 }
 
 export const streamRequests: Readonly<Record<string, Make>> = {
-  XACK: (v) => ['XACK', v.streamKey(), group(v), ...v.some(5, () => knownId(v))],
+  XACK: (v) => {
+    const key = v.streamKey()
+    return ['XACK', key, group(v), ...v.some(5, () => knownId(v, key))]
+  },
   XADD: add,
   XAUTOCLAIM: withConsumer((v, key, name, who) => [
     'XAUTOCLAIM',
@@ -330,7 +351,7 @@ export const streamRequests: Readonly<Record<string, Make>> = {
     name,
     who,
     idle(v),
-    v.chance(0.6) ? '0' : bound(v),
+    v.chance(0.6) ? '0' : bound(v, key),
     ...v.shuffled([
       v.maybe(
         0.5,
@@ -347,10 +368,13 @@ export const streamRequests: Readonly<Record<string, Make>> = {
     name,
     who,
     idle(v),
-    ...v.some(4, () => knownId(v)),
+    ...v.some(4, () => knownId(v, key)),
     ...claimWords(v),
   ]),
-  XDEL: (v) => ['XDEL', v.streamKey(), ...v.some(3, () => knownId(v))],
+  XDEL: (v) => {
+    const key = v.streamKey()
+    return ['XDEL', key, ...v.some(3, () => knownId(v, key))]
+  },
   'XGROUP|CREATE': createGroup,
   'XGROUP|CREATECONSUMER': (v) => ['XGROUP', 'CREATECONSUMER', v.streamKey(), group(v), consumer(v)],
   'XGROUP|DELCONSUMER': (v) => ['XGROUP', 'DELCONSUMER', v.streamKey(), group(v), consumer(v)],
