@@ -78,9 +78,9 @@ export class LocalState implements LocalShard {
     this.db.encodeSlot(slot, writer)
   }
 
-  merge(slot: number, label: VersionVector, bytes: Uint8Array, start: number, end: number): void {
+  merge(slot: number, label: VersionVector, bytes: Uint8Array, start: number, end: number): boolean {
+    if (!this.#merge(slot, label, bytes, start, end)) return false
     this.mergedSlotStates++
-    this.#merge(slot, label, bytes, start, end)
     const record = this.#record
     record.clear()
     const begun = beginRecord(record, RecordKind.slotState)
@@ -91,6 +91,7 @@ export class LocalState implements LocalShard {
     this.#log.append(record.bytes, 0, record.length, noStamps)
     if (record.bytes.length > recordBytesKept) this.#record = new ByteWriter()
     this.#onChange()
+    return true
   }
 
   /** The record [start, end) of the log on disk; at least `bytesLeft` follow it. */
@@ -126,10 +127,12 @@ export class LocalState implements LocalShard {
     return greatest
   }
 
-  #merge(slot: number, label: VersionVector, bytes: Uint8Array, start: number, end: number): void {
+  /** A state of the log that is too old was joined before the snapshot that the floor is of, and is covered. */
+  #merge(slot: number, label: VersionVector, bytes: Uint8Array, start: number, end: number): boolean {
     const before = Float64Array.from(this.db.vectors.of(slot))
-    this.db.mergeSlot(slot, label, bytes, start, end)
+    if (!this.db.mergeSlot(slot, label, bytes, start, end)) return false
     this.#brought(slot, label, before)
+    return true
   }
 
   /** What a state brought is no record here: whoever lacks it can't be served from the log. */

@@ -1,8 +1,10 @@
 /** A value outside the keyspace: what RENAME, COPY and RESTORE put in the place of another. */
+import type { RdbEntry, RdbStream } from '#protocol/rdb/rdbStream.ts'
 import type { RdbValue } from '#protocol/rdb/rdbValue.ts'
+import { maxId, minId } from '#protocol/sync/streamId.ts'
 import type { Keyspace } from '#server/store/keyspace.ts'
 import type { Transaction } from '#server/store/transaction.ts'
-import type { HashView } from '#server/store/views.ts'
+import type { HashView, StreamView } from '#server/store/views.ts'
 
 const never = Number.POSITIVE_INFINITY
 
@@ -31,6 +33,8 @@ export function takeValue(db: Keyspace, key: string): KeyValue {
       const list = db.list(key)
       return { type: 'list', values: [...(list?.range(0, list.size) ?? [])] }
     }
+    case 'stream':
+      return streamValue(db.stream(key))
     default:
       return { type: 'string', text: db.string(key) ?? '' }
   }
@@ -45,6 +49,19 @@ function hashValue(hash: HashView | undefined): HashValue {
     else if (atMs !== never) expiring.set(atMs, [field])
   }
   return { type: 'hash', entries: [...(hash?.entries() ?? [])], expiring }
+}
+
+/** Of entries with the same id, which clusters may have added at the same time, the first. */
+function streamValue(stream: StreamView | undefined): RdbStream {
+  const entries: RdbEntry[] = []
+  for (const { id, fields } of stream?.range(minId, maxId) ?? [])
+    if (entries.at(-1)?.id !== id) entries.push({ id, fields })
+  const { lastId, maxDeletedId, entriesAdded } = stream ?? {
+    lastId: minId,
+    maxDeletedId: minId,
+    entriesAdded: 0,
+  }
+  return { type: 'stream', entries, lastId, maxDeletedId, entriesAdded, groups: [] }
 }
 
 /** In place of what is there, whatever its type; `atMs` is Infinity for no TTL. */
@@ -74,5 +91,15 @@ function writeElements(write: Transaction, key: string, value: Exclude<KeyValue,
     case 'list':
       write.listPush(key, 'right', value.values)
       return
+    case 'stream':
+      writeStream(write, key, value)
+      return
   }
+}
+
+function writeStream(write: Transaction, key: string, stream: RdbStream): void {
+  const { entries, lastId, maxDeletedId, entriesAdded, groups } = stream
+  write.streamAdd(key, entries)
+  write.streamSetMarks(key, { lastId, maxDeletedId, added: entriesAdded })
+  for (const group of groups) write.streamCreateGroup(key, group.name, group.lastId)
 }

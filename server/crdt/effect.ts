@@ -17,6 +17,7 @@
 import type { Stamp } from '#protocol/sync/stamp.ts'
 import type { Amount } from './amount.ts'
 import type { CounterReset, ElementReset } from './counter.ts'
+import type { HllEffectSink } from './hllEffect.ts'
 import type { RemovedCounters } from './keyState.ts'
 import type { ListEffectSink } from './listEffect.ts'
 import type { Tag } from './score.ts'
@@ -25,10 +26,12 @@ import type { StreamEffectSink } from './streamEffect.ts'
 export interface FlushedKey {
   readonly key: string
   readonly counters: RemovedCounters
+  /** Bits of the types that leave a delete stamp (`deleteWinsTypes`). */
+  readonly deletes: number
 }
 
 /** Who takes effects: the writer of bytes, the keyspace, a check that keeps nothing. */
-export interface EffectSink extends ListEffectSink, StreamEffectSink {
+export interface EffectSink extends ListEffectSink, StreamEffectSink, HllEffectSink {
   /**
    * `setText` of a text without resets whose TTL isn't kept, key and text being ranges of `bytes`. False: the sink wants it
    * by `setText`. Nearly all effects are of this form.
@@ -91,14 +94,17 @@ export interface EffectSink extends ListEffectSink, StreamEffectSink {
     members: readonly string[],
     resets: readonly ElementReset<number>[],
   ): void
-  /** `types`: bits of the types that go; `endsTtl`: and the TTL, as DEL does. */
+  /** `types`: bits of the types that go, of `deleteWinsTypes` those that were live; `endsTtl`: and the TTL, as DEL does. */
   remove(stamp: Stamp, key: string, types: number, endsTtl: boolean, counters: RemovedCounters): void
   writeTtl(stamp: Stamp, key: string, expireAtMs: number): void
-  /** All keys of the slot; `keys` are those with live counters. */
+  /** All keys of the slot; `keys` are those with live counters, or with what leaves a delete stamp. */
   flush(stamp: Stamp, keys: readonly FlushedKey[]): void
 }
 
-/** Of the kind byte; those from 20 to 23 are of lists (`listEffect.ts`), from 30 to 36 of streams (`streamEffect.ts`). */
+/**
+ * Of the kind byte; those from 20 to 23 are of lists (`listEffect.ts`), from 30 to 36 of streams (`streamEffect.ts`), from 40 to 42
+ * of HyperLogLogs (`hllEffect.ts`).
+ */
 export const Code = {
   setText: 1,
   setTextKeepTtl: 2,
@@ -120,6 +126,8 @@ export const Code = {
   /** `remove` and `flush` with counters of sorted sets, which came later. */
   removeCounted: 18,
   flushCounted: 19,
+  /** `flushCounted` with the deletes of each key. */
+  flushDeleting: 43,
   incrementNewField: 46,
   writeFieldTtl: 47,
 } as const

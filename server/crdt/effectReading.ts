@@ -7,7 +7,8 @@ import { readAmount } from './amount.ts'
 import { noResets } from './counter.ts'
 import { amountCounters, readFrom, scoreCounters } from './counterCodec.ts'
 import { Code, codeMask, type EffectSink, type FlushedKey, freshBit, resetsBit, restBit } from './effect.ts'
-import { allTypes, keepTtl, noRemovedCounters, type RemovedCounters } from './keyState.ts'
+import { isHllCode, readHllEffect } from './hllEffect.ts'
+import { allTypes, deleteWinsTypes, keepTtl, noRemovedCounters, type RemovedCounters } from './keyState.ts'
 import { isListCode, readListEffect } from './listEffect.ts'
 import { Tag } from './score.ts'
 import { readDouble, readExpireAt, readFlag, readTexts } from './stateCodec.ts'
@@ -42,12 +43,15 @@ export function readEffects(
   if (atFirst || stamp !== last) throw new FormatError('the last effect has the last stamp')
 }
 
+const isFlush = (kind: number): boolean =>
+  kind === Code.flush || kind === Code.flushCounted || kind === Code.flushDeleting
+
 /** The code and its flags are looked at in one place, so that an unknown combination is refused. */
 function readEffect(reader: ByteReader, stamp: Stamp, sink: EffectSink, checkKey: KeyCheck): void {
   const kind = reader.u8()
   const keyStart = reader.skipText()
   const keyEnd = reader.at
-  if (kind !== Code.flush && kind !== Code.flushCounted) checkKey(reader.bytes, keyStart, keyEnd)
+  if (!isFlush(kind)) checkKey(reader.bytes, keyStart, keyEnd)
   if (kind === Code.setText || kind === Code.setTextExpiring) {
     readPlainText(reader, stamp, kind, keyStart, keyEnd, sink)
     return
@@ -63,6 +67,11 @@ function readEffect(reader: ByteReader, stamp: Stamp, sink: EffectSink, checkKey
   if (isStreamCode(kind & codeMask)) {
     requireNo(resets, kind)
     readStreamEffect(reader, stamp, key, kind & codeMask, fresh, sink)
+    return
+  }
+  if (isHllCode(kind & codeMask)) {
+    requireNo(resets, kind)
+    readHllEffect(reader, stamp, key, kind & codeMask, fresh, sink)
     return
   }
   switch (kind & codeMask) {
@@ -119,7 +128,7 @@ function readEffect(reader: ByteReader, stamp: Stamp, sink: EffectSink, checkKey
       return
     case Code.flush:
       requireNo(fresh || resets || key !== '', kind)
-      sink.flush(stamp, readFlushedKeys(reader, checkKey, readCounters))
+      sink.flush(stamp, readFlushedKeys(reader, checkKey, noDeletes, readCounters))
       return
     default:
       readScoreEffect(reader, stamp, kind, key, sink, checkKey)
@@ -189,7 +198,11 @@ function readScoreEffect(
       return
     case Code.flushCounted:
       requireNo(fresh || resets || key !== '', kind)
-      sink.flush(stamp, readFlushedKeys(reader, checkKey, readAllCounters))
+      sink.flush(stamp, readFlushedKeys(reader, checkKey, noDeletes, readAllCounters))
+      return
+    case Code.flushDeleting:
+      requireNo(fresh || resets || key !== '', kind)
+      sink.flush(stamp, readFlushedKeys(reader, checkKey, readDeletes, readAllCounters))
       return
     default:
       throw new FormatError(`effect kind ${kind}`)
@@ -239,7 +252,7 @@ function readRemove(
   sink: EffectSink,
 ): void {
   const types = reader.u8()
-  if ((types & ~allTypes) !== 0) throw new FormatError(`types ${types}`)
+  if ((types & ~(allTypes | deleteWinsTypes)) !== 0) throw new FormatError(`types ${types}`)
   const endsTtl = readFlag(reader)
   sink.remove(stamp, key, types, endsTtl, readRemoved(reader))
 }
@@ -255,9 +268,18 @@ function readAllCounters(reader: ByteReader): RemovedCounters {
   return { ...readCounters(reader), scores: scoreCounters.readElementResets(reader) }
 }
 
+const noDeletes = (): number => 0
+
+function readDeletes(reader: ByteReader): number {
+  const types = reader.u8()
+  if ((types & ~deleteWinsTypes) !== 0) throw new FormatError(`deletes ${types}`)
+  return types
+}
+
 function readFlushedKeys(
   reader: ByteReader,
   checkKey: KeyCheck,
+  readTypes: (reader: ByteReader) => number,
   readRemoved: (reader: ByteReader) => RemovedCounters,
 ): FlushedKey[] {
   const keys: FlushedKey[] = []
@@ -265,7 +287,8 @@ function readFlushedKeys(
     const start = reader.skipText()
     checkKey(reader.bytes, start, reader.at)
     const key = latin1(reader.bytes, start, reader.at)
-    keys.push({ key, counters: readRemoved(reader) })
+    const deletes = readTypes(reader)
+    keys.push({ key, deletes, counters: readRemoved(reader) })
   }
   return keys
 }
@@ -295,6 +318,8 @@ const check: EffectSink = {
   createGroup: nothing,
   destroyGroup: nothing,
   acknowledge: nothing,
+  raiseRegisters: nothing,
+  joinRegisters: nothing,
   remove: nothing,
   writeTtl: nothing,
   flush: nothing,

@@ -7,6 +7,9 @@ import type { Amount } from './amount.ts'
 import type { CounterReset, ElementReset } from './counter.ts'
 import { amountCounters, scoreCounters } from './counterCodec.ts'
 import { Code, type EffectSink, type FlushedKey, freshBit, resetsBit, restBit } from './effect.ts'
+import type { Ranked } from './elementHash.ts'
+import { HllCode, writeRanked } from './hllEffect.ts'
+import type { HyperLogLog } from './hyperLogLog.ts'
 import { keepTtl, noRemovedCounters, type RemovedCounters } from './keyState.ts'
 import type { IdRange } from './list.ts'
 import { ListCode, writeElementBody, writeRemovalBody } from './listEffect.ts'
@@ -328,6 +331,16 @@ export class EffectWriter implements EffectSink {
     writeAcknowledgementBody(writer, group, origin, from, upto)
   }
 
+  raiseRegisters(stamp: Stamp, key: string, fresh: boolean, values: readonly Ranked[], dense: boolean): void {
+    const code = dense ? HllCode.raiseDenseRegisters : HllCode.raiseRegisters
+    writeRanked(this.#begin(stamp, fresh ? code | freshBit : code, key), values)
+  }
+
+  joinRegisters(stamp: Stamp, key: string, fresh: boolean, registers: HyperLogLog): void {
+    const code = HllCode.joinRegisters
+    this.#begin(stamp, fresh ? code | freshBit : code, key).text(registers.text)
+  }
+
   remove(stamp: Stamp, key: string, types: number, endsTtl: boolean, counters: RemovedCounters): void {
     const counted = counters.scores.length > 0
     const kind = counted
@@ -347,11 +360,14 @@ export class EffectWriter implements EffectSink {
 
   flush(stamp: Stamp, keys: readonly FlushedKey[]): void {
     const counted = keys.some(({ counters }) => counters.scores.length > 0)
-    const writer = this.#begin(stamp, counted ? Code.flushCounted : Code.flush, '')
+    const deleting = keys.some(({ deletes }) => deletes !== 0)
+    const code = deleting ? Code.flushDeleting : counted ? Code.flushCounted : Code.flush
+    const writer = this.#begin(stamp, code, '')
     writer.varint(keys.length)
-    for (const { key, counters } of keys) {
+    for (const { key, counters, deletes } of keys) {
       writer.text(key)
-      writeCounters(writer, counters, counted)
+      if (deleting) writer.u8(deletes)
+      writeCounters(writer, counters, counted || deleting)
     }
   }
 }

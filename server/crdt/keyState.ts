@@ -16,7 +16,10 @@ import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import type { Amount } from './amount.ts'
 import type { CounterEntry, CounterReset, ElementReset } from './counter.ts'
 import { noResets } from './counter.ts'
+import type { Ranked } from './elementHash.ts'
 import { HashState } from './hash.ts'
+import { HllState } from './hll.ts'
+import type { HyperLogLog } from './hyperLogLog.ts'
 import { type IdRange, ListState } from './list.ts'
 import type { ListId, Side } from './listId.ts'
 import { Sibling } from './register.ts'
@@ -29,12 +32,14 @@ import { noStrnum, Strnum } from './strnum.ts'
 import { readStrnum, writeStrnum } from './strnumCodec.ts'
 import { mergeTtl, noTtlWrites, shownTtl, type TtlWrites, withoutCoveredTtl, withTtlWrite } from './ttl.ts'
 
-export type KeyType = 'string' | 'hash' | 'set' | 'zset' | 'list' | 'stream'
+export type KeyType = 'string' | 'hash' | 'set' | 'zset' | 'list' | 'stream' | 'hll'
 
 /** Bits of the types, in effects and in slot states. */
-export const TypeBit = { string: 1, hash: 2, set: 4, zset: 16, list: 32, stream: 64 } as const
-export const allTypes =
-  TypeBit.string | TypeBit.hash | TypeBit.set | TypeBit.zset | TypeBit.list | TypeBit.stream
+export const TypeBit = { string: 1, hash: 2, set: 4, zset: 16, list: 32, stream: 64, hll: 128 } as const
+/** Of those whose removal is what its context covers: a DEL names them all, whatever it found. */
+export const allTypes = TypeBit.string | TypeBit.hash | TypeBit.set | TypeBit.zset | TypeBit.list
+/** Of those that a delete wins over (`deleteWins.ts`): an effect that names one leaves a delete stamp, so only if it was live. */
+export const deleteWinsTypes: number = TypeBit.stream | TypeBit.hll
 /** In slot states. */
 const ttlBit = 8
 
@@ -60,6 +65,7 @@ export class KeyState {
   zset: SortedSetState | undefined = undefined
   list: ListState | undefined = undefined
   stream: StreamState | undefined = undefined
+  hll: HllState | undefined = undefined
   /** The explicit ones; see `ttl.ts`. */
   ttl: TtlWrites = noTtlWrites
   /** When the store wants to look at the hash, because a field may have expired then. */
@@ -94,16 +100,11 @@ export class KeyState {
     return ofOneWrite ? sibling : undefined
   }
 
-  /** Whether there is a state of elements, hidden ones and residues included. */
+  /** Whether there is a state besides that of a string, hidden ones and residues included. */
   get hasElements(): boolean {
-    const { hash, set, zset, list, stream } = this
-    return (
-      hash !== undefined ||
-      set !== undefined ||
-      zset !== undefined ||
-      list !== undefined ||
-      stream !== undefined
-    )
+    const { hash, set, zset, list } = this
+    const collection = hash !== undefined || set !== undefined || zset !== undefined || list !== undefined
+    return collection || this.stream !== undefined || this.hll !== undefined
   }
 
   /** On the heap, about. */
@@ -116,6 +117,7 @@ export class KeyState {
       (this.zset?.usedBytes ?? 0) +
       (this.list?.usedBytes ?? 0) +
       (this.stream?.usedBytes ?? 0) +
+      (this.hll?.usedBytes ?? 0) +
       this.ttl.length * ttlWriteBytes
     )
   }
@@ -130,7 +132,8 @@ export class KeyState {
       (this.set !== undefined && this.set.size > 0 ? TypeBit.set : 0) |
       (this.zset !== undefined && this.zset.size > 0 ? TypeBit.zset : 0) |
       (this.list !== undefined && this.list.size > 0 ? TypeBit.list : 0) |
-      (this.stream?.live ? TypeBit.stream : 0)
+      (this.stream?.live ? TypeBit.stream : 0) |
+      (this.hll?.live ? TypeBit.hll : 0)
     )
   }
 
@@ -157,6 +160,11 @@ export class KeyState {
     )
   }
 
+  /** Stamps of deletes that unseen adds lose to. */
+  get hasDeletes(): boolean {
+    return this.stream?.hasDeletes === true || (this.hll !== undefined && this.hll.deletes.length > 0)
+  }
+
   visibleType(): KeyType | undefined {
     switch (this.liveTypes) {
       case 0:
@@ -173,6 +181,8 @@ export class KeyState {
         return 'list'
       case TypeBit.stream:
         return 'stream'
+      case TypeBit.hll:
+        return 'hll'
       default:
         this.#visibleConflict ??= this.greatestType()
         return this.#visibleConflict
@@ -188,6 +198,7 @@ export class KeyState {
       ['zset', this.zset !== undefined && this.zset.size > 0 ? this.zset.greatest() : 0],
       ['list', this.list?.greatest() ?? 0],
       ['stream', this.stream?.greatest() ?? 0],
+      ['hll', this.hll?.greatest ?? 0],
     ]
     return greatest.reduce((a, b) => (b[1] > a[1] ? b : a))[0]
   }
@@ -370,6 +381,20 @@ export class KeyState {
     this.dropEmpty()
   }
 
+  raiseRegisters(context: VersionVector, stamp: Stamp, values: readonly Ranked[], dense: boolean): void {
+    this.#visibleConflict = undefined
+    this.hll ??= new HllState()
+    this.hll.raise(context, stamp, values, dense)
+    this.dropEmpty()
+  }
+
+  joinRegisters(context: VersionVector, stamp: Stamp, registers: HyperLogLog): void {
+    this.#visibleConflict = undefined
+    this.hll ??= new HllState()
+    this.hll.join(context, stamp, registers)
+    this.dropEmpty()
+  }
+
   /**
    * Removes what `context` covers of the types in `types`; of counters what `counters` says. `coversAll`: the context covers
    * all that the slot has.
@@ -387,7 +412,14 @@ export class KeyState {
     if (types & TypeBit.set) this.set?.removeAll(context, coversAll)
     if (types & TypeBit.zset) this.zset?.removeAll(context, stamp, counters.scores, coversAll)
     if (types & TypeBit.list) this.list?.removeAll(context, coversAll)
-    if (types & TypeBit.stream) this.stream?.removeAll(context)
+    if (types & TypeBit.stream) {
+      this.stream ??= new StreamState()
+      this.stream.delete(context, stamp)
+    }
+    if (types & TypeBit.hll) {
+      this.hll ??= new HllState()
+      this.hll.delete(stamp)
+    }
     this.dropEmpty()
   }
 
@@ -434,6 +466,10 @@ export class KeyState {
       this.stream ??= new StreamState()
       this.stream.merge(own, other.stream ?? new StreamState(), label)
     }
+    if (this.hll !== undefined || other.hll !== undefined) {
+      this.hll ??= new HllState()
+      this.hll.mergeWith(own, other.hll ?? new HllState(), label)
+    }
     this.ttl = mergeTtl(this.ttl, own, other.ttl, label)
     this.dropEmpty()
   }
@@ -445,6 +481,22 @@ export class KeyState {
     this.zset?.forget(mayForget)
     this.dropEmpty()
     return this.hasBaselines
+  }
+
+  /** Forgets delete stamps. Returns whether some are left. */
+  forgetDeletes(mayForget: (stamp: Stamp) => boolean): boolean {
+    this.stream?.forgetDeletes(mayForget)
+    this.hll?.forget(mayForget)
+    this.dropEmpty()
+    return this.hasDeletes
+  }
+
+  /** Of the types that deletes win over: what is here has been deleted elsewhere. */
+  clearDeleteWins(): void {
+    this.#visibleConflict = undefined
+    this.stream?.clearGroups()
+    this.hll?.clear()
+    this.dropEmpty()
   }
 
   forgetGhost(): void {
@@ -460,6 +512,7 @@ export class KeyState {
     if (this.zset?.nothing) this.zset = undefined
     if (this.list !== undefined && this.list.size === 0) this.list = undefined
     if (this.stream?.nothing) this.stream = undefined
+    if (this.hll?.nothing) this.hll = undefined
   }
 
   // ---- codec: mask u8, then what it names
@@ -472,6 +525,7 @@ export class KeyState {
         (this.zset === undefined ? 0 : TypeBit.zset) |
         (this.list === undefined ? 0 : TypeBit.list) |
         (this.stream === undefined ? 0 : TypeBit.stream) |
+        (this.hll === undefined ? 0 : TypeBit.hll) |
         (this.ttl.length === 0 ? 0 : ttlBit),
     )
     if (this.string !== undefined) writeStrnum(writer, this.string)
@@ -480,6 +534,7 @@ export class KeyState {
     this.zset?.encode(writer)
     this.list?.encode(writer)
     this.stream?.encode(writer)
+    this.hll?.encode(writer)
     if (this.ttl.length === 0) return
     writeTtlWrites(writer, this.ttl)
   }
@@ -487,13 +542,15 @@ export class KeyState {
   static decode(reader: ByteReader): KeyState {
     const state = new KeyState()
     const mask = reader.u8()
-    if (mask === 0 || (mask & ~(allTypes | ttlBit)) !== 0) throw new FormatError(`types ${mask} of a key`)
+    if (mask === 0 || (mask & ~(allTypes | deleteWinsTypes | ttlBit)) !== 0)
+      throw new FormatError(`types ${mask} of a key`)
     if (mask & TypeBit.string) state.string = readStrnum(reader)
     if (mask & TypeBit.hash) state.hash = HashState.decode(reader)
     if (mask & TypeBit.set) state.set = SetState.decode(reader)
     if (mask & TypeBit.zset) state.zset = SortedSetState.decode(reader)
     if (mask & TypeBit.list) state.list = ListState.decode(reader)
     if (mask & TypeBit.stream) state.stream = StreamState.decode(reader)
+    if (mask & TypeBit.hll) state.hll = HllState.decode(reader)
     if (mask & ttlBit) state.ttl = readTtlWrites(reader)
     state.dropEmpty()
     return state

@@ -54,12 +54,12 @@ export class StreamState {
 
   /** No entry outlives all registers: what covers them covers all that was added before them. */
   get live(): boolean {
-    return this.#groups.size > 0 || this.#registers.some((register) => register !== undefined)
+    return this.#groups.live || this.#registers.some((register) => register !== undefined)
   }
 
   /** Neither value nor residue. */
   get nothing(): boolean {
-    return !this.live
+    return !this.live && !this.hasDeletes
   }
 
   /** The greatest live stamp. */
@@ -151,18 +151,15 @@ export class StreamState {
     const origin = originOf(stamp)
     for (const { id, fields } of entries) {
       this.#logs[origin] ??= new StreamLog()
-      this.#logs[origin]?.append({ id, stamp, fields })
+      this.#logs[origin]?.add({ id, stamp, fields })
     }
     this.#mark(stamp, marks)
   }
 
   #mark(stamp: Stamp, marks: StreamMarks): void {
     const origin = originOf(stamp)
-    const old = this.#registers[origin]
-    // Again: what has been deleted since stays known.
-    const maxDeletedId =
-      old?.stamp === stamp ? greaterId(old.maxDeletedId, marks.maxDeletedId) : marks.maxDeletedId
-    this.#registers[origin] = { stamp, lastId: marks.lastId, added: marks.added, maxDeletedId }
+    // Not of an operation that is applied again.
+    if ((this.#registers[origin]?.stamp ?? 0) < stamp) this.#registers[origin] = { ...marks, stamp }
   }
 
   /** XSETID: these marks are in place of all that `context` covers. */
@@ -205,21 +202,36 @@ export class StreamState {
     if (this.#logs[origin]?.size === 0) this.#logs[origin] = undefined
   }
 
-  createGroup(stamp: Stamp, name: string, starts: readonly StreamId[]): void {
-    this.#groups.create(stamp, name, starts)
+  createGroup(context: VersionVector, stamp: Stamp, name: string, starts: readonly StreamId[]): void {
+    this.#groups.create(context, stamp, name, starts)
   }
 
-  destroyGroup(name: string): void {
-    this.#groups.destroy(name)
+  destroyGroup(stamp: Stamp, name: string): void {
+    this.#groups.destroy(stamp, name)
   }
 
-  acknowledge(name: string, origin: Origin, interval: AckedInterval): void {
-    this.#groups.get(name)?.acknowledge(origin, interval)
+  acknowledge(context: VersionVector, name: string, origin: Origin, interval: AckedInterval): void {
+    this.#groups.acknowledge(context, name, origin, interval)
   }
 
-  removeAll(context: VersionVector): void {
+  /** Entries and marks that `context` covers, and all groups. */
+  delete(context: VersionVector, stamp: Stamp): void {
     this.trim(context, maxId)
     this.#removeRegisters(context)
+    this.#groups.deleteAll(stamp)
+  }
+
+  /** Stamps of deletes that unseen groups lose to. */
+  get hasDeletes(): boolean {
+    return this.#groups.hasDeletes
+  }
+
+  forgetDeletes(mayForget: (stamp: Stamp) => boolean): void {
+    this.#groups.forgetDeletes(mayForget)
+  }
+
+  /** What groups are here have been deleted elsewhere. */
+  clearGroups(): void {
     this.#groups.clear()
   }
 
@@ -242,7 +254,7 @@ export class StreamState {
       }
       this.#registers[origin] = mergedRegister(this.#registers[origin], own, other.#registers[origin], label)
     }
-    this.#groups.merge(other.#groups)
+    this.#groups.merge(own, other.#groups, label)
   }
 
   // ---- codec: a bit an origin with a register u8 | register* | a bit an origin with entries u8 | log* | groups

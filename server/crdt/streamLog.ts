@@ -8,7 +8,6 @@ import { type Origin, originOf, type Stamp } from '#protocol/sync/stamp.ts'
 import { maxId, minId, type StreamId } from '#protocol/sync/streamId.ts'
 import { type ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
-import { invariant } from '#runtime/invariant.ts'
 import { writeTexts } from './stateCodec.ts'
 import { type EntryCursor, StreamBlock, type StreamEntry } from './streamBlock.ts'
 import { readFields } from './streamEffect.ts'
@@ -26,13 +25,15 @@ export class StreamLog {
     return minId
   }
 
-  /** Behind all that are there. One that is there already stays as it is. */
-  append(entry: StreamEntry): void {
+  /** Nearly always behind all that are there. */
+  add(entry: StreamEntry): void {
     const last = this.#blocks.at(-1)
-    if (last !== undefined && (entry.id <= last.lastId || entry.stamp < last.lastStamp)) {
-      this.#requireKnown(entry)
-      return
-    }
+    if (last === undefined || (entry.id > last.lastId && entry.stamp >= last.lastStamp)) this.#append(entry)
+    else this.#insert(entry)
+  }
+
+  #append(entry: StreamEntry): void {
+    const last = this.#blocks.at(-1)
     if (last?.mayTake(entry.id)) {
       const before = last.usedBytes
       last.append(entry)
@@ -46,9 +47,25 @@ export class StreamLog {
     this.size++
   }
 
-  #requireKnown({ id, stamp }: StreamEntry): void {
-    for (const known of this.range(id, id)) if (known.stamp === stamp) return
-    invariant(false, 'an entry comes behind all of its origin', { stamp })
+  /**
+   * A snapshot may hold later operations already of those that are replayed on it, or what they have left. So an entry can
+   * be there, or be dead: when one that came later has a lesser id. Then it is left out.
+   */
+  #insert(entry: StreamEntry): void {
+    const at = Math.max(0, this.#blockOf(entry.id))
+    const old = this.#blocks[at] as StreamBlock
+    const entries: StreamEntry[] = []
+    for (const cursor = old.cursor(); cursor.next(); ) entries.push(cursor.entry)
+    const found = entries.findIndex(({ id }) => id >= entry.id)
+    const place = found === -1 ? entries.length : found
+    const previousStamp = entries[place - 1]?.stamp ?? this.#blocks[at - 1]?.lastStamp ?? 0
+    if (entries[place]?.id === entry.id || previousStamp > entry.stamp) return
+    entries.splice(place, 0, entry)
+    const blocks = blocksOf(entries)
+    this.#blocks.splice(at, 1, ...blocks)
+    for (const block of blocks) this.usedBytes += block.usedBytes
+    this.usedBytes -= old.usedBytes
+    this.size++
   }
 
   #seal(block: StreamBlock): void {
@@ -204,12 +221,22 @@ export class StreamLog {
       const entry = { id, stamp, fields: readFields(reader) }
       const inOrder = last === undefined || (id > last.id && stamp >= last.stamp)
       if (!inOrder || originOf(stamp) !== origin) throw new FormatError('entries out of order')
-      log.append(entry)
+      log.add(entry)
       last = entry
     }
     if (log.size === 0) throw new FormatError('a log without entries')
     return log
   }
+}
+
+function blocksOf(entries: readonly StreamEntry[]): StreamBlock[] {
+  const blocks: StreamBlock[] = []
+  for (const entry of entries) {
+    const last = blocks.at(-1)
+    if (last?.mayTake(entry.id)) last.append(entry)
+    else blocks.push(new StreamBlock(entry))
+  }
+  return blocks
 }
 
 /** id | stamp f64 | fields texts */

@@ -9,8 +9,11 @@ import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import type { Amount } from '#server/crdt/amount.ts'
 import type { CounterReset, ElementReset } from '#server/crdt/counter.ts'
 import type { EffectSink, FlushedKey } from '#server/crdt/effect.ts'
+import type { Ranked } from '#server/crdt/elementHash.ts'
+import type { HyperLogLog } from '#server/crdt/hyperLogLog.ts'
 import {
   allTypes,
+  deleteWinsTypes,
   KeyState,
   keepTtl,
   noRemovedCounters,
@@ -27,6 +30,8 @@ import { noFields, noMembers, type PackedElements, packedBytesMax } from './pack
 import { noElements } from './packedList.ts'
 import { noScores, type PackedScores } from './packedScores.ts'
 import type { SlotTables } from './slotTables.ts'
+
+const simplyFlushed: Omit<FlushedKey, 'key'> = { deletes: 0, counters: noRemovedCounters }
 
 export class Applier implements EffectSink {
   readonly #tables: SlotTables
@@ -287,11 +292,13 @@ export class Applier implements EffectSink {
   }
 
   createGroup(stamp: Stamp, name: string, fresh: boolean, group: string, starts: readonly StreamId[]): void {
-    this.#changeStream(stamp, name, fresh, (stream) => stream.createGroup(stamp, group, starts))
+    this.#changeStream(stamp, name, fresh, (stream, context) =>
+      stream.createGroup(context, stamp, group, starts),
+    )
   }
 
   destroyGroup(stamp: Stamp, name: string, group: string): void {
-    this.#changeStream(stamp, name, false, (stream) => stream.destroyGroup(group))
+    this.#changeStream(stamp, name, false, (stream) => stream.destroyGroup(stamp, group))
   }
 
   acknowledge(
@@ -303,7 +310,9 @@ export class Applier implements EffectSink {
     upto: StreamId,
   ): void {
     const interval = { stamp, from, upto }
-    this.#changeStream(stamp, name, false, (stream) => stream.acknowledge(group, origin, interval))
+    this.#changeStream(stamp, name, false, (stream, context) =>
+      stream.acknowledge(context, group, origin, interval),
+    )
   }
 
   #changeStream(
@@ -319,12 +328,35 @@ export class Applier implements EffectSink {
     this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
   }
 
+  raiseRegisters(
+    stamp: Stamp,
+    name: string,
+    fresh: boolean,
+    values: readonly Ranked[],
+    dense: boolean,
+  ): void {
+    const context = this.#cover(stamp)
+    const state = this.#open(name)
+    if (fresh) state.clearTtl(context)
+    state.raiseRegisters(context, stamp, values, dense)
+    this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
+  }
+
+  joinRegisters(stamp: Stamp, name: string, fresh: boolean, registers: HyperLogLog): void {
+    const context = this.#cover(stamp)
+    const state = this.#open(name)
+    if (fresh) state.clearTtl(context)
+    state.joinRegisters(context, stamp, registers)
+    this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
+  }
+
   remove(stamp: Stamp, name: string, types: number, endsTtl: boolean, counters: RemovedCounters): void {
     const context = this.#cover(stamp)
     const tables = this.#tables
     const ref = tables.findText(name)
-    if (ref === 0) return
-    if (types === allTypes && endsTtl && this.#goesWhole(ref, context)) {
+    // A delete stamp stays, whatever there is to delete here.
+    if (ref === 0 && (types & deleteWinsTypes) === 0) return
+    if (ref !== 0 && types === allTypes && endsTtl && this.#goesWhole(ref, context)) {
       tables.size--
       if (tables.hasTtl(ref)) tables.expiring--
       tables.remove()
@@ -354,12 +386,16 @@ export class Applier implements EffectSink {
   }
 
   flush(stamp: Stamp, keys: readonly FlushedKey[]): void {
-    const counters = new Map(keys.map((flushed) => [flushed.key, flushed.counters]))
+    const known = new Map(keys.map((flushed) => [flushed.key, flushed]))
     const tables = this.#tables
     tables.index.forEach(this.#slot, (ref) => {
       const name = tables.nameOf(ref)
-      this.remove(stamp, name, allTypes, true, counters.get(name) ?? noRemovedCounters)
+      const { deletes, counters } = known.get(name) ?? simplyFlushed
+      this.remove(stamp, name, allTypes | deletes, true, counters)
+      known.delete(name)
     })
+    for (const { key, deletes, counters } of known.values())
+      this.remove(stamp, key, allTypes | deletes, true, counters)
   }
 
   #addPacked(stamp: Stamp, name: string, fresh: boolean, member: string): boolean {

@@ -488,7 +488,8 @@ export class EntryTable {
   }
 
   /** Of the only type there is. */
-  #packElements({ hash, set, zset, list }: KeyState, limits: PackLimits): PackedKind | undefined {
+  #packElements({ hash, set, zset, list, hll }: KeyState, limits: PackLimits): PackedKind | undefined {
+    if (hll !== undefined) return undefined
     const into = this.#elements
     if (hash !== undefined) {
       const only = set === undefined && zset === undefined && list === undefined

@@ -7,8 +7,8 @@ import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { ReplyWriter } from '#protocol/resp/replyWriter.ts'
 import { includesSlot, type SlotRange } from '#protocol/slots/slotMap.ts'
 import type { RecordPart } from '#protocol/sync/record.ts'
-import { type Origin, originsMax } from '#protocol/sync/stamp.ts'
-import { emptyVector, type SlotVectors, type VersionVector } from '#protocol/sync/versionVector.ts'
+import { type Origin, originsMax, type Stamp } from '#protocol/sync/stamp.ts'
+import { emptyVector, includes, type SlotVectors, type VersionVector } from '#protocol/sync/versionVector.ts'
 import { ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
 import { bytesOf } from '#runtime/bytes/bytes.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
@@ -16,6 +16,7 @@ import { invariant } from '#runtime/invariant.ts'
 import type { Random } from '#runtime/ports.ts'
 import type { CounterEntry } from '#server/crdt/counter.ts'
 import { readEffects } from '#server/crdt/effectReading.ts'
+import type { HyperLogLog } from '#server/crdt/hyperLogLog.ts'
 import type { KeyState } from '#server/crdt/keyState.ts'
 import type { AccessClock } from './access.ts'
 import { Applier } from './applier.ts'
@@ -23,7 +24,13 @@ import type { Ref } from './arena.ts'
 import { hashEncoding, listEncoding, setEncoding, sortedSetEncoding, stringEncoding } from './encoding.ts'
 import { Expiries } from './expiries.ts'
 import { applyGroupRecord } from './groupRecord.ts'
-import { type Acknowledged, type AcknowledgedSlots, mayForgetBaseline, mayForgetGhost } from './residues.ts'
+import {
+  type Acknowledged,
+  type AcknowledgedSlots,
+  appliedEverywhere,
+  mayForgetBaseline,
+  mayForgetGhost,
+} from './residues.ts'
 import { slotDigest } from './slotDigest.ts'
 import { decodeSlot, encodePart, encodeSlot, loadPart, mergeTables } from './slotState.ts'
 import { SlotTables } from './slotTables.ts'
@@ -167,7 +174,13 @@ export class Keyspace {
   type(name: string): VisibleType {
     const ref = this.#visible(name)
     if (ref === 0) return 'none'
-    return this.tables.typeOf(ref) ?? 'none'
+    return this.#shownType(ref)
+  }
+
+  /** A HyperLogLog is a string to all commands but its own. */
+  #shownType(ref: Ref): VisibleType {
+    const type = this.tables.typeOf(ref) ?? 'none'
+    return type === 'hll' ? 'string' : type
   }
 
   /** This and what else gives a value throw `ReplyError(errors.wrongType)`. */
@@ -195,7 +208,8 @@ export class Keyspace {
     if (tables.isText(ref)) return tables.text(ref)
     if (tables.isCounter(ref)) return tables.counterText(ref)
     this.#requireType(ref, 'string')
-    return tables.state(ref)?.string?.shown()
+    const registers = this.#registersAt(ref)
+    return registers === undefined ? tables.state(ref)?.string?.shown() : registers.text
   }
 
   /** Writes the value of the key named by [start, end) of `bytes` as a bulk string, or null. */
@@ -215,15 +229,25 @@ export class Keyspace {
   }
 
   #requireType(ref: Ref, type: VisibleType): void {
-    if (this.tables.typeOf(ref) !== type) throw new ReplyError(errors.wrongType)
+    if (this.#shownType(ref) !== type) throw new ReplyError(errors.wrongType)
   }
 
   /** For who is about to write a value of `type`: throws unless the key has such a one, or none. A refusal is an access, too. */
   requireWritable(name: string, type: VisibleType): void {
     const ref = this.#visible(name)
-    if (ref === 0 || this.tables.typeOf(ref) === type) return
+    if (ref === 0 || this.#shownType(ref) === type) return
     if (this.touching) this.tables.touch(ref)
     throw new ReplyError(errors.wrongType)
+  }
+
+  /** Of a key that is a HyperLogLog; undefined for all others, also for strings that spell one. Doesn't count as an access. */
+  registers(name: string): HyperLogLog | undefined {
+    const ref = this.#visible(name)
+    return ref === 0 ? undefined : this.#registersAt(ref)
+  }
+
+  #registersAt(ref: Ref): HyperLogLog | undefined {
+    return this.tables.typeOf(ref) === 'hll' ? this.tables.state(ref)?.hll?.payload : undefined
   }
 
   hash(name: string): HashView | undefined {
@@ -318,6 +342,7 @@ export class Keyspace {
     const { tables } = this
     const type = tables.typeOf(ref)
     if (type === 'string') return stringEncoding(this.#stringAt(ref) ?? '')
+    if (type === 'hll') return 'raw'
     const state = tables.state(ref)
     if (type === 'zset') return sortedSetEncoding((tables.packedScores(ref) ?? state?.zset) as SortedSetView)
     const packed = tables.packed(ref)
@@ -409,11 +434,22 @@ export class Keyspace {
     encodeSlot(this.tables, slot, writer)
   }
 
-  /** Joins the slot state [start, end), labelled `label`, and raises the slot's vector. `FormatError` comes before any change. */
-  mergeSlot(slot: number, label: VersionVector, bytes: Uint8Array, start: number, end: number): void {
+  /**
+   * Joins the slot state [start, end), labelled `label`, and raises the slot's vector. `FormatError` comes before any change.
+   * False, and nothing changes: the state is too old to be joined (`deleteFloors.ts`).
+   */
+  mergeSlot(slot: number, label: VersionVector, bytes: Uint8Array, start: number, end: number): boolean {
     if (!includesSlot(this.ranges, slot)) throw new FormatError(`slot ${slot} is not of this shard`)
-    const states = decodeSlot(new ByteReader(bytes, start, end), slot)
-    mergeTables(this.tables, slot, states, label)
+    const content = decodeSlot(new ByteReader(bytes, start, end), slot)
+    if (this.isTooOld(slot, label)) return false
+    mergeTables(this.tables, slot, content, label)
+    return true
+  }
+
+  /** Rule A5. */
+  protected isTooOld(slot: number, label: VersionVector): boolean {
+    const floor = this.tables.deleteFloors.of(slot)
+    return floor !== undefined && !includes(label, floor)
   }
 
   /**
@@ -451,7 +487,7 @@ export class Keyspace {
         this.#sweptAdditions = -1
         return true
       }
-      return this.#keepsResidue(name, touched, acknowledged.inSlot(slot))
+      return this.#keepsResidue(slot, name, touched, acknowledged.inSlot(slot))
     })
     return residues.size
   }
@@ -464,21 +500,35 @@ export class Keyspace {
     return true
   }
 
-  #keepsResidue(name: string, touched: VersionVector | null, acknowledged: Acknowledged): boolean {
+  #keepsResidue(
+    slot: number,
+    name: string,
+    touched: VersionVector | null,
+    acknowledged: Acknowledged,
+  ): boolean {
     const { tables } = this
     const ref = tables.findText(name)
     const state = ref === 0 ? undefined : tables.state(ref)
     if (state === undefined) return false
     const baselines = state.forgetBaselines((entry) => this.mayForgetBaseline(entry, acknowledged))
+    const deletes = state.forgetDeletes((stamp) => {
+      const may = this.mayForgetDelete(stamp, acknowledged)
+      if (may) tables.deleteFloors.raise(slot, stamp)
+      return may
+    })
     if (state.hasGhost && touched !== null && this.mayForgetGhost(state, touched, acknowledged)) {
       state.forgetGhost()
     }
     tables.tidy(state)
-    return baselines || state.hasGhost
+    return baselines || deletes || state.hasGhost
   }
 
   protected mayForgetBaseline(entry: CounterEntry, acknowledged: Acknowledged): boolean {
     return mayForgetBaseline(entry, this.origin, acknowledged)
+  }
+
+  protected mayForgetDelete(stamp: Stamp, acknowledged: Acknowledged): boolean {
+    return appliedEverywhere(acknowledged, this.origin, stamp)
   }
 
   protected mayForgetGhost(_state: KeyState, touched: VersionVector, acknowledged: Acknowledged): boolean {

@@ -15,11 +15,11 @@ import {
   listKeyOf,
   type Side,
 } from '#server/crdt/listId.ts'
-import { GroupIntents } from './groupIntents.ts'
+import { HllIntents } from './hllIntents.ts'
 import { InsertRuns } from './insertRuns.ts'
 import { type ListElements, rangeOf, rangesOf } from './listRanges.ts'
 
-export abstract class ListIntents extends GroupIntents {
+export abstract class ListIntents extends HllIntents {
   readonly #runs: InsertRuns = new InsertRuns()
 
   /** Rules B5, B6. */

@@ -1,7 +1,7 @@
 /**
- * Which keys hold residues: baselines of reset counters, and TTL writes of keys that don't exist (ghosts). Only these
- * outlive a delete, and each has an exact rule for when it may be forgotten (rule D7, `mayForgetBaseline`,
- * `mayForgetGhost`).
+ * Which keys hold residues: baselines of reset counters, TTL writes of keys that don't exist (ghosts), and stamps of deletes
+ * that win over adds. Only these outlive a delete, and each has an exact rule for when it may be forgotten (rules D6, D7,
+ * `mayForgetBaseline`, `mayForgetGhost`, `appliedEverywhere`).
  */
 import { type Origin, originOf, originsMax, type Stamp } from '#protocol/sync/stamp.ts'
 import type { SlotVectors, VersionVector } from '#protocol/sync/versionVector.ts'
@@ -22,7 +22,7 @@ export interface AcknowledgedSlots {
   inSlot(slot: number): Acknowledged
 }
 
-/** Of a ghost: all that had been applied to its slot when the key was last changed. Of a baseline: null. */
+/** Of a ghost: all that had been applied to its slot when the key was last changed. Of other residues: null. */
 type Residue = VersionVector | null
 
 export class Residues {
@@ -83,7 +83,8 @@ export class Residues {
   }
 }
 
-const appliedEverywhere = (acknowledged: Acknowledged, own: Origin, stamp: Stamp): boolean =>
+/** The rule of delete stamps: an add that has not seen the delete can't come any more. */
+export const appliedEverywhere = (acknowledged: Acknowledged, own: Origin, stamp: Stamp): boolean =>
   acknowledged.members.every(
     (member) => member === own || acknowledged.stamp(member, originOf(stamp)) >= stamp,
   )

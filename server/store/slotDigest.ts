@@ -8,6 +8,7 @@
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { writeAmount } from '#server/crdt/amount.ts'
 import { amountOf } from '#server/crdt/counter.ts'
+import { ranked } from '#server/crdt/elementHash.ts'
 import type { KeyState } from '#server/crdt/keyState.ts'
 import { writeId } from '#server/crdt/listId.ts'
 import type { Siblings } from '#server/crdt/register.ts'
@@ -41,7 +42,17 @@ class Sum {
 }
 
 /** What an element is, so that equal bytes of different meaning differ. */
-const Part = { string: 1, field: 2, member: 3, ttl: 4, score: 5, element: 6, fieldTtl: 7, stream: 8 } as const
+const Part = {
+  string: 1,
+  field: 2,
+  member: 3,
+  ttl: 4,
+  score: 5,
+  element: 6,
+  fieldTtl: 7,
+  registers: 8,
+  stream: 9,
+} as const
 
 export function slotDigest(tables: SlotTables, slot: number): string {
   const sum = new Sum()
@@ -101,6 +112,13 @@ function addKey(sum: Sum, name: string, state: KeyState): void {
     write(scratch)
     sum.add(scratch.bytes, scratch.length)
   })
+  const registers = state.hll?.payload
+  if (registers !== undefined) {
+    begin(Part.registers, name)
+    scratch.f64(state.hll?.greatest ?? 0)
+    registers.eachRank((index, rank) => scratch.varint(ranked(index, rank)))
+    sum.add(scratch.bytes, scratch.length)
+  }
   for (const write of state.ttl) {
     begin(Part.ttl, name)
     scratch.f64(write.stamp)

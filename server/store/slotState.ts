@@ -3,18 +3,19 @@
  * or element is absent from it means something only together with the label (what the label covers and the state lacks has
  * been removed).
  *
- *     slot state := count varint | key*
- *     part       := key*                                      of a slot, on this shard's own disk
+ *     slot state := count varint | [floor] | key*            the floor counts as a key
+ *     part       := [floor] | key*                            of a slot, on this shard's own disk
  *     key        := name text | kind u8 | content
  *     content    := stamp f64 | text | [expireAt varint]     one write, kinds 0 and 1 (with a TTL)
  *                 | state                                     kind 2, `server/crdt/keyState.ts`
- *                 | groups                                    kind 3, in parts only: `groupRecord.ts`, behind the key's state
+ *                 | groups                                    kind 4, in parts only: `groupRecord.ts`, behind the key's state
+ *     floor      := 0 u8 | kind 3 u8 | mask u8 | stamp f64*   of deletes that were forgotten (`deleteFloors.ts`)
  */
 
 import { slotOf } from '#protocol/slots/crc16.ts'
-import { readStamp } from '#protocol/sync/record.ts'
+import { readStamp, readVector, writeVector } from '#protocol/sync/record.ts'
 import { originOf, type Stamp } from '#protocol/sync/stamp.ts'
-import { raiseTo, type VersionVector } from '#protocol/sync/versionVector.ts'
+import { emptyVector, includes, raiseTo, type VersionVector } from '#protocol/sync/versionVector.ts'
 import { type ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
 import { latin1 } from '#runtime/bytes/bytes.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
@@ -23,11 +24,14 @@ import type { Ref } from './arena.ts'
 import { loadGroups, usedGroups, writeGroups } from './groupRecord.ts'
 import type { SlotTables } from './slotTables.ts'
 
-const ContentKind = { text: 0, expiringText: 1, state: 2, groups: 3 } as const
+/** A floor stands in the place of a key, with an empty name. */
+const ContentKind = { text: 0, expiringText: 1, state: 2, floor: 3, groups: 4 } as const
 const never = Number.POSITIVE_INFINITY
 
 export function encodeSlot(tables: SlotTables, slot: number, writer: ByteWriter): void {
-  writer.varint(tables.index.sizeOf(slot))
+  const floor = tables.deleteFloors.of(slot)
+  writer.varint(tables.index.sizeOf(slot) + (floor === undefined ? 0 : 1))
+  if (floor !== undefined) writeFloor(writer, floor)
   tables.index.forEach(slot, (ref) => writeKey(writer, tables, ref))
 }
 
@@ -43,6 +47,8 @@ export function encodePart(
   writer: ByteWriter,
 ): number {
   const end = writer.length + bytesWanted
+  const floor = position === 0 ? tables.deleteFloors.of(slot) : undefined
+  if (floor !== undefined) writeFloor(writer, floor)
   let at = position
   do
     at = tables.index.scan(slot, at, 1, (ref) => {
@@ -51,6 +57,12 @@ export function encodePart(
     })
   while (at !== 0 && writer.length < end)
   return at
+}
+
+function writeFloor(writer: ByteWriter, floor: VersionVector): void {
+  writer.text('')
+  writer.u8(ContentKind.floor)
+  writeVector(writer, floor)
 }
 
 /** A key as it lies in a slot state. */
@@ -105,29 +117,42 @@ class ForeignKey {
   }
 }
 
-type SlotContent = Map<string, ForeignKey>
+export interface SlotContent {
+  readonly keys: Map<string, ForeignKey>
+  readonly floor: VersionVector
+}
 
 /** Reads all of it before anything is changed. Throws `FormatError`. */
 export function decodeSlot(reader: ByteReader, slot: number): SlotContent {
-  const content: SlotContent = new Map()
+  const keys = new Map<string, ForeignKey>()
+  const floor = emptyVector()
   for (let count = reader.varint(); count > 0; count--) {
     const { bytes } = reader
     const start = reader.skipText()
-    requireSlot(bytes, start, reader.at, slot)
     const name = latin1(bytes, start, reader.at)
-    if (content.has(name)) throw new FormatError('a key twice')
-    content.set(name, decodeKey(reader))
+    const kind = readKind(reader, ContentKind.floor)
+    if (kind === ContentKind.floor) {
+      readFloor(reader, name, floor)
+      continue
+    }
+    requireSlot(bytes, start, start + name.length, slot)
+    if (keys.has(name)) throw new FormatError('a key twice')
+    keys.set(name, decodeKey(reader, kind))
   }
   if (!reader.atEnd) throw new FormatError(`${reader.end - reader.at} bytes behind a slot state`)
-  return content
+  return { keys, floor }
+}
+
+function readFloor(reader: ByteReader, name: string, into: VersionVector): void {
+  if (name !== '') throw new FormatError('a floor with a name')
+  readVector(reader, into)
 }
 
 function requireSlot(bytes: Uint8Array, start: number, end: number, slot: number): void {
   if (slotOf(bytes, start, end) !== slot) throw new FormatError(`a key of another slot than ${slot}`)
 }
 
-function decodeKey(reader: ByteReader): ForeignKey {
-  const kind = readKind(reader, ContentKind.state)
+function decodeKey(reader: ByteReader, kind: number): ForeignKey {
   if (kind === ContentKind.state) return new ForeignKey(0, '', never, KeyState.decode(reader))
   const stamp = readStamp(reader)
   const text = reader.text()
@@ -159,6 +184,12 @@ function loadKey(tables: SlotTables, slot: number, reader: ByteReader): void {
     loadGroups(tables, reader)
     return
   }
+  if (kind === ContentKind.floor) {
+    const floor = emptyVector()
+    readFloor(reader, latin1(bytes, start, end), floor)
+    tables.deleteFloors.raiseTo(slot, floor)
+    return
+  }
   if (kind === ContentKind.state) {
     const state = KeyState.decode(reader)
     aimAtVacant(tables, slot, bytes, start, end)
@@ -184,22 +215,25 @@ function aimAtVacant(tables: SlotTables, slot: number, bytes: Uint8Array, start:
 export function mergeTables(
   tables: SlotTables,
   slot: number,
-  content: SlotContent,
+  { keys, floor }: SlotContent,
   label: VersionVector,
 ): void {
   const own = tables.vectors.of(slot).slice()
   // Before the keys: what is remembered of a ghost is all that the slot has seen now.
   raiseTo(tables.vectors.of(slot), label)
+  if (floor.some((stamp) => stamp > 0)) tables.deleteFloors.raiseTo(slot, floor)
+  // What is here has seen less than what the other side has forgotten: it has all of it, less what was deleted.
+  const isVoid = !includes(own, floor)
   tables.index.forEach(slot, (ref) => {
     // Kept as it is: what the other side has not seen yet.
     if (tables.isText(ref) && !tables.coveredBy(ref, label)) return
     const name = tables.nameOf(ref)
-    if (!content.has(name)) mergeKey(tables, name, ref, own, new KeyState(), label)
+    if (!keys.has(name)) mergeKey(tables, name, ref, own, new KeyState(), label, isVoid)
   })
-  for (const [name, theirs] of content) {
+  for (const [name, theirs] of keys) {
     const ref = tables.findText(name)
     if (ref === 0) adopt(tables, name, own, theirs, label)
-    else if (!isSameWrite(tables, ref, theirs)) mergeKey(tables, name, ref, own, theirs.state, label)
+    else if (!isSameWrite(tables, ref, theirs)) mergeKey(tables, name, ref, own, theirs.state, label, isVoid)
   }
 }
 
@@ -213,10 +247,12 @@ function mergeKey(
   own: VersionVector,
   theirs: KeyState,
   label: VersionVector,
+  isVoid: boolean,
 ): void {
   const wasLive = tables.isLive(ref)
   const wasDueMs = tables.dueMs(ref)
   const state = tables.stateOf(ref)
+  if (isVoid) state.clearDeleteWins()
   state.merge(own, theirs, label)
   tables.aim(name)
   tables.settle(state, wasLive, wasDueMs, 0)

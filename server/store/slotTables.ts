@@ -9,6 +9,7 @@ import { SlotVectors } from '#protocol/sync/versionVector.ts'
 import type { Random } from '#runtime/ports.ts'
 import type { KeyState } from '#server/crdt/keyState.ts'
 import type { Ref } from './arena.ts'
+import { DeleteFloors } from './deleteFloors.ts'
 import { EntryTable } from './entryTable.ts'
 import { ExpiryWheel } from './expiryWheel.ts'
 import { Residues } from './residues.ts'
@@ -22,6 +23,7 @@ export class SlotTables extends EntryTable {
   readonly vectors: SlotVectors = new SlotVectors(slotCount)
   readonly wheel: ExpiryWheel = new ExpiryWheel()
   readonly residues: Residues = new Residues()
+  readonly deleteFloors: DeleteFloors = new DeleteFloors()
   onTouched: ((key: string) => void) | undefined = undefined
   /** Keys with live state, and those of them with a TTL. */
   size = 0
@@ -137,7 +139,7 @@ export class SlotTables extends EntryTable {
     if (dueMs !== never && dueMs !== wasDueMs) this.schedule(dueMs)
     this.#noteFields(state, live ? fieldsLookMs(state) : never)
     if (state.hasGhost) this.residues.addGhost(slot, text, this.vectors, last)
-    else if (state.hasBaselines) this.residues.add(slot, text)
+    else if (state.hasBaselines || state.hasDeletes) this.residues.add(slot, text)
     else this.residues.remove(slot, text)
     this.tidy(state)
     // What nobody could see before and can't see now hasn't changed for anybody: a FLUSHALL reaches residues, too.

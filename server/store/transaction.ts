@@ -24,8 +24,10 @@ import {
   noResets,
 } from '#server/crdt/counter.ts'
 import type { EffectSink, FlushedKey } from '#server/crdt/effect.ts'
+import { HyperLogLog } from '#server/crdt/hyperLogLog.ts'
 import {
   allTypes,
+  deleteWinsTypes,
   type KeyState,
   keepTtl,
   noRemovedCounters,
@@ -146,9 +148,20 @@ export class Transaction extends HashIntents {
     const state = this.#tables.stateOf(ref)
     const expired = this.#deleteExpired(name, ref, state)
     const keeps = keep && !expired && state.live
+    if (!expired && state.visibleType() === 'hll' && HyperLogLog.isSpeltBy(value)) {
+      this.#replaceRegisters(name, state, value, wantedMs, keeps)
+      return
+    }
     const atMs = keeps ? this.ttlOfKeepingWrite(state) : wantedMs
     this.#cleanUp(name, state, TypeBit.string)
     this.#setText(name, value, atMs, state.string?.resets() ?? noResets)
+  }
+
+  /** A HyperLogLog stays one when it is set to the bytes of another. */
+  #replaceRegisters(name: string, state: KeyState, bytes: string, wantedMs: number, keeps: boolean): void {
+    this.#remove(name, allTypes | this.deletesOf(state), !keeps, this.countersOf(state))
+    this.joinRegisters(name, !keeps, bytes)
+    if (!keeps && wantedMs !== never) this.#writeTtl(name, wantedMs)
   }
 
   /**
@@ -215,8 +228,9 @@ export class Transaction extends HashIntents {
     if (ref === 0 || !this.#tables.isLive(ref)) return false
     const visible = !this.#tables.hasExpired(ref)
     const counters = this.#countersAt(ref)
+    const types = allTypes | this.#deletesAt(ref)
     this.#begin(this.#tables.name.slot)
-    this.#remove(name, allTypes, true, counters)
+    this.#remove(name, types, true, counters)
     return visible
   }
 
@@ -231,17 +245,19 @@ export class Transaction extends HashIntents {
 
   flushSlot(slot: number): void {
     const tables = this.#tables
-    const counters: FlushedKey[] = []
+    const keys: FlushedKey[] = []
     let live = false
     tables.index.forEach(slot, (ref) => {
       live ||= tables.isLive(ref)
-      const removed = this.#countersAt(ref)
-      if (removed !== noRemovedCounters) counters.push({ key: tables.nameOf(ref), counters: removed })
+      const counters = this.#countersAt(ref)
+      const deletes = this.#deletesAt(ref)
+      if (counters !== noRemovedCounters || deletes !== 0)
+        keys.push({ key: tables.nameOf(ref), counters, deletes })
     })
     if (!live) return
     this.#begin(slot)
-    this.#draft.effects.flush(this.#stamp, counters)
-    this.#applier.flush(this.#stamp, counters)
+    this.#draft.effects.flush(this.#stamp, keys)
+    this.#applier.flush(this.#stamp, keys)
   }
 
   /**
@@ -336,6 +352,16 @@ export class Transaction extends HashIntents {
     return state.removedCounters(types)
   }
 
+  /** Rule A1: the live types that leave a delete stamp. */
+  protected deletesOf(state: KeyState): number {
+    return state.liveTypes & deleteWinsTypes
+  }
+
+  #deletesAt(ref: Ref): number {
+    const state = this.#tables.state(ref)
+    return state === undefined ? 0 : this.deletesOf(state)
+  }
+
   #countersAt(ref: Ref): RemovedCounters {
     const isSimple = this.#tables.isText(ref) || this.#tables.isPacked(ref)
     return isSimple ? noRemovedCounters : this.countersOf(this.#tables.stateOf(ref))
@@ -376,7 +402,7 @@ export class Transaction extends HashIntents {
     this.#begin(this.#tables.slotOf(name))
     const ref = this.#tables.findText(name)
     if (ref === 0) return this.isFresh(false, false)
-    if (this.#tables.isPlainText(ref)) {
+    if (this.#tables.isPlainText(ref) && type !== TypeBit.hll) {
       requireType(TypeBit.string, type)
       return this.isFresh(true, true)
     }
@@ -388,7 +414,8 @@ export class Transaction extends HashIntents {
     if (this.#deleteExpired(name, ref, state)) return true
     const visible = state.visibleType()
     if (visible === undefined) return this.isFresh(true, false)
-    requireType(TypeBit[visible], type)
+    // A string may become the HyperLogLog that it spells.
+    if (type !== TypeBit.hll || visible !== 'string') requireType(TypeBit[visible], type)
     this.#cleanUpKeepingTtl(name, state, type)
     return false
   }
@@ -403,13 +430,14 @@ export class Transaction extends HashIntents {
   /** True: the key had expired and is deleted now. */
   #deleteExpired(name: string, ref: Ref, state: KeyState): boolean {
     if (!state.live || !this.#tables.hasExpired(ref)) return false
-    this.#remove(name, allTypes, true, this.countersOf(state))
+    this.#remove(name, allTypes | this.deletesOf(state), true, this.countersOf(state))
     return true
   }
 
   /** Removes what is there of other types than `type`, as DEL would. */
   #cleanUp(name: string, state: KeyState, type: number): void {
-    const hidden = state.liveTypes & ~type
+    const dotted = state.liveTypes & allTypes
+    const hidden = (dotted | this.deletesOf(state)) & ~type
     if (hidden !== 0) this.#remove(name, hidden, false, this.countersOf(state, hidden))
   }
 

@@ -329,7 +329,11 @@ export class Intake implements HoldSource {
     if (question !== undefined) question.answered = true
     if (includes(this.#shard.vectors.of(slot), label)) return
     const bytes = concatenate(parts)
-    this.#shard.merge(slot, label, bytes, 0, bytes.length)
+    if (!this.#shard.merge(slot, label, bytes, 0, bytes.length)) {
+      // Cut before a delete that has been forgotten here since: a newer one is asked for.
+      this.#questions.set(slot, { askedMs: this.#owner.nowMs, answered: false })
+      return
+    }
     this.#gate.risen(slot)
   }
 }

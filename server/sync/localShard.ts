@@ -45,9 +45,10 @@ export interface LocalShard {
   encodeSlot(slot: number, writer: ByteWriter): void
   /**
    * Joins the state [start, end) with the slot's own, raises the slot's vector to include the label, and logs it as a record
-   * of kind slotState. Throws `FormatError`, having changed nothing, when the state can't be read.
+   * of kind slotState. Throws `FormatError`, having changed nothing, when the state can't be read. False, and nothing has
+   * changed: the state is too old (`server/store/deleteFloors.ts`).
    */
-  merge(slot: number, label: VersionVector, bytes: Uint8Array, start: number, end: number): void
+  merge(slot: number, label: VersionVector, bytes: Uint8Array, start: number, end: number): boolean
 }
 
 /** One end of a channel, as the shard gives it to its feed or intake. */

@@ -8,7 +8,9 @@ import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import type { EffectSink, FlushedKey } from '#server/crdt/effect.ts'
 import { checkEffects, readEffects } from '#server/crdt/effectReading.ts'
 import { EffectWriter } from '#server/crdt/effectWriter.ts'
-import { allTypes, keepTtl, noRemovedCounters } from '#server/crdt/keyState.ts'
+import { ranked } from '#server/crdt/elementHash.ts'
+import { HyperLogLog } from '#server/crdt/hyperLogLog.ts'
+import { allTypes, deleteWinsTypes, keepTtl, noRemovedCounters } from '#server/crdt/keyState.ts'
 import { compareIds, listDepthMax } from '#server/crdt/listId.ts'
 import { Tag } from '#server/crdt/score.ts'
 
@@ -62,18 +64,28 @@ const newEntries = fc
   )
   .chain((ids) =>
     fc.tuple(
-      ...ids
-        .sort()
-        .map((id) =>
-          fc.record({
-            id: fc.constant(id),
-            fields: fc
-              .array(fc.tuple(texts, texts), { minLength: 1, maxLength: 2 })
-              .map((pairs) => pairs.flat()),
-          }),
-        ),
+      ...ids.sort().map((id) =>
+        fc.record({
+          id: fc.constant(id),
+          fields: fc
+            .array(fc.tuple(texts, texts), { minLength: 1, maxLength: 2 })
+            .map((pairs) => pairs.flat()),
+        }),
+      ),
     ),
   )
+const rankedValues = fc
+  .tuple(fc.nat(16383), fc.integer({ min: 1, max: 63 }))
+  .map(([index, rank]) => ranked(index, rank))
+const deletes = fc.constantFrom(0, deleteWinsTypes)
+
+function registersOf(values: readonly number[], dense: boolean): HyperLogLog {
+  const registers = HyperLogLog.empty()
+  if (dense) registers.toDense()
+  registers.raise(values)
+  return registers
+}
+
 const expireAt = fc.oneof(fc.constant(Number.POSITIVE_INFINITY), fc.integer({ min: 1 }))
 
 type Call = (sink: EffectSink, stamp: number) => void
@@ -194,14 +206,24 @@ const calls: fc.Arbitrary<Call> = fc.oneof(
   fc.tuple(texts, fc.nat(), fc.boolean(), counters).map(
     ([k, types, ends, c]): Call =>
       (sink, stamp) =>
-        sink.remove(stamp, k, types & allTypes, ends, c),
+        sink.remove(stamp, k, types & (allTypes | deleteWinsTypes), ends, c),
   ),
   fc.tuple(texts, expireAt).map(
     ([k, at]): Call =>
       (sink, stamp) =>
         sink.writeTtl(stamp, k, at),
   ),
-  fc.array(fc.record({ key: texts, counters: allCounters }), { maxLength: 3 }).map(
+  fc.tuple(texts, fc.boolean(), fc.array(rankedValues, { maxLength: 5 }), fc.boolean()).map(
+    ([k, fresh, values, dense]): Call =>
+      (sink, stamp) =>
+        sink.raiseRegisters(stamp, k, fresh, values, dense),
+  ),
+  fc.tuple(texts, fc.boolean(), fc.array(rankedValues, { maxLength: 5 }), fc.boolean()).map(
+    ([k, fresh, values, dense]): Call =>
+      (sink, stamp) =>
+        sink.joinRegisters(stamp, k, fresh, registersOf(values, dense)),
+  ),
+  fc.array(fc.record({ key: texts, counters: allCounters, deletes }), { maxLength: 3 }).map(
     (keys): Call =>
       (sink, stamp) =>
         sink.flush(stamp, keys),
@@ -241,6 +263,9 @@ function recorder(): { told: unknown[]; sink: EffectSink } {
       createGroup: note('createGroup'),
       destroyGroup: note('destroyGroup'),
       acknowledge: note('acknowledge'),
+      raiseRegisters: note('raiseRegisters'),
+      joinRegisters: (stamp, key, fresh, registers) =>
+        told.push(['joinRegisters', stamp, key, fresh, registers.text]),
       remove: note('remove'),
       writeTtl: note('writeTtl'),
       flush: note('flush'),

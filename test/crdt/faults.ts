@@ -25,6 +25,7 @@ import { listFaults } from './listFaults.ts'
 import { focusedRun, randomRun, runOf } from './randomRuns.ts'
 import { type Heartbeat, type Production, production, Replica, type Shipment } from './replica.ts'
 import { scoreFaults } from './scoreFaults.ts'
+import { streamFaults } from './streamFaults.ts'
 
 const guessResets = (): (() => void) =>
   replace(
@@ -346,6 +347,7 @@ export const faults: readonly Fault[] = [
     made: { Replica: WholeOrNothingReplica },
   },
   ...listFaults,
+  ...streamFaults,
 ]
 
 export const madeWith = (fault: Fault): Production => ({ ...production, ...fault.made })

@@ -4,9 +4,12 @@
  * the replica, never from the replica.
  */
 import { slotOfKey } from '#protocol/slots/crc16.ts'
-import type { Stamp } from '#protocol/sync/stamp.ts'
+import type { Origin, Stamp } from '#protocol/sync/stamp.ts'
+import { idOf, maxId, minId, msOf } from '#protocol/sync/streamId.ts'
 import type { VersionVector } from '#protocol/sync/versionVector.ts'
 import { amountFromInteger, parseAmount } from '#server/crdt/amount.ts'
+import { ranked } from '#server/crdt/elementHash.ts'
+import { rising } from '#server/crdt/hyperLogLog.ts'
 import type { Keyspace } from '#server/store/keyspace.ts'
 import type { Transaction } from '#server/store/transaction.ts'
 import {
@@ -22,6 +25,7 @@ import {
   unexpiredFields,
 } from './history.ts'
 import { isStrictlyBetween, nameOf, type Path, pathNamed, pathOf, pushedPath } from './listOrder.ts'
+import { ackedInterval, idsAt, ofStream, ownMarks, type StreamIntent } from './streamMeaning.ts'
 
 export type Intent =
   | { command: 'set'; key: string; text: string }
@@ -46,10 +50,12 @@ export type Intent =
   | { command: 'zsetRemove'; key: string; members: string[] }
   /** ZREMRANGEBYSCORE from 0 to `removedScoreMax`. */
   | { command: 'zsetRemoveRange'; key: string }
+  | { command: 'hllAdd'; key: string; values: [register: number, rank: number][] }
   | ListIntent
+  | StreamIntent
 
 type ElementIntent = Exclude<
-  Extract<Intent, { command: `hash${string}` | `setAdd` | `setRemove` | `zset${string}` }>,
+  Extract<Intent, { command: `hash${string}` | `setAdd` | `setRemove` | `zset${string}` | 'hllAdd' }>,
   { command: 'hashDeleteExpired' }
 >
 
@@ -85,7 +91,8 @@ export class Meanings {
     this.#keys = keys
   }
 
-  of(intent: Intent, seen: VersionVector, nowMs: number): Meaning | undefined {
+  /** At `origin`. */
+  of(intent: Intent, seen: VersionVector, nowMs: number, origin: Origin): Meaning | undefined {
     const view = this.#history.view(intent.key, seen)
     const expired = hasExpired(view, nowMs)
     const visible = expired ? 'none' : view.type
@@ -114,14 +121,15 @@ export class Meanings {
         break
       case 'delete':
         if (visible === 'none') return undefined
-        killKey(meaning, key)
+        killKey(meaning, key, view)
         break
       case 'deleteExpired':
         if (!expired) return undefined
-        killKey(meaning, key)
+        killKey(meaning, key, view)
         break
       case 'flush':
-        for (const other of this.#keys) if (slotOfKey(other) === slotOfKey(key)) killKey(meaning, other)
+        for (const other of this.#keys)
+          if (slotOfKey(other) === slotOfKey(key)) killKey(meaning, other, this.#history.view(other, seen))
         if (!this.#anyKey(key, seen)) return undefined
         break
       case 'hashDeleteExpired':
@@ -143,6 +151,20 @@ export class Meanings {
         if (!ofList(intent, meaning, visible === 'list' ? view.list : [])) return undefined
         this.#open(meaning, key, 'list', view, expired, seen)
         break
+      case 'streamAdd':
+      case 'streamDelete':
+      case 'streamTrim':
+      case 'streamSetId':
+      case 'streamCreateGroup':
+      case 'streamDestroyGroup':
+      case 'streamAcknowledge': {
+        if (visible !== 'none' && visible !== 'stream') return undefined
+        const shown = visible === 'none' ? undefined : view.stream
+        const marks = ownMarks(this.#history, shown, key, seen)
+        if (!ofStream(intent, meaning, shown, marks.added(origin), marks.lastId)) return undefined
+        this.#open(meaning, key, 'stream', view, expired, seen)
+        break
+      }
       default:
         return this.#ofElements(intent, meaning, view, seen, nowMs) ? meaning : undefined
     }
@@ -230,6 +252,19 @@ export class Meanings {
         for (const element of present) meaning.kills.push({ kind: 'state', key, type: 'set', element })
         break
       }
+      case 'hllAdd': {
+        const shown = visible === 'hll' ? view.hll : undefined
+        const ranks = new Map(shown)
+        if (shown === undefined)
+          meaning.adds.push({ kind: 'register', key, type: 'hll', element: '0', rank: 0 })
+        for (const [register, rank] of intent.values) {
+          if (rank <= (ranks.get(register) ?? 0)) continue
+          ranks.set(register, rank)
+          meaning.adds.push({ kind: 'register', key, type: 'hll', element: String(register), rank })
+        }
+        if (meaning.adds.length === 0) return false
+        break
+      }
       default:
         if (!ofScores(intent, meaning, visible === 'zset' ? view.zset : [])) return false
     }
@@ -266,7 +301,7 @@ export class Meanings {
     expired: boolean,
   ): void {
     const { key, text } = intent
-    if (expired) killKey(meaning, key)
+    if (expired) killKey(meaning, key, view)
     else meaning.kills.push(...killLive(key, view), { kind: 'ttl', key })
     meaning.adds.push({ kind: 'write', key, type: 'string', element: '', text })
     meaning.adds.push({ kind: 'ttl', key, expireAtMs, implied: expireAtMs === never })
@@ -281,11 +316,13 @@ export class Meanings {
     expired: boolean,
     seen: VersionVector,
   ): void {
-    if (expired) killKey(meaning, key)
+    if (expired) killKey(meaning, key, view)
     else if (view.type === 'none') meaning.kills.push({ kind: 'ttl', key })
     else {
       meaning.keepsTtl = true
-      const others = killLive(key, view).filter((kill) => kill.kind === 'state' && kill.type !== type)
+      const others = killLive(key, view).filter((kill) =>
+        kill.kind === 'state' ? kill.type !== type : type !== 'stream',
+      )
       meaning.kills.push(...others)
       const losesString = type !== 'string' && view.string !== undefined
       if (losesString && view.expireAtMs === never && this.#history.hasExplicitTtl(key, seen)) {
@@ -298,7 +335,7 @@ export class Meanings {
 
 /** Of a hash without fields, a write of another type doesn't end the TTLs that a field under way may still need. */
 const killLive = (key: string, view: KeyView): Kill[] =>
-  killTypes(key).filter(
+  killTypes(key, view).filter(
     (kill) => kill.kind !== 'state' || kill.type !== 'hash' || Object.keys(view.hash).length > 0,
   )
 /** `shown`: what the replica shows before. False: a handler would do nothing. */
@@ -380,10 +417,19 @@ function ofList(intent: ListIntent, meaning: Meaning, list: KeyView['list']): bo
   }
 }
 
-const killTypes = (key: string): Kill[] => typeNames.map((type) => ({ kind: 'state', key, type }))
+/**
+ * A delete of a HyperLogLog takes what it doesn't know of, so it is one only where there is something to delete. So do groups end
+ * only where there is a stream.
+ */
+const killTypes = (key: string, view: KeyView): Kill[] => [
+  ...typeNames
+    .filter((type) => type !== 'hll' || view.hll !== undefined)
+    .map((type): Kill => ({ kind: 'state', key, type })),
+  ...(view.stream === undefined ? [] : [{ kind: 'groups', key } as const]),
+]
 
-function killKey(meaning: Meaning, key: string): void {
-  meaning.kills.push(...killTypes(key), { kind: 'ttl', key })
+function killKey(meaning: Meaning, key: string, view: KeyView): void {
+  meaning.kills.push(...killTypes(key, view), { kind: 'ttl', key })
 }
 
 function isCountable(visible: TypeName | 'none', type: TypeName, text: string | undefined): boolean {
@@ -453,6 +499,12 @@ export function run(db: Keyspace, write: Transaction, intent: Intent): string | 
       )
       return undefined
     }
+    case 'hllAdd': {
+      const values = intent.values.map(([register, rank]) => ranked(register, rank))
+      const registers = db.registers(intent.key)
+      write.hllRaise(intent.key, rising(registers, values))
+      return undefined
+    }
     case 'listPush':
       return String(write.listPush(intent.key, intent.side, intent.values))
     case 'listPop':
@@ -468,6 +520,53 @@ export function run(db: Keyspace, write: Transaction, intent: Intent): string | 
     case 'listTrim':
       write.listTrim(intent.key, intent.start, intent.end)
       return undefined
+    default:
+      return runOnStream(db, write, intent)
+  }
+}
+
+function runOnStream(db: Keyspace, write: Transaction, intent: StreamIntent): string | undefined {
+  const { key } = intent
+  const stream = db.stream(key)
+  const entries = [...(stream?.range(minId, maxId) ?? [])].map(({ id }) => [msOf(id), ''] as const)
+  const last = msOf(stream?.lastId ?? minId)
+  switch (intent.command) {
+    case 'streamAdd': {
+      const { gap, texts } = intent
+      write.streamAdd(
+        key,
+        texts.map((text, at) => ({ id: idOf(last + gap + at, 0), fields: ['f', text] })),
+      )
+      return undefined
+    }
+    case 'streamDelete': {
+      const ids = idsAt(entries, intent.indexes).map((ms) => idOf(ms, 0))
+      return String(write.streamDelete(key, ids))
+    }
+    case 'streamTrim': {
+      const upto = entries[entries.length - intent.keep - 1]?.[0] ?? 0
+      return String(write.streamTrim(key, idOf(upto, 0)))
+    }
+    case 'streamSetId': {
+      const { entriesAdded, maxDeletedId } = stream ?? { entriesAdded: 0, maxDeletedId: minId }
+      const added = intent.added ?? entriesAdded
+      write.streamSetMarks(key, { lastId: idOf(last + intent.gap, 0), added, maxDeletedId })
+      return undefined
+    }
+    case 'streamCreateGroup': {
+      const { group, start } = intent
+      write.streamCreateGroup(key, group, start === 'end' ? 'end' : idOf(start, 0))
+      return undefined
+    }
+    case 'streamDestroyGroup':
+      write.streamDestroyGroup(key, intent.group)
+      return undefined
+    case 'streamAcknowledge': {
+      const acked = msOf(stream?.group(intent.group)?.ackedUpto(intent.of) ?? minId)
+      const { from, upto } = ackedInterval(acked, intent)
+      write.streamAcknowledge(key, intent.group, intent.of, idOf(from, 0), idOf(upto, 0))
+      return undefined
+    }
   }
 }
 
@@ -491,6 +590,9 @@ export function replyOf(intent: Intent, before: KeyView, after: KeyView): string
         .map(({ text }) => text)
         .join()
     }
+    case 'streamDelete':
+    case 'streamTrim':
+      return String((before.stream?.entries.length ?? 0) - (after.stream?.entries.length ?? 0))
     default:
       return after.string
   }

@@ -165,7 +165,7 @@ export class Network {
     const seen = replica.seen(slot)
     seen[replica.origin] = Math.max(seen[replica.origin] as number, ...ownStamps(done, slot))
     const before = this.history.view(intent.key, seen)
-    const meaning = this.#meanings.of(intent, seen, nowMs)
+    const meaning = this.#meanings.of(intent, seen, nowMs, replica.origin)
     if (meaning === undefined) return
     const reply = run(replica.keyspace, replica.write, intent)
     const stamp = replica.clock.last
@@ -230,6 +230,13 @@ export class Network {
         return { command, key, member: field, amount: random.chance(0.2) ? 100 : amount }
       case 'zsetRemove':
         return { command, key, members: random.chance(0.7) ? [field] : fieldNames }
+      case 'hllAdd': {
+        const values = Array.from({ length: random.pick([0, 1, 1, 2]) }, (): [number, number] => [
+          random.below(3),
+          1 + random.below(4),
+        ])
+        return { command, key, values }
+      }
       case 'listPush': {
         const values = Array.from({ length: 1 + random.below(3) }, () => `e${this.#values++}`)
         return { command, key, side: random.pick(['left', 'right']), values }
@@ -243,6 +250,29 @@ export class Network {
         return { command, key, indexes: [0, 1, 2, 3].filter(() => random.chance(0.4)) }
       case 'listTrim':
         return { command, key, start: random.below(3), end: random.below(6) }
+      case 'streamAdd': {
+        const texts = Array.from({ length: random.pick([1, 1, 1, 2]) }, () => `x${this.#values++}`)
+        return { command, key, gap: 1 + random.below(3), texts }
+      }
+      case 'streamDelete':
+        return { command, key, indexes: [0, 1, 2, 3].filter(() => random.chance(0.3)) }
+      case 'streamTrim':
+        return { command, key, keep: random.below(4) }
+      case 'streamSetId':
+        return {
+          command,
+          key,
+          gap: random.below(3),
+          added: random.chance(0.5) ? undefined : random.below(20),
+        }
+      case 'streamCreateGroup':
+        return { command, key, group: field, start: random.pick(['end', 0, random.below(8)] as const) }
+      case 'streamDestroyGroup':
+        return { command, key, group: field }
+      case 'streamAcknowledge': {
+        const of = random.pick(this.replicas).origin
+        return { command, key, group: field, of, back: random.below(3), count: 1 + random.below(4) }
+      }
       case 'transaction': {
         const others = this.#options.commands.filter((other) => other !== 'transaction' && other !== 'flush')
         return this.#intent(random.pick(others.length > 0 ? others : ['set']))

@@ -28,6 +28,14 @@ export const allCommands: readonly Command[] = [
   'listInsert',
   'listRemove',
   'listTrim',
+  'streamAdd',
+  'streamDelete',
+  'streamTrim',
+  'streamSetId',
+  'streamCreateGroup',
+  'streamDestroyGroup',
+  'streamAcknowledge',
+  'hllAdd',
   'transaction',
 ]
 
@@ -62,6 +70,19 @@ export const presets: Readonly<Record<string, readonly Command[]>> = {
   ],
   lists: ['listPush', 'listPop', 'listSet', 'listInsert', 'listInsert', 'listRemove', 'listTrim', 'delete'],
   inserts: ['listPush', 'listInsert', 'listInsert', 'listInsert', 'listInsert', 'listPop', 'listRemove'],
+  streams: ['streamAdd', 'streamAdd', 'streamAdd', 'streamDelete', 'streamTrim', 'streamSetId', 'delete'],
+  streamsAmongOthers: ['streamAdd', 'streamAdd', 'streamDelete', 'listPush', 'set', 'expire', 'flush'],
+  groups: [
+    'streamAdd',
+    'streamCreateGroup',
+    'streamCreateGroup',
+    'streamDestroyGroup',
+    'streamAcknowledge',
+    'streamAcknowledge',
+    'delete',
+  ],
+  registers: ['hllAdd', 'hllAdd', 'hllAdd', 'hllAdd', 'delete', 'flush', 'expire'],
+  registersAmongOthers: ['hllAdd', 'hllAdd', 'set', 'setKeepTtl', 'setAdd', 'increment', 'expire', 'delete'],
   keepTtl: ['set', 'setKeepTtl', 'setKeepTtl', 'expire', 'setExpiring', 'hashSet', 'increment'],
 }
 
@@ -119,6 +140,7 @@ export function focusedRun(seed: number, production: Production): void {
       ['zsetIncrement', 'zsetIncrement', 'zsetRemove', 'zsetAdd'],
       ['increment', 'hashIncrement', 'set', 'delete', 'setAdd', 'expire'],
       ['hashIncrement', 'hashIncrement', 'hashExpire', 'hashDelete'],
+      ['hllAdd', 'hllAdd', 'hllAdd', 'delete'],
     ]),
     keys: keys.slice(0, 1),
     production,

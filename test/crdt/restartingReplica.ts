@@ -181,10 +181,10 @@ export function restartingProduction(seed: number, faults: SnapshotFaults = {}):
 function wholeSlot(db: Keyspace, slot: number): string {
   const writer = new ByteWriter()
   db.encodeSlot(slot, writer)
-  const keys = [...decodeSlot(new ByteReader(writer.bytes, 0, writer.length), slot)]
-  const texts = keys.map(([name, { full, text, expireAtMs, stamp }]) => {
+  const { keys } = decodeSlot(new ByteReader(writer.bytes, 0, writer.length), slot)
+  const texts = [...keys].map(([name, { full, text, expireAtMs, stamp }]) => {
     if (full === undefined) return JSON.stringify([name, text, String(expireAtMs), stamp])
-    const { string, hash, set, zset, list, ttl } = full
+    const { string, hash, set, zset, list, hll, ttl } = full
     const members: string[] = []
     set?.digest((member, dots) => members.push(`${member} ${dots.join()}`))
     const elements: string[] = []
@@ -201,6 +201,7 @@ function wholeSlot(db: Keyspace, slot: number): string {
       members.sort(),
       scores,
       elements,
+      hll === undefined ? '' : [hll.payload?.text, hll.greatest, [...hll.deletes].sort()],
       ttls,
     ])
   })

@@ -1,6 +1,9 @@
 /** What a replica shows, in the words of the history that judges it. */
+import { maxId, minId, msOf } from '#protocol/sync/streamId.ts'
 import type { HashState } from '#server/crdt/hash.ts'
+import type { HllState } from '#server/crdt/hll.ts'
 import type { ListState } from '#server/crdt/list.ts'
+import type { StreamState } from '#server/crdt/stream.ts'
 import type { ListElements } from '#server/store/listRanges.ts'
 import { hasExpired, type KeyView, unexpiredFields } from './history.ts'
 import { nameOf, pathOf } from './listOrder.ts'
@@ -40,6 +43,13 @@ function elementsOf(list: ListState | undefined, view: ListElements | undefined)
   return texts.map((text, index) => ({ name: nameOf(pathOf(view.idAt(index))), text }))
 }
 
+function registersOf(hll: HllState | undefined): KeyView['hll'] {
+  if (hll?.payload === undefined) return undefined
+  const registers: [number, number][] = []
+  hll.payload.eachRank((index, rank) => registers.push([index, rank]))
+  return registers
+}
+
 function fieldExpiryOf(hash: HashState | undefined): KeyView['fieldExpiry'] {
   const expiry: KeyView['fieldExpiry'] = {}
   for (const field of hash?.fields() ?? []) {
@@ -47,6 +57,29 @@ function fieldExpiryOf(hash: HashState | undefined): KeyView['fieldExpiry'] {
     if (atMs !== never) expiry[field] = atMs
   }
   return expiry
+}
+
+/** Through each way to look at a stream. */
+function streamOf(stream: StreamState | undefined): KeyView['stream'] {
+  if (stream === undefined || !stream.live) return undefined
+  const all = [...stream.range(minId, maxId)]
+  must(stream.size === all.length, () => `a stream of ${all.length} entries says ${stream.size}`)
+  const reversed = [...stream.rangeReversed(minId, maxId)].reverse()
+  must(JSON.stringify(reversed) === JSON.stringify(all), () => 'a stream is another backwards')
+  const byOrigin = stream.origins().flatMap((origin) => [...stream.rangeOf(origin, minId, maxId)])
+  must(byOrigin.length === all.length, () => 'a stream is another by origin')
+  return {
+    entries: all.map(({ id, fields }) => [msOf(id), fields[1] ?? '']),
+    lastId: msOf(stream.lastId),
+    added: stream.entriesAdded,
+    maxDeletedId: msOf(stream.maxDeletedId),
+    groups: [...stream.groups()].map((group) => ({
+      name: group.name,
+      created: [...group.created],
+      starts: group.starts.map(msOf),
+      acked: group.starts.map((_, origin) => msOf(group.ackedUpto(origin))),
+    })),
+  }
 }
 
 /** What the production state says, hidden states included, whether expired or not. */
@@ -62,6 +95,8 @@ export function productionView(replica: Replica, key: string): KeyView {
     set: [],
     zset: [],
     list: [],
+    stream: undefined,
+    hll: undefined,
   }
   if (found === 0) return none
   const content = tables.stateOf(found)
@@ -75,6 +110,8 @@ export function productionView(replica: Replica, key: string): KeyView {
     set: [...(content.set?.members() ?? [])].sort(),
     zset: [...(content.zset?.range(0, content.zset.size) ?? [])],
     list: elementsOf(content.list, tables.listElements(found)),
+    stream: streamOf(content.stream),
+    hll: registersOf(content.hll),
   }
 }
 
@@ -83,14 +120,18 @@ export function checkVisible(replica: Replica, key: string, view: KeyView): void
   const { keyspace } = replica
   const expired = hasExpired(view, keyspace.nowMs)
   const type = keyspace.type(key)
-  must(type === (expired ? 'none' : view.type), () => `${key} shows as ${type}, expired: ${expired}`)
+  const told = view.type === 'hll' ? 'string' : view.type
+  must(type === (expired ? 'none' : told), () => `${key} shows as ${type}, expired: ${expired}`)
   if (type !== 'hash') return
   const hash = keyspace.hash(key)
-  const told = unexpiredFields(view, keyspace.nowMs).sort()
+  const fields = unexpiredFields(view, keyspace.nowMs).sort()
   const shown = [...(hash?.fields() ?? [])].sort()
-  must(shown.join() === told.join() && hash?.size === told.length, () => `fields ${shown}, told ${told}`)
   must(
-    told.every((field) => hash?.has(field) && hash.get(field) === view.hash[field]),
+    shown.join() === fields.join() && hash?.size === fields.length,
+    () => `fields ${shown}, told ${fields}`,
+  )
+  must(
+    fields.every((field) => hash?.has(field) && hash.get(field) === view.hash[field]),
     () => 'other texts',
   )
 }
@@ -105,4 +146,6 @@ export const textOf = (view: KeyView): string =>
     view.set,
     view.zset,
     view.list,
+    view.stream,
+    view.hll,
   ])

@@ -347,7 +347,9 @@ describe('slot states from elsewhere', () => {
     ],
     ['a type that is none', [1, 1, 0x6b, 2, 64, 0], false],
   ])('sorted sets: %s', (_, bytes, good) => {
-    const merge = (): void => db.mergeSlot(slot, label(), Uint8Array.from(bytes), 0, bytes.length)
+    const merge = (): void => {
+      db.mergeSlot(slot, label(), Uint8Array.from(bytes), 0, bytes.length)
+    }
     if (good) merge()
     else expect(merge).toThrow(FormatError)
     expect(db.sortedSet('k')?.size).toBe(good ? 1 : undefined)

@@ -155,7 +155,7 @@ export class ToyShard implements LocalShard {
     }
   }
 
-  merge(slot: number, label: VersionVector, bytes: Uint8Array, start: number, end: number): void {
+  merge(slot: number, label: VersionVector, bytes: Uint8Array, start: number, end: number): boolean {
     const reader = new ByteReader(bytes, start, end)
     const read: [Stamp, string][] = []
     while (!reader.atEnd) read.push([reader.f64(), reader.text()])
@@ -166,6 +166,7 @@ export class ToyShard implements LocalShard {
     }
     raiseTo(this.vectors.of(slot), label)
     this.merges++
+    return true
   }
 
   slotOf(slot: number): Map<Stamp, string> {

@@ -1,0 +1,28 @@
+/** What commands write to HyperLogLogs, as part of a transaction. Handlers have looked at the key and its type. */
+import type { Ranked } from '#server/crdt/elementHash.ts'
+import { HyperLogLog } from '#server/crdt/hyperLogLog.ts'
+import { TypeBit } from '#server/crdt/keyState.ts'
+import { GroupIntents } from './groupIntents.ts'
+
+export abstract class HllIntents extends GroupIntents {
+  /** A string that spells a HyperLogLog becomes one. `dense`: its encoding is dense from now on. */
+  hllRaise(name: string, values: readonly Ranked[], dense = false): void {
+    const spelt = this.keyspace.registers(name) === undefined ? this.keyspace.string(name) : undefined
+    const fresh = this.open(name, TypeBit.hll)
+    if (spelt !== undefined) this.joinRegisters(name, fresh, spelt)
+    this.write((sink, stamp) => sink.raiseRegisters(stamp, name, fresh, values, dense))
+  }
+
+  /** The key, which isn't there, is a HyperLogLog of just these bytes. */
+  hllPut(name: string, bytes: string): void {
+    this.joinRegisters(name, this.open(name, TypeBit.hll), bytes)
+  }
+
+  /** `bytes` spell a HyperLogLog, and an intent has begun. */
+  protected joinRegisters(name: string, fresh: boolean, bytes: string): void {
+    this.write((sink, stamp) => {
+      const registers = HyperLogLog.of(bytes)
+      if (registers !== undefined) sink.joinRegisters(stamp, name, fresh, registers)
+    })
+  }
+}
