@@ -10,6 +10,7 @@ import { NameTable } from './nameTable.ts'
 import { serverCommands } from './server.ts'
 import { setCommands } from './set.ts'
 import { sortedSetCommands } from './sortedSet.ts'
+import { streamCommands } from './stream.ts'
 import { stringCommands } from './string.ts'
 import type {
   CommandGroup,
@@ -31,6 +32,7 @@ export const commandGroups: readonly { readonly group: CommandGroup; readonly ta
   { group: 'sorted-set', table: sortedSetCommands },
   { group: 'geo', table: geoCommands },
   { group: 'list', table: listCommands },
+  { group: 'stream', table: streamCommands },
   { group: 'transactions', table: transactionCommands },
   { group: 'connection', table: connectionCommands },
   { group: 'server', table: serverCommands },

@@ -37,6 +37,7 @@ export type Category =
   | 'set'
   | 'slow'
   | 'sortedset'
+  | 'stream'
   | 'string'
   | 'transaction'
   | 'write'
@@ -60,6 +61,8 @@ export type KeySpec = {
     | { readonly kind: 'counted' }
     /** The argument behind the option `word`, from `begin` on; without the option there is none. */
     | { readonly kind: 'behind'; readonly word: string }
+    /** The first half of all that follows the first `word` from `begin` on. */
+    | { readonly kind: 'halfBehind'; readonly word: string }
 }
 
 /** Who answers, and how the request gets there. */
@@ -166,6 +169,7 @@ export type CommandGroup =
   | 'sorted-set'
   | 'geo'
   | 'list'
+  | 'stream'
   | 'transactions'
   | 'connection'
   | 'server'

@@ -7,7 +7,7 @@
  * XDEL names ids, XTRIM a greatest id; both take what their context covers, all entries with such an id.
  */
 import { type Origin, originOf, originsMax, type Stamp } from '#protocol/sync/stamp.ts'
-import { greaterId, maxId, minId, type StreamId } from '#protocol/sync/streamId.ts'
+import { greaterId, maxId, minId, nextId, type StreamId } from '#protocol/sync/streamId.ts'
 import { covers, type VersionVector } from '#protocol/sync/versionVector.ts'
 import { type ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
@@ -105,7 +105,7 @@ export class StreamState {
   range(from: StreamId, to: StreamId): IterableIterator<StreamEntry> {
     return joined(
       this.#logs.flatMap((log) => (log === undefined ? [] : [log.range(from, to)])),
-      (a, b) => (a.id === b.id ? a.stamp < b.stamp : a.id < b.id),
+      inOrder,
     )
   }
 
@@ -115,6 +115,15 @@ export class StreamState {
       this.#logs.flatMap((log) => (log === undefined ? [] : [log.rangeReversed(from, to)])),
       (a, b) => (a.id === b.id ? a.stamp > b.stamp : a.id > b.id),
     )
+  }
+
+  /** Entries behind the id that `cursor` tells for their origin, ascending. */
+  rangeBehind(cursor: (origin: Origin) => StreamId): IterableIterator<StreamEntry> {
+    const sources = this.#logs.flatMap((log, origin) => {
+      const first = log === undefined ? undefined : nextId(cursor(origin))
+      return log === undefined || first === undefined ? [] : [log.range(first, maxId)]
+    })
+    return joined(sources, inOrder)
   }
 
   /** Those of one origin. */
@@ -299,6 +308,8 @@ function mergedRegister(
   const ours = mine === undefined || covers(label, mine.stamp) ? undefined : mine
   return ours ?? (theirs === undefined || covers(own, theirs.stamp) ? undefined : theirs)
 }
+
+const inOrder = (a: StreamEntry, b: StreamEntry): boolean => (a.id === b.id ? a.stamp < b.stamp : a.id < b.id)
 
 /** Several sequences, each in order, as one. */
 function* joined(

@@ -1,6 +1,7 @@
 /**
  * A consumer group as clusters share it: where it starts, for the entries of each origin, and what is acknowledged.
- * (Consumers, and what they have been given, belong to one cluster: they are not here.)
+ * Consumers, and what they have been given, belong to one cluster: `localGroup.ts` has them, and nothing here encodes,
+ * merges or digests them.
  *
  * - Of concurrent XGROUP CREATEs the lesser start counts: nothing is skipped.
  * - A cluster tells of the entries of an origin that it has acknowledged everything from one id up to another; one such
@@ -11,6 +12,7 @@ import { type Origin, originOf, originsMax, type Stamp } from '#protocol/sync/st
 import { lesserId, type StreamId } from '#protocol/sync/streamId.ts'
 import { type ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
+import type { LocalGroup } from './localGroup.ts'
 import { requireAscending } from './stateCodec.ts'
 import { readOrigin, readStarts, writeStarts } from './streamEffect.ts'
 import { readStreamId, writeStreamId } from './streamIdCodec.ts'
@@ -26,6 +28,8 @@ export class StreamGroup {
   readonly name: string
   /** The XGROUP CREATEs that made it, ascending. Whoever remembers one that isn't there any more remembers another group. */
   created: readonly Stamp[]
+  /** What it is in this cluster alone; goes with it. */
+  local: LocalGroup | undefined = undefined
   /** By origin. */
   readonly #starts: StreamId[]
   /** By origin of the entries and, within that, by the origin that acknowledged. */
@@ -59,6 +63,11 @@ export class StreamGroup {
       }
     }
     return upto
+  }
+
+  /** What `by` has told of the entries of `origin`. */
+  toldOf(origin: Origin, by: Origin): AckedInterval | undefined {
+    return this.#acked.get(origin * originsMax + by)
   }
 
   create(stamp: Stamp, starts: readonly StreamId[]): void {

@@ -31,7 +31,9 @@ export class StreamGroups {
   #deletes: DeleteStamps = noDeletes
 
   get usedBytes(): number {
-    return this.#groups.size * groupBytes
+    let bytes = this.#groups.size * groupBytes
+    for (const { payload } of this.#groups.values()) bytes += payload?.local?.usedBytes ?? 0
+    return bytes
   }
 
   // ---- what shows

@@ -2,9 +2,9 @@
 import type { Ranked } from '#server/crdt/elementHash.ts'
 import { HyperLogLog } from '#server/crdt/hyperLogLog.ts'
 import { TypeBit } from '#server/crdt/keyState.ts'
-import { StreamIntents } from './streamIntents.ts'
+import { GroupIntents } from './groupIntents.ts'
 
-export abstract class HllIntents extends StreamIntents {
+export abstract class HllIntents extends GroupIntents {
   /** A string that spells a HyperLogLog becomes one. `dense`: its encoding is dense from now on. */
   hllRaise(name: string, values: readonly Ranked[], dense = false): void {
     const spelt = this.keyspace.registers(name) === undefined ? this.keyspace.string(name) : undefined

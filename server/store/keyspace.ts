@@ -23,6 +23,7 @@ import { Applier } from './applier.ts'
 import type { Ref } from './arena.ts'
 import { hashEncoding, listEncoding, setEncoding, sortedSetEncoding, stringEncoding } from './encoding.ts'
 import { Expiries } from './expiries.ts'
+import { applyGroupRecord } from './groupRecord.ts'
 import {
   type Acknowledged,
   type AcknowledgedSlots,
@@ -406,6 +407,11 @@ export class Keyspace {
     this.#applier.aim(slot, origin, this.#context)
     readEffects(bytes, part.effectsStart, part.effectsEnd, part.first, part.last, this.#applier)
     this.vectors.set(slot, origin, part.last)
+  }
+
+  /** What the log holds of a consumer group: changes that are this cluster's own. Throws `FormatError`. */
+  applyGroupChanges(slot: number, bytes: Uint8Array, start: number, end: number): void {
+    applyGroupRecord(this.tables, slot, new ByteReader(bytes, start, end))
   }
 
   /** The gate's business, looked at from this side of the border too. */

@@ -5,6 +5,7 @@
 import type { Origin, Stamp } from '#protocol/sync/stamp.ts'
 import type { StreamId } from '#protocol/sync/streamId.ts'
 import type { Random } from '#runtime/ports.ts'
+import type { LocalGroup } from '#server/crdt/localGroup.ts'
 import type { StreamEntry } from '#server/crdt/streamBlock.ts'
 
 export type VisibleType = 'none' | 'string' | 'hash' | 'set' | 'zset' | 'list' | 'stream'
@@ -79,6 +80,8 @@ export interface StreamView {
   range(from: StreamId, to: StreamId): Iterable<StreamEntry>
   /** The same from the last to the first. */
   rangeReversed(from: StreamId, to: StreamId): Iterable<StreamEntry>
+  /** Entries behind the id that `cursor` tells for who added them, ascending. */
+  rangeBehind(cursor: (origin: Origin) => StreamId): Iterable<StreamEntry>
   /** Of the entries that one origin has added (`originOf` their stamp), as `range`. */
   rangeOf(origin: Origin, from: StreamId, to: StreamId): Iterable<StreamEntry>
   /** Origins that have entries. */
@@ -101,4 +104,8 @@ export interface StreamGroupView {
   start(origin: Origin): StreamId
   /** Entries of `origin` up to here have been acknowledged, in whatever cluster, or are before the start. */
   ackedUpto(origin: Origin): StreamId
+  /** What the cluster `by` has told of the entries of `origin`: all in (from, upto] are acknowledged. */
+  toldOf(origin: Origin, by: Origin): { readonly from: StreamId; readonly upto: StreamId } | undefined
+  /** What the group is in this cluster alone; undefined: nobody has used it here. To be read only: see `Transaction.changeGroup`. */
+  readonly local: LocalGroup | undefined
 }

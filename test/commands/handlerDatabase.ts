@@ -1,5 +1,6 @@
 /** One keyspace with the handlers, and nothing around them: no shard, log or proxy. The wall clock is given. */
 import { commands, lookup } from '#protocol/commands/index.ts'
+import type { StreamIdMode } from '#protocol/frames/streams.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import { ReplyWriter } from '#protocol/resp/replyWriter.ts'
 import { defaultRequestLimits, RequestScanner } from '#protocol/resp/requestScanner.ts'
@@ -23,6 +24,8 @@ export interface HandlerDatabaseOptions {
   shards?: number
   shard?: number
   random?: Random
+  /** Redis's ids, unless told otherwise. */
+  streamIdMode?: StreamIdMode
   /** Handlers in place of the real ones: faults that a test is to find. */
   replaced?: Readonly<Record<string, Handler>>
 }
@@ -50,6 +53,7 @@ export class HandlerDatabase {
       write: this.#transaction,
       nowMs: 0,
       random: options.random ?? new SeededRandom(1),
+      streamIdMode: options.streamIdMode ?? 'liberal',
       wait: null,
     }
   }

@@ -12,6 +12,7 @@ const setKeys = ['{t}z1', '{t}z2', '{t}z3', '{t}z4', '{t}z5']
 const sortedKeys = ['{t}r1', '{t}r2', '{t}r3', '{t}r4']
 const geoKeys = ['{t}g1', '{t}g2', '{t}g3']
 const listKeys = ['{t}l1', '{t}l2', '{t}l3', '{t}l4']
+const streamKeys = ['{t}x1', '{t}x2', '{t}x3', '{t}x4']
 const otherKeys = ['{t}none', '{t}new']
 /** In slots of their own; only for commands with one key, and those that a cluster splits. */
 const looseKeys = ['', 'o1', 'o2', '{o3', 'o4}{}', '\x00']
@@ -104,6 +105,16 @@ export class Vocabulary extends SeededRandom {
 
   listKey(): string {
     return this.#key(listKeys)
+  }
+
+  /** Keys of streams are nobody else's: RENAME and COPY leave consumer groups behind. */
+  ownStreamKey(): string {
+    return this.pick(streamKeys)
+  }
+
+  /** Also others, for what makes no stream. */
+  streamKey(): string {
+    return this.chance(0.95) ? this.ownStreamKey() : this.anyKey()
   }
 
   /** With the tag. */

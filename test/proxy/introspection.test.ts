@@ -9,6 +9,7 @@ const shardInfo = (index: number): ShardInfo => ({
   index,
   runId: `run-${index}`,
   uptimeMs: 1000,
+  streamIdMode: 'strict',
   writesRefused: null,
   stale: false,
   keys: 10 * (index + 1),
