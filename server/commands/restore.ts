@@ -22,7 +22,7 @@ export const RESTORE: Handler = ({ args, db, write, reply, nowMs }) => {
   if (atMs === undefined) throw new ReplyError(errors.invalidExpire('RESTORE'))
   if (atMs <= nowMs) write.delete(key)
   else {
-    writeValue(write, key, value, atMs)
+    writeValue(db, write, key, value, atMs)
     if (frequency !== undefined) db.setFrequency(key, frequency)
     if (idleSeconds !== undefined) db.setIdleSeconds(key, idleSeconds)
   }
