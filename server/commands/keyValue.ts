@@ -8,7 +8,14 @@ import { takeStream, writeStream } from './streamValue.ts'
 const never = Number.POSITIVE_INFINITY
 
 /** Payloads of RESTORE have no fields that expire. */
-type KeyValue = RdbValue | HashValue
+export type KeyValue = RdbValue | HashValue | HyperLogLogValue
+
+/** To a payload it is a string; where it is copied to it stays a HyperLogLog. */
+interface HyperLogLogValue {
+  type: 'string'
+  text: string
+  isHyperLogLog: true
+}
 
 interface HashValue {
   type: 'hash'
@@ -34,8 +41,12 @@ export function takeValue(db: Keyspace, key: string): KeyValue {
     }
     case 'stream':
       return takeStream(db, key)
-    default:
-      return { type: 'string', text: db.string(key) ?? '' }
+    default: {
+      const text = db.string(key) ?? ''
+      return db.registers(key) === undefined
+        ? { type: 'string', text }
+        : { type: 'string', text, isHyperLogLog: true }
+    }
   }
 }
 
@@ -58,7 +69,7 @@ export function writeValue(
   value: KeyValue,
   atMs: number,
 ): void {
-  if (value.type === 'string') {
+  if (value.type === 'string' && !('isHyperLogLog' in value)) {
     write.setString(key, value.text, atMs === never ? { kind: 'clear' } : { kind: 'at', atMs })
     return
   }
@@ -67,13 +78,13 @@ export function writeValue(
   if (atMs !== never) write.expire(key, atMs)
 }
 
-function writeElements(
-  db: Keyspace,
-  write: Transaction,
-  key: string,
-  value: Exclude<KeyValue, { type: 'string' }>,
-): void {
+type Elements = Exclude<KeyValue, { type: 'string' }> | HyperLogLogValue
+
+function writeElements(db: Keyspace, write: Transaction, key: string, value: Elements): void {
   switch (value.type) {
+    case 'string':
+      write.hllPut(key, value.text)
+      return
     case 'hash':
       for (const [field, text] of value.entries) write.hashSet(key, field, text)
       if ('expiring' in value)
