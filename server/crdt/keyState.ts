@@ -32,6 +32,9 @@ export type KeyType = 'string' | 'hash' | 'set' | 'zset' | 'list' | 'stream' | '
 
 /** Bits of the types, in effects and in slot states; 8 is taken there. */
 export const TypeBit = { string: 1, hash: 2, set: 4, zset: 16, list: 32, stream: 64, hll: 128 } as const
+const typeNames: ReadonlyMap<number, KeyType> = new Map(
+  (Object.keys(TypeBit) as KeyType[]).map((type) => [TypeBit[type], type]),
+)
 /** Of those whose removal is what its context covers: a DEL names them all, whatever it found. */
 export const allTypes = TypeBit.string | TypeBit.hash | TypeBit.set | TypeBit.zset | TypeBit.list
 /** Of those that a delete wins over (`deleteWins.ts`): an effect that names one leaves a delete stamp, so only if it was live. */
@@ -160,27 +163,12 @@ export class KeyState {
   }
 
   visibleType(): KeyType | undefined {
-    switch (this.liveTypes) {
-      case 0:
-        return undefined
-      case TypeBit.string:
-        return 'string'
-      case TypeBit.hash:
-        return 'hash'
-      case TypeBit.set:
-        return 'set'
-      case TypeBit.zset:
-        return 'zset'
-      case TypeBit.list:
-        return 'list'
-      case TypeBit.stream:
-        return 'stream'
-      case TypeBit.hll:
-        return 'hll'
-      default:
-        this.#visibleConflict ??= this.greatestType()
-        return this.#visibleConflict
-    }
+    const { liveTypes } = this
+    if (liveTypes === 0) return undefined
+    const only = typeNames.get(liveTypes)
+    if (only !== undefined) return only
+    this.#visibleConflict ??= this.greatestType()
+    return this.#visibleConflict
   }
 
   /** The type that holds the greatest live stamp. */
