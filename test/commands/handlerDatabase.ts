@@ -24,6 +24,7 @@ export interface HandlerDatabaseOptions {
   shards?: number
   shard?: number
   random?: Random
+  keyspace?: Keyspace
   /** Redis's ids, unless told otherwise. */
   streamIdMode?: StreamIdMode
   /** Handlers in place of the real ones: faults that a test is to find. */
@@ -43,7 +44,7 @@ export class HandlerDatabase {
     const origin = originOfCluster(clusterId)
     const range = evenRanges(options.shards ?? 1)[options.shard ?? 0]
     if (range === undefined) throw new Error('no such shard')
-    this.keyspace = new Keyspace({ origin, ranges: [range] })
+    this.keyspace = options.keyspace ?? new Keyspace({ origin, ranges: [range] })
     this.#replaced = options.replaced ?? {}
     this.#transaction = new Transaction(this.keyspace, new StampClock(origin))
     this.#context = {
@@ -69,6 +70,11 @@ export class HandlerDatabase {
 
   get resp3(): boolean {
     return this.#reply.resp3
+  }
+
+  /** What the last transaction has logged: records, or nothing. */
+  get logged(): Uint8Array {
+    return this.#record.take()
   }
 
   /** Runs requests as one transaction; returns the raw reply of each. */
