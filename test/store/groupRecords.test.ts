@@ -54,15 +54,17 @@ class Changing {
       if (this.v.chance(0.2)) this.run(...requests)
       else for (const request of requests) this.run(request)
       // Gone, and there anew, with groups of the same names.
-      if (this.v.chance(0.01)) this.run(['XGROUP', 'DESTROY', this.v.pick(keys), this.v.pick(['g1', 'g2'])])
+      if (this.v.chance(0.03)) this.run(['XGROUP', 'DESTROY', this.v.pick(keys), this.v.pick(['g1', 'g2'])])
       if (this.v.chance(0.1))
         this.run(['XGROUP', 'CREATE', this.v.pick(keys), this.v.pick(['g1', 'g2']), '0'])
     }
   }
 
   cut(between: () => void): { parts: Uint8Array[]; label: Float64Array; from: number } {
-    const label = Float64Array.from(this.db.vectors.of(slot))
+    // The slot's turn comes after the snapshot has begun: what the label covers is in the log behind it as well.
     const from = this.records.length
+    between()
+    const label = Float64Array.from(this.db.vectors.of(slot))
     const parts: Uint8Array[] = []
     let position = 0
     do {
