@@ -167,13 +167,19 @@ function writeDocsOfAll(specs: readonly CommandSpec[], reply: ReplyWriter): void
 }
 
 function writeDocs(spec: CommandSpec, reply: ReplyWriter): void {
-  const { summary, since, complexity, deprecated, history, args } = spec.row
-  const optionalFields = [history !== undefined, args.length > 0, spec.isContainer].filter(Boolean).length
+  const { summary, since, complexity, isSystem, deprecated, history, args } = spec.row
+  const optionalFields = [isSystem, history !== undefined, args.length > 0, spec.isContainer].filter(
+    Boolean,
+  ).length
   reply.map(4 + optionalFields + (deprecated === undefined ? 0 : 3))
   writePair('summary', summary, reply)
   writePair('since', since, reply)
   writePair('group', spec.group, reply)
   writePair('complexity', complexity, reply)
+  if (isSystem) {
+    reply.bulk('doc_flags')
+    writeStatusSet(['syscmd'], reply)
+  }
   if (deprecated !== undefined) {
     reply.bulk('doc_flags')
     writeStatusSet(['deprecated'], reply)

@@ -4,6 +4,7 @@ import { connectionCommands } from './connection.ts'
 import { crdtCommands } from './crdt.ts'
 import { geoCommands } from './geo.ts'
 import { hashCommands } from './hash.ts'
+import { hyperLogLogCommands } from './hyperLogLog.ts'
 import { keyCommands } from './key.ts'
 import { listCommands } from './list.ts'
 import { NameTable } from './nameTable.ts'
@@ -33,6 +34,7 @@ export const commandGroups: readonly { readonly group: CommandGroup; readonly ta
   { group: 'geo', table: geoCommands },
   { group: 'list', table: listCommands },
   { group: 'stream', table: streamCommands },
+  { group: 'hyperloglog', table: hyperLogLogCommands },
   { group: 'transactions', table: transactionCommands },
   { group: 'connection', table: connectionCommands },
   { group: 'server', table: serverCommands },

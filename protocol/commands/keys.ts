@@ -19,7 +19,7 @@ export function keyPositions(spec: CommandSpec, argumentCount: number, argumentA
   const positions: number[] = []
   for (const keySpec of spec.keys) {
     const found = placesOf(keySpec, argumentCount, argumentAt)
-    if (found === null && keySpec.find.kind !== 'counted') return []
+    if (found === null && keySpec.find.kind !== 'counted' && !isEmptyRest(keySpec, argumentCount)) return []
     for (const position of found ?? []) positions.push(position)
   }
   return positions
@@ -39,6 +39,10 @@ export function keyPlaces(
   }
   return places
 }
+
+/** Keys up to the last argument, of which there are none: PFMERGE without sources. */
+const isEmptyRest = ({ begin, find }: KeySpec, argumentCount: number): boolean =>
+  find.kind === 'range' && find.last === -1 && begin === argumentCount
 
 const keyCountPattern = /^[1-9][0-9]{0,8}$/
 

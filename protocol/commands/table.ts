@@ -31,6 +31,7 @@ export type Category =
   | 'fast'
   | 'geo'
   | 'hash'
+  | 'hyperloglog'
   | 'keyspace'
   | 'list'
   | 'read'
@@ -146,6 +147,8 @@ export interface CommandRow {
   /** Where the behaviour is not that of Redis, and why. */
   readonly difference?: string
   readonly since: string
+  /** Not meant for clients' everyday use. */
+  readonly isSystem?: true
   readonly deprecated?: { readonly since: string; readonly replacedBy: string }
   readonly history?: readonly (readonly [version: string, change: string])[]
   readonly complexity: string
@@ -170,6 +173,7 @@ export type CommandGroup =
   | 'geo'
   | 'list'
   | 'stream'
+  | 'hyperloglog'
   | 'transactions'
   | 'connection'
   | 'server'

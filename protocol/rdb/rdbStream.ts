@@ -180,7 +180,7 @@ function readGroup(reader: RdbReader, counts: boolean, activeTimes: boolean): Rd
   for (let left = reader.count(); left > 0; left--) {
     const id = idFromBytes(reader.raw(idBytes), 0)
     if (deliveries.has(id)) throw new FormatError('a delivery twice')
-    const deliveredMs = reader.milliseconds()
+    const deliveredMs = Math.max(0, reader.milliseconds())
     deliveries.set(id, { deliveredMs, deliveries: numberOf(reader.wide()) })
   }
   const consumers: RdbConsumer[] = []
@@ -188,7 +188,7 @@ function readGroup(reader: RdbReader, counts: boolean, activeTimes: boolean): Rd
   for (let left = reader.count(); left > 0; left--) {
     const consumer = reader.string()
     if (consumers.some((other) => other.name === consumer)) throw new FormatError('a consumer twice')
-    const seenMs = reader.milliseconds()
+    const seenMs = Math.max(0, reader.milliseconds())
     const activeMs = activeTimes ? reader.milliseconds() : seenMs
     consumers.push({ name: consumer, seenMs, activeMs: activeMs < 0 ? undefined : activeMs })
     for (let ids = reader.count(); ids > 0; ids--) {

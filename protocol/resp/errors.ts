@@ -24,6 +24,11 @@ function quotable(text: string): string {
 export const errors = {
   syntax: 'ERR syntax error',
   wrongType: 'WRONGTYPE Operation against a key holding the wrong kind of value',
+  notHyperLogLog: 'WRONGTYPE Key is not a valid HyperLogLog string value.',
+  corruptHyperLogLog: 'INVALIDOBJ Corrupted HLL object detected',
+  hyperLogLogNotSparse: 'ERR HLL encoding is not sparse',
+  noSuchHyperLogLog: 'ERR The specified key does not exist',
+  unknownHyperLogLogDebug: (name: string) => `ERR Unknown PFDEBUG subcommand '${quotable(name)}'`,
   notInteger: 'ERR value is not an integer or out of range',
   notFloat: 'ERR value is not a valid float',
   outOfRange: 'ERR value is out of range',

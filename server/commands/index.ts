@@ -4,6 +4,7 @@ import type { Handler } from './context.ts'
 import { crdtHandlers } from './crdt.ts'
 import { geoHandlers } from './geo.ts'
 import { hashHandlers } from './hash.ts'
+import { hyperLogLogHandlers } from './hyperLogLog.ts'
 import { keyHandlers } from './key.ts'
 import { listHandlers } from './list.ts'
 import { serverHandlers } from './server.ts'
@@ -22,6 +23,7 @@ export const handlers: Readonly<Record<string, Handler>> = {
   ...geoHandlers,
   ...listHandlers,
   ...streamHandlers,
+  ...hyperLogLogHandlers,
   ...serverHandlers,
   ...crdtHandlers,
 }

@@ -1,15 +1,21 @@
 /** A value outside the keyspace: what RENAME, COPY and RESTORE put in the place of another. */
-import type { RdbEntry, RdbStream } from '#protocol/rdb/rdbStream.ts'
 import type { RdbValue } from '#protocol/rdb/rdbValue.ts'
-import { maxId, minId } from '#protocol/sync/streamId.ts'
 import type { Keyspace } from '#server/store/keyspace.ts'
 import type { Transaction } from '#server/store/transaction.ts'
-import type { HashView, StreamView } from '#server/store/views.ts'
+import type { HashView } from '#server/store/views.ts'
+import { takeStream, writeStream } from './streamValue.ts'
 
 const never = Number.POSITIVE_INFINITY
 
 /** Payloads of RESTORE have no fields that expire. */
-type KeyValue = RdbValue | HashValue
+export type KeyValue = RdbValue | HashValue | HyperLogLogValue
+
+/** To a payload it is a string; where it is copied to it stays a HyperLogLog. */
+interface HyperLogLogValue {
+  type: 'string'
+  text: string
+  isHyperLogLog: true
+}
 
 interface HashValue {
   type: 'hash'
@@ -34,9 +40,13 @@ export function takeValue(db: Keyspace, key: string): KeyValue {
       return { type: 'list', values: [...(list?.range(0, list.size) ?? [])] }
     }
     case 'stream':
-      return streamValue(db.stream(key))
-    default:
-      return { type: 'string', text: db.string(key) ?? '' }
+      return takeStream(db, key)
+    default: {
+      const text = db.string(key) ?? ''
+      return db.registers(key) === undefined
+        ? { type: 'string', text }
+        : { type: 'string', text, isHyperLogLog: true }
+    }
   }
 }
 
@@ -51,32 +61,30 @@ function hashValue(hash: HashView | undefined): HashValue {
   return { type: 'hash', entries: [...(hash?.entries() ?? [])], expiring }
 }
 
-/** Of entries with the same id, which clusters may have added at the same time, the first. */
-function streamValue(stream: StreamView | undefined): RdbStream {
-  const entries: RdbEntry[] = []
-  for (const { id, fields } of stream?.range(minId, maxId) ?? [])
-    if (entries.at(-1)?.id !== id) entries.push({ id, fields })
-  const { lastId, maxDeletedId, entriesAdded } = stream ?? {
-    lastId: minId,
-    maxDeletedId: minId,
-    entriesAdded: 0,
-  }
-  return { type: 'stream', entries, lastId, maxDeletedId, entriesAdded, groups: [] }
-}
-
 /** In place of what is there, whatever its type; `atMs` is Infinity for no TTL. */
-export function writeValue(write: Transaction, key: string, value: KeyValue, atMs: number): void {
-  if (value.type === 'string') {
+export function writeValue(
+  db: Keyspace,
+  write: Transaction,
+  key: string,
+  value: KeyValue,
+  atMs: number,
+): void {
+  if (value.type === 'string' && !('isHyperLogLog' in value)) {
     write.setString(key, value.text, atMs === never ? { kind: 'clear' } : { kind: 'at', atMs })
     return
   }
   write.delete(key)
-  writeElements(write, key, value)
+  writeElements(db, write, key, value)
   if (atMs !== never) write.expire(key, atMs)
 }
 
-function writeElements(write: Transaction, key: string, value: Exclude<KeyValue, { type: 'string' }>): void {
+type Elements = Exclude<KeyValue, { type: 'string' }> | HyperLogLogValue
+
+function writeElements(db: Keyspace, write: Transaction, key: string, value: Elements): void {
   switch (value.type) {
+    case 'string':
+      write.hllPut(key, value.text)
+      return
     case 'hash':
       for (const [field, text] of value.entries) write.hashSet(key, field, text)
       if ('expiring' in value)
@@ -92,14 +100,7 @@ function writeElements(write: Transaction, key: string, value: Exclude<KeyValue,
       write.listPush(key, 'right', value.values)
       return
     case 'stream':
-      writeStream(write, key, value)
+      writeStream(db, write, key, value)
       return
   }
-}
-
-function writeStream(write: Transaction, key: string, stream: RdbStream): void {
-  const { entries, lastId, maxDeletedId, entriesAdded, groups } = stream
-  write.streamAdd(key, entries)
-  write.streamSetMarks(key, { lastId, maxDeletedId, added: entriesAdded })
-  for (const group of groups) write.streamCreateGroup(key, group.name, group.lastId)
 }

@@ -2,10 +2,11 @@
 import { isSoundPayload, type RdbValue, readPayload } from '#protocol/rdb/rdbValue.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import { FormatError } from '#runtime/bytes/byteReader.ts'
+import { HyperLogLog } from '#server/crdt/hyperLogLog.ts'
 import type { Arguments } from './arguments.ts'
 import type { Handler } from './context.ts'
 import { millisecondsFromNow, millisecondsSinceEpoch, timeMs } from './expiry.ts'
-import { writeValue } from './keyValue.ts'
+import { type KeyValue, writeValue } from './keyValue.ts'
 
 const never = Number.POSITIVE_INFINITY
 const frequencyMax = 255
@@ -22,7 +23,7 @@ export const RESTORE: Handler = ({ args, db, write, reply, nowMs }) => {
   if (atMs === undefined) throw new ReplyError(errors.invalidExpire('RESTORE'))
   if (atMs <= nowMs) write.delete(key)
   else {
-    writeValue(write, key, value, atMs)
+    writeValue(db, write, key, restored(value), atMs)
     if (frequency !== undefined) db.setFrequency(key, frequency)
     if (idleSeconds !== undefined) db.setIdleSeconds(key, idleSeconds)
   }
@@ -38,6 +39,10 @@ function decoded(payload: Uint8Array): RdbValue {
     throw error
   }
 }
+
+/** What DUMP wrote of a HyperLogLog is a string to all servers; one that spells a HyperLogLog becomes one again. */
+const restored = (value: RdbValue): KeyValue =>
+  value.type === 'string' && HyperLogLog.isSpeltBy(value.text) ? { ...value, isHyperLogLog: true } : value
 
 interface RestoreOptions {
   replace: boolean

@@ -46,6 +46,22 @@ export function readEffects(
 const isFlush = (kind: number): boolean =>
   kind === Code.flush || kind === Code.flushCounted || kind === Code.flushDeleting
 
+type ReadBody = (
+  reader: ByteReader,
+  stamp: Stamp,
+  key: string,
+  code: number,
+  fresh: boolean,
+  sink: EffectSink,
+) => void
+
+/** Of the types whose effects are read elsewhere; they reset no counters. */
+function bodyOf(code: number): ReadBody | undefined {
+  if (isListCode(code)) return readListEffect
+  if (isStreamCode(code)) return readStreamEffect
+  return isHllCode(code) ? readHllEffect : undefined
+}
+
 /** The code and its flags are looked at in one place, so that an unknown combination is refused. */
 function readEffect(reader: ByteReader, stamp: Stamp, sink: EffectSink, checkKey: KeyCheck): void {
   const kind = reader.u8()
@@ -59,19 +75,10 @@ function readEffect(reader: ByteReader, stamp: Stamp, sink: EffectSink, checkKey
   const key = latin1(reader.bytes, keyStart, keyEnd)
   const fresh = (kind & freshBit) !== 0
   const resets = (kind & resetsBit) !== 0
-  if (isListCode(kind & codeMask)) {
+  const readBody = bodyOf(kind & codeMask)
+  if (readBody !== undefined) {
     requireNo(resets, kind)
-    readListEffect(reader, stamp, key, kind & codeMask, fresh, sink)
-    return
-  }
-  if (isStreamCode(kind & codeMask)) {
-    requireNo(resets, kind)
-    readStreamEffect(reader, stamp, key, kind & codeMask, fresh, sink)
-    return
-  }
-  if (isHllCode(kind & codeMask)) {
-    requireNo(resets, kind)
-    readHllEffect(reader, stamp, key, kind & codeMask, fresh, sink)
+    readBody(reader, stamp, key, kind & codeMask, fresh, sink)
     return
   }
   switch (kind & codeMask) {

@@ -8,6 +8,7 @@
  *
  * Encoding and cache are this replica's own business: the registers are what is replicated.
  */
+import { FormatError } from '#runtime/bytes/byteReader.ts'
 import { allocate, bytesOf, copyBytes, latin1 } from '#runtime/bytes/bytes.ts'
 import { cardinality } from './cardinality.ts'
 import { indexOf, type Ranked, ranked, rankOf } from './elementHash.ts'
@@ -97,7 +98,7 @@ export class HyperLogLog {
   }
 
   /** Of a sparse one. */
-  eachRun(visit: (index: number, rank: number, length: number) => void): void {
+  eachRun(visit: (index: number, rank: number, length: number, bytes: number) => void): void {
     eachRun(this.#bytes, headerBytes, this.#length, visit)
   }
 
@@ -124,11 +125,15 @@ export class HyperLogLog {
     return found
   }
 
-  /** Raises registers one by one, as PFADD does: that many bytes of a sparse one depend on the order. */
-  raise(values: readonly Ranked[]): void {
+  /**
+   * Raises registers one by one, as PFADD does: the bytes of a sparse one depend on the order. Returns whether any was lower.
+   * Throws `FormatError` where unsound runs are in the way.
+   */
+  raise(values: readonly Ranked[]): boolean {
     let changed = false
     for (const value of values) changed = this.#raise(indexOf(value), rankOf(value)) || changed
     if (changed) this.outdate()
+    return changed
   }
 
   join(other: HyperLogLog): void {
@@ -166,9 +171,10 @@ export class HyperLogLog {
     return true
   }
 
-  /** Keeps the cached cardinality. */
+  /** Keeps the cached cardinality. Throws `FormatError` when the runs are unsound. */
   toDense(): void {
     if (this.isDense) return
+    if (!this.isSound) throw new FormatError('a HyperLogLog without sound runs')
     const dense = allocate(denseBytes)
     dense.fill(0)
     copyBytes(dense, 0, this.#bytes, 0, headerBytes)
@@ -185,10 +191,14 @@ export class HyperLogLog {
     this.#bytes[outdatedAt] = (this.#bytes[outdatedAt] as number) | outdatedBit
   }
 
+  get isOutdated(): boolean {
+    return ((this.#bytes[outdatedAt] as number) & outdatedBit) !== 0
+  }
+
   /** The estimate, which is kept until a register rises. */
   count(): number {
     const bytes = this.#bytes
-    if (((bytes[outdatedAt] as number) & outdatedBit) === 0) {
+    if (!this.isOutdated) {
       let cached = 0
       for (let at = outdatedAt; at >= cacheAt; at--) cached = cached * 0x100 + (bytes[at] as number)
       return cached

@@ -11,8 +11,6 @@
 
 import { type Origin, originOf, type Stamp } from '#protocol/sync/stamp.ts'
 import type { VersionVector } from '#protocol/sync/versionVector.ts'
-import { type ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
-import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import type { Amount } from './amount.ts'
 import type { CounterEntry, CounterReset, ElementReset } from './counter.ts'
 import { noResets } from './counter.ts'
@@ -26,22 +24,21 @@ import { Sibling } from './register.ts'
 import type { Tag } from './score.ts'
 import { SetState } from './set.ts'
 import { SortedSetState } from './sortedSet.ts'
-import { readTtlWrites, writeTtlWrites } from './stateCodec.ts'
 import { StreamState } from './stream.ts'
 import { noStrnum, Strnum } from './strnum.ts'
-import { readStrnum, writeStrnum } from './strnumCodec.ts'
 import { mergeTtl, noTtlWrites, shownTtl, type TtlWrites, withoutCoveredTtl, withTtlWrite } from './ttl.ts'
 
 export type KeyType = 'string' | 'hash' | 'set' | 'zset' | 'list' | 'stream' | 'hll'
 
-/** Bits of the types, in effects and in slot states. */
+/** Bits of the types, in effects and in slot states; 8 is taken there. */
 export const TypeBit = { string: 1, hash: 2, set: 4, zset: 16, list: 32, stream: 64, hll: 128 } as const
+const typeNames: ReadonlyMap<number, KeyType> = new Map(
+  (Object.keys(TypeBit) as KeyType[]).map((type) => [TypeBit[type], type]),
+)
 /** Of those whose removal is what its context covers: a DEL names them all, whatever it found. */
 export const allTypes = TypeBit.string | TypeBit.hash | TypeBit.set | TypeBit.zset | TypeBit.list
 /** Of those that a delete wins over (`deleteWins.ts`): an effect that names one leaves a delete stamp, so only if it was live. */
 export const deleteWinsTypes: number = TypeBit.stream | TypeBit.hll
-/** In slot states. */
-const ttlBit = 8
 
 /** The live counters that an effect removes, as its origin saw them. */
 export interface RemovedCounters {
@@ -166,27 +163,12 @@ export class KeyState {
   }
 
   visibleType(): KeyType | undefined {
-    switch (this.liveTypes) {
-      case 0:
-        return undefined
-      case TypeBit.string:
-        return 'string'
-      case TypeBit.hash:
-        return 'hash'
-      case TypeBit.set:
-        return 'set'
-      case TypeBit.zset:
-        return 'zset'
-      case TypeBit.list:
-        return 'list'
-      case TypeBit.stream:
-        return 'stream'
-      case TypeBit.hll:
-        return 'hll'
-      default:
-        this.#visibleConflict ??= this.greatestType()
-        return this.#visibleConflict
-    }
+    const { liveTypes } = this
+    if (liveTypes === 0) return undefined
+    const only = typeNames.get(liveTypes)
+    if (only !== undefined) return only
+    this.#visibleConflict ??= this.greatestType()
+    return this.#visibleConflict
   }
 
   /** The type that holds the greatest live stamp. */
@@ -513,46 +495,5 @@ export class KeyState {
     if (this.list !== undefined && this.list.size === 0) this.list = undefined
     if (this.stream?.nothing) this.stream = undefined
     if (this.hll?.nothing) this.hll = undefined
-  }
-
-  // ---- codec: mask u8, then what it names
-
-  encode(writer: ByteWriter): void {
-    writer.u8(
-      (this.string === undefined ? 0 : TypeBit.string) |
-        (this.hash === undefined ? 0 : TypeBit.hash) |
-        (this.set === undefined ? 0 : TypeBit.set) |
-        (this.zset === undefined ? 0 : TypeBit.zset) |
-        (this.list === undefined ? 0 : TypeBit.list) |
-        (this.stream === undefined ? 0 : TypeBit.stream) |
-        (this.hll === undefined ? 0 : TypeBit.hll) |
-        (this.ttl.length === 0 ? 0 : ttlBit),
-    )
-    if (this.string !== undefined) writeStrnum(writer, this.string)
-    this.hash?.encode(writer)
-    this.set?.encode(writer)
-    this.zset?.encode(writer)
-    this.list?.encode(writer)
-    this.stream?.encode(writer)
-    this.hll?.encode(writer)
-    if (this.ttl.length === 0) return
-    writeTtlWrites(writer, this.ttl)
-  }
-
-  static decode(reader: ByteReader): KeyState {
-    const state = new KeyState()
-    const mask = reader.u8()
-    if (mask === 0 || (mask & ~(allTypes | deleteWinsTypes | ttlBit)) !== 0)
-      throw new FormatError(`types ${mask} of a key`)
-    if (mask & TypeBit.string) state.string = readStrnum(reader)
-    if (mask & TypeBit.hash) state.hash = HashState.decode(reader)
-    if (mask & TypeBit.set) state.set = SetState.decode(reader)
-    if (mask & TypeBit.zset) state.zset = SortedSetState.decode(reader)
-    if (mask & TypeBit.list) state.list = ListState.decode(reader)
-    if (mask & TypeBit.stream) state.stream = StreamState.decode(reader)
-    if (mask & TypeBit.hll) state.hll = HllState.decode(reader)
-    if (mask & ttlBit) state.ttl = readTtlWrites(reader)
-    state.dropEmpty()
-    return state
   }
 }

@@ -59,19 +59,18 @@ export function emptyRuns(bytes: Uint8Array, at: number): number {
   return writeZeros(bytes, at, registerCount)
 }
 
-/** Shows the runs [start, end). False: they are not those of all registers; some may have been shown then. */
+/** Shows the runs [start, end). False: they are not those of all registers, no more and no less. */
 export function eachRun(
   bytes: Uint8Array,
   start: number,
   end: number,
-  visit: (index: number, rank: number, length: number) => void,
+  visit: (index: number, rank: number, length: number, bytes: number) => void,
 ): boolean {
   let index = 0
   for (let at = start; at < end; at += run.bytes) {
     readRun(bytes, at)
-    const { rank, length } = run
-    if (index + length > registerCount || at + run.bytes > end) return false
-    visit(index, rank, length)
+    const { rank, length, bytes: runBytes } = run
+    visit(index, rank, length, runBytes)
     index += length
   }
   return index === registerCount

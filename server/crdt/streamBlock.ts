@@ -159,6 +159,12 @@ export class EntryCursor {
     return true
   }
 
+  /** Steps on the entry that begins there. */
+  seek(start: number): void {
+    this.end = start
+    this.next()
+  }
+
   get id(): StreamId {
     return this.#wide ? idFromBytes(this.#reader.bytes, this.#idAt) : idOf(this.#ms, this.#seq)
   }

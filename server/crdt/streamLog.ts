@@ -90,10 +90,14 @@ export class StreamLog {
     for (let at = this.#blockOf(to); at >= 0; at--) {
       const block = this.#blocks[at] as StreamBlock
       if (block.lastId < from) return
-      const found: StreamEntry[] = []
+      const starts: number[] = []
       const cursor = block.cursor()
-      while (cursor.next()) if (cursor.compare(from) >= 0 && cursor.compare(to) <= 0) found.push(cursor.entry)
-      for (let last = found.length - 1; last >= 0; last--) yield found[last] as StreamEntry
+      while (cursor.next())
+        if (cursor.compare(from) >= 0 && cursor.compare(to) <= 0) starts.push(cursor.start)
+      for (let last = starts.length - 1; last >= 0; last--) {
+        cursor.seek(starts[last] as number)
+        yield cursor.entry
+      }
     }
   }
 

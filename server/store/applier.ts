@@ -3,7 +3,6 @@
  * that its context is what this shard has seen.
  */
 import { type Origin, originsMax, type Stamp, stampStep } from '#protocol/sync/stamp.ts'
-import type { StreamId } from '#protocol/sync/streamId.ts'
 import { emptyVector, type VersionVector } from '#protocol/sync/versionVector.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import type { Amount } from '#server/crdt/amount.ts'
@@ -22,18 +21,18 @@ import {
 import type { IdRange } from '#server/crdt/list.ts'
 import type { ListId, Side } from '#server/crdt/listId.ts'
 import type { Tag } from '#server/crdt/score.ts'
-import type { NewEntry, StreamState } from '#server/crdt/stream.ts'
-import type { StreamMarks } from '#server/crdt/streamRegister.ts'
+import type { StreamState } from '#server/crdt/stream.ts'
 import type { Ref } from './arena.ts'
 import { Kind, type PackedKind } from './entry.ts'
 import { noFields, noMembers, type PackedElements, packedBytesMax } from './packed.ts'
 import { noElements } from './packedList.ts'
 import { noScores, type PackedScores } from './packedScores.ts'
 import type { SlotTables } from './slotTables.ts'
+import { StreamApplier } from './streamApplier.ts'
 
 const simplyFlushed: Omit<FlushedKey, 'key'> = { deletes: 0, counters: noRemovedCounters }
 
-export class Applier implements EffectSink {
+export class Applier extends StreamApplier implements EffectSink {
   readonly #tables: SlotTables
   #slot = 0
   #origin: Origin = 0
@@ -45,6 +44,7 @@ export class Applier implements EffectSink {
   readonly #elements = new ByteWriter(packedBytesMax)
 
   constructor(tables: SlotTables) {
+    super()
     this.#tables = tables
   }
 
@@ -269,53 +269,7 @@ export class Applier implements EffectSink {
     this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
   }
 
-  addEntries(
-    stamp: Stamp,
-    name: string,
-    fresh: boolean,
-    marks: StreamMarks,
-    entries: readonly NewEntry[],
-  ): void {
-    this.#changeStream(stamp, name, fresh, (stream) => stream.add(stamp, marks, entries))
-  }
-
-  setMarks(stamp: Stamp, name: string, fresh: boolean, marks: StreamMarks): void {
-    this.#changeStream(stamp, name, fresh, (stream, context) => stream.setMarks(context, stamp, marks))
-  }
-
-  removeEntries(stamp: Stamp, name: string, ids: readonly StreamId[]): void {
-    this.#changeStream(stamp, name, false, (stream, context) => stream.removeIds(context, ids))
-  }
-
-  trimEntries(stamp: Stamp, name: string, upto: StreamId): void {
-    this.#changeStream(stamp, name, false, (stream, context) => stream.trim(context, upto))
-  }
-
-  createGroup(stamp: Stamp, name: string, fresh: boolean, group: string, starts: readonly StreamId[]): void {
-    this.#changeStream(stamp, name, fresh, (stream, context) =>
-      stream.createGroup(context, stamp, group, starts),
-    )
-  }
-
-  destroyGroup(stamp: Stamp, name: string, group: string): void {
-    this.#changeStream(stamp, name, false, (stream) => stream.destroyGroup(stamp, group))
-  }
-
-  acknowledge(
-    stamp: Stamp,
-    name: string,
-    group: string,
-    origin: Origin,
-    from: StreamId,
-    upto: StreamId,
-  ): void {
-    const interval = { stamp, from, upto }
-    this.#changeStream(stamp, name, false, (stream, context) =>
-      stream.acknowledge(context, group, origin, interval),
-    )
-  }
-
-  #changeStream(
+  protected override changeStream(
     stamp: Stamp,
     name: string,
     fresh: boolean,

@@ -4,13 +4,24 @@ import { HyperLogLog } from '#server/crdt/hyperLogLog.ts'
 import { TypeBit } from '#server/crdt/keyState.ts'
 import { GroupIntents } from './groupIntents.ts'
 
+/** More are shorter as a whole dense HyperLogLog: an effect of 12 KiB. */
+const pairsMax = 4096
+
+function denseText(values: readonly Ranked[]): string {
+  const registers = HyperLogLog.empty()
+  registers.toDense()
+  registers.raise(values)
+  return registers.text
+}
+
 export abstract class HllIntents extends GroupIntents {
   /** A string that spells a HyperLogLog becomes one. `dense`: its encoding is dense from now on. */
   hllRaise(name: string, values: readonly Ranked[], dense = false): void {
     const spelt = this.keyspace.registers(name) === undefined ? this.keyspace.string(name) : undefined
     const fresh = this.open(name, TypeBit.hll)
     if (spelt !== undefined) this.joinRegisters(name, fresh, spelt)
-    this.write((sink, stamp) => sink.raiseRegisters(stamp, name, fresh, values, dense))
+    if (dense && values.length > pairsMax) this.joinRegisters(name, fresh, denseText(values))
+    else this.write((sink, stamp) => sink.raiseRegisters(stamp, name, fresh, values, dense))
   }
 
   /** The key, which isn't there, is a HyperLogLog of just these bytes. */

@@ -16,7 +16,7 @@ import { invariant } from '#runtime/invariant.ts'
 import type { Random } from '#runtime/ports.ts'
 import type { CounterEntry } from '#server/crdt/counter.ts'
 import { readEffects } from '#server/crdt/effectReading.ts'
-import type { HyperLogLog } from '#server/crdt/hyperLogLog.ts'
+import { HyperLogLog } from '#server/crdt/hyperLogLog.ts'
 import type { KeyState } from '#server/crdt/keyState.ts'
 import type { AccessClock } from './access.ts'
 import { Applier } from './applier.ts'
@@ -244,6 +244,15 @@ export class Keyspace {
   registers(name: string): HyperLogLog | undefined {
     const ref = this.#visible(name)
     return ref === 0 ? undefined : this.#registersAt(ref)
+  }
+
+  /** Of a string, too, that only spells one: its registers may be unsound. Throws `ReplyError` unless there is one, or no key. */
+  hyperLogLog(name: string): HyperLogLog | undefined {
+    const ref = this.#read(name)
+    if (ref === 0) return undefined
+    const registers = this.#registersAt(ref) ?? HyperLogLog.of(this.#stringAt(ref) ?? '')
+    if (registers === undefined) throw new ReplyError(errors.notHyperLogLog)
+    return registers
   }
 
   #registersAt(ref: Ref): HyperLogLog | undefined {

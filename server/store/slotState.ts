@@ -7,7 +7,7 @@
  *     part       := [floor] | key*                            of a slot, on this shard's own disk
  *     key        := name text | kind u8 | content
  *     content    := stamp f64 | text | [expireAt varint]     one write, kinds 0 and 1 (with a TTL)
- *                 | state                                     kind 2, `server/crdt/keyState.ts`
+ *                 | state                                     kind 2, `server/crdt/keyStateCodec.ts`
  *                 | groups                                    kind 4, in parts only: `groupRecord.ts`, behind the key's state
  *     floor      := 0 u8 | kind 3 u8 | mask u8 | stamp f64*   of deletes that were forgotten (`deleteFloors.ts`)
  */
@@ -20,6 +20,7 @@ import { type ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
 import { latin1 } from '#runtime/bytes/bytes.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { KeyState } from '#server/crdt/keyState.ts'
+import { readKeyState, writeKeyState } from '#server/crdt/keyStateCodec.ts'
 import type { Ref } from './arena.ts'
 import { loadGroups, usedGroups, writeGroups } from './groupRecord.ts'
 import type { SlotTables } from './slotTables.ts'
@@ -67,7 +68,7 @@ export function writeKey(writer: ByteWriter, tables: SlotTables, ref: Ref): void
   writeRange(writer, tables)
   if (!tables.isText(ref)) {
     writer.u8(ContentKind.state)
-    tables.stateOf(ref).encode(writer)
+    writeKeyState(writer, tables.stateOf(ref))
     return
   }
   const expireAtMs = tables.expireAt(ref)
@@ -150,7 +151,7 @@ function requireSlot(bytes: Uint8Array, start: number, end: number, slot: number
 }
 
 function decodeKey(reader: ByteReader, kind: number): ForeignKey {
-  if (kind === ContentKind.state) return new ForeignKey(0, '', never, KeyState.decode(reader))
+  if (kind === ContentKind.state) return new ForeignKey(0, '', never, readKeyState(reader))
   const stamp = readStamp(reader)
   const text = reader.text()
   return new ForeignKey(stamp, text, kind === ContentKind.text ? never : reader.varint())
@@ -188,7 +189,7 @@ function loadKey(tables: SlotTables, slot: number, reader: ByteReader): void {
     return
   }
   if (kind === ContentKind.state) {
-    const state = KeyState.decode(reader)
+    const state = readKeyState(reader)
     aimAtVacant(tables, slot, bytes, start, end)
     tables.settle(state, false, never, 0)
     return

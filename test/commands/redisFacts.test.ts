@@ -13,6 +13,7 @@ const newSince70 = new Set(['client|setinfo', 'client|no-touch'])
 const knownDifferences: readonly (readonly [command: string, fact: string, reason: string])[] = [
   ['bitop', 'arguments', '7.2 names the operations'],
   ['msetnx', 'tips', '7.2 took the multi_shard hint away: MSETNX can not be split'],
+  ['pfmerge', 'arguments', '7.2 says that there may be no sources'],
   ['randomkey', 'tips', '7.2 says how replies are to be merged'],
   ['config|resetstat', 'tips', '7.2 says that all nodes are to be asked'],
   ['scan', 'tips', '7.2 says how replies are to be merged'],

@@ -3,6 +3,7 @@ import { bitmapRequests } from './bitmapRequests.ts'
 import { blockingNames } from './blockingRequests.ts'
 import { geoRequests } from './geoRequests.ts'
 import { hashRequests } from './hashRequests.ts'
+import { hyperLogLogRequests } from './hyperLogLogRequests.ts'
 import { keyRequests, serverRequests } from './keyRequests.ts'
 import { listRequests } from './listRequests.ts'
 import { sessionRequests } from './sessionRequests.ts'
@@ -27,6 +28,7 @@ export const makes: Readonly<Record<string, Make>> = {
   ...geoRequests,
   ...listRequests,
   ...streamRequests,
+  ...hyperLogLogRequests,
   ...serverRequests,
 }
 
@@ -45,6 +47,8 @@ const weights: Readonly<Record<string, number>> = {
   'XGROUP|CREATE': 4,
   'XGROUP|DESTROY': 0.3,
   'XGROUP|DELCONSUMER': 0.3,
+  PFADD: 4,
+  PFCOUNT: 3,
   INCRBY: 2,
   FLUSHALL: 0.3,
   FLUSHDB: 0.3,
@@ -70,7 +74,7 @@ export function nextStep(v: Vocabulary, session: boolean): Step {
 /** With another argument at the end it would wait for long, or have a time for a key. */
 const isTimed = (request: Request): boolean => blockingNames.has(nameOf(request))
 
-const wholeDatabase = new Set(['KEYS', 'DBSIZE', 'FLUSHALL', 'FLUSHDB'])
+const wholeDatabase = new Set(['KEYS', 'DBSIZE', 'FLUSHALL', 'FLUSHDB', 'PFSELFTEST'])
 
 /** Requests whose replies can be told. */
 function plainRequest(v: Vocabulary): Request {
@@ -119,7 +123,8 @@ function spoiled(v: Vocabulary, request: Request): Request {
 /**
  * What may change something without Redis telling those who watch. Adding a member that is there: to Antipode a write, which
  * survives a concurrent removal. A BITFIELD of which all operations fail: the value still grows. An LTRIM that removes nothing:
- * to Antipode nothing at all.
+ * to Antipode nothing at all. Of HyperLogLogs Redis tells that a
+ * count was kept, which is no change here, and not that one has become dense.
  */
 const quietWrites: ReadonlySet<string> = new Set([
   'SADD',
@@ -129,6 +134,9 @@ const quietWrites: ReadonlySet<string> = new Set([
   'BITFIELD',
   'LTRIM',
   ...quietStreamWrites,
+  'PFCOUNT',
+  'PFDEBUG',
+  'PFMERGE',
   ...blockingNames,
 ])
 

@@ -13,6 +13,7 @@ const sortedKeys = ['{t}r1', '{t}r2', '{t}r3', '{t}r4']
 const geoKeys = ['{t}g1', '{t}g2', '{t}g3']
 const listKeys = ['{t}l1', '{t}l2', '{t}l3', '{t}l4']
 const streamKeys = ['{t}x1', '{t}x2', '{t}x3', '{t}x4']
+const hllKeys = ['{t}p1', '{t}p2', '{t}p3', '{t}p4']
 const otherKeys = ['{t}none', '{t}new']
 /** In slots of their own; only for commands with one key, and those that a cluster splits. */
 const looseKeys = ['', 'o1', 'o2', '{o3', 'o4}{}', '\x00']
@@ -115,6 +116,10 @@ export class Vocabulary extends SeededRandom {
   /** Also others, for what makes no stream. */
   streamKey(): string {
     return this.chance(0.95) ? this.ownStreamKey() : this.anyKey()
+  }
+
+  hllKey(): string {
+    return this.#key(hllKeys)
   }
 
   /** With the tag. */

@@ -19,6 +19,7 @@ import { Strnum } from '#server/crdt/strnum.ts'
 import { Keyspace } from '#server/store/keyspace.ts'
 import type { Acknowledged } from '#server/store/residues.ts'
 import { Transaction } from '#server/store/transaction.ts'
+import { deleteWinsFaults } from './deleteWinsFaults.ts'
 import { type Fault, ForgetsGhosts, replace, resetsFromContext, script } from './fault.ts'
 import { fieldTtlFaults } from './fieldTtlFaults.ts'
 import { listFaults } from './listFaults.ts'
@@ -348,6 +349,7 @@ export const faults: readonly Fault[] = [
   },
   ...listFaults,
   ...streamFaults,
+  ...deleteWinsFaults,
 ]
 
 export const madeWith = (fault: Fault): Production => ({ ...production, ...fault.made })

@@ -5,7 +5,6 @@
  */
 import { slotOfKey } from '#protocol/slots/crc16.ts'
 import type { Origin, Stamp } from '#protocol/sync/stamp.ts'
-import { idOf, maxId, minId, msOf } from '#protocol/sync/streamId.ts'
 import type { VersionVector } from '#protocol/sync/versionVector.ts'
 import { amountFromInteger, parseAmount } from '#server/crdt/amount.ts'
 import { ranked } from '#server/crdt/elementHash.ts'
@@ -24,8 +23,10 @@ import {
   typeNames,
   unexpiredFields,
 } from './history.ts'
+import { type ListIntent, ofList } from './listMeaning.ts'
 import { isStrictlyBetween, nameOf, type Path, pathNamed, pathOf, pushedPath } from './listOrder.ts'
-import { ackedInterval, idsAt, ofStream, ownMarks, type StreamIntent } from './streamMeaning.ts'
+import { isOfStream, ofStream, ownMarks, type StreamIntent } from './streamMeaning.ts'
+import { runOnStream } from './streamRun.ts'
 
 export type Intent =
   | { command: 'set'; key: string; text: string }
@@ -61,14 +62,6 @@ type ElementIntent = Exclude<
 
 export const removedScoreMax = 10
 
-type ListIntent =
-  | { command: 'listPush'; key: string; side: 'left' | 'right'; values: string[] }
-  | { command: 'listPop'; key: string; side: 'left' | 'right'; count: number }
-  | { command: 'listSet'; key: string; index: number; text: string }
-  | { command: 'listInsert'; key: string; index: number; text: string }
-  | { command: 'listRemove'; key: string; indexes: number[] }
-  | { command: 'listTrim'; key: string; start: number; end: number }
-
 export interface Meaning {
   adds: Add[]
   kills: Kill[]
@@ -98,6 +91,14 @@ export class Meanings {
     const visible = expired ? 'none' : view.type
     const meaning: Meaning = { adds: [], kills: [], keepsTtl: false }
     const { key } = intent
+    if (isOfStream(intent)) {
+      if (visible !== 'none' && visible !== 'stream') return undefined
+      const shown = visible === 'none' ? undefined : view.stream
+      const marks = ownMarks(this.#history, shown, key, seen)
+      if (!ofStream(intent, meaning, shown, marks.added(origin), marks.lastId)) return undefined
+      this.#open(meaning, key, 'stream', view, expired, seen)
+      return meaning
+    }
     switch (intent.command) {
       case 'set':
         this.#setText(meaning, intent, never, view, expired)
@@ -151,20 +152,6 @@ export class Meanings {
         if (!ofList(intent, meaning, visible === 'list' ? view.list : [])) return undefined
         this.#open(meaning, key, 'list', view, expired, seen)
         break
-      case 'streamAdd':
-      case 'streamDelete':
-      case 'streamTrim':
-      case 'streamSetId':
-      case 'streamCreateGroup':
-      case 'streamDestroyGroup':
-      case 'streamAcknowledge': {
-        if (visible !== 'none' && visible !== 'stream') return undefined
-        const shown = visible === 'none' ? undefined : view.stream
-        const marks = ownMarks(this.#history, shown, key, seen)
-        if (!ofStream(intent, meaning, shown, marks.added(origin), marks.lastId)) return undefined
-        this.#open(meaning, key, 'stream', view, expired, seen)
-        break
-      }
       default:
         return this.#ofElements(intent, meaning, view, seen, nowMs) ? meaning : undefined
     }
@@ -375,48 +362,6 @@ function ofScores(
   }
 }
 
-/** False: a handler would refuse it, or do nothing. */
-function ofList(intent: ListIntent, meaning: Meaning, list: KeyView['list']): boolean {
-  const { key } = intent
-  const kill = (from: number, to: number): void => {
-    for (const { name } of list.slice(from, to))
-      meaning.kills.push({ kind: 'state', key, type: 'list', element: name })
-  }
-  switch (intent.command) {
-    case 'listPush':
-      meaning.pushes = { side: intent.side, values: intent.values }
-      return true
-    case 'listPop':
-      if (intent.side === 'left') kill(0, intent.count)
-      else kill(Math.max(0, list.length - intent.count), list.length)
-      return list.length > 0
-    case 'listSet': {
-      const element = list[intent.index]
-      if (element === undefined) return false
-      kill(intent.index, intent.index + 1)
-      meaning.adds.push({ kind: 'write', key, type: 'list', element: element.name, text: intent.text })
-      return true
-    }
-    case 'listInsert': {
-      const { index, text } = intent
-      if (index > list.length) return false
-      meaning.inserts = { index, left: list[index - 1]?.name, right: list[index]?.name, text }
-      return true
-    }
-    case 'listRemove':
-      if (intent.indexes.some((index) => index >= list.length)) return false
-      for (const index of intent.indexes) kill(index, index + 1)
-      return intent.indexes.length > 0
-    case 'listTrim': {
-      const { start, end } = intent
-      if (start > list.length || end > list.length || (start === 0 && end === list.length)) return false
-      kill(0, start < end ? start : list.length)
-      if (start < end) kill(end, list.length)
-      return true
-    }
-  }
-}
-
 /**
  * A delete of a HyperLogLog takes what it doesn't know of, so it is one only where there is something to delete. So do groups end
  * only where there is a stream.
@@ -522,51 +467,6 @@ export function run(db: Keyspace, write: Transaction, intent: Intent): string | 
       return undefined
     default:
       return runOnStream(db, write, intent)
-  }
-}
-
-function runOnStream(db: Keyspace, write: Transaction, intent: StreamIntent): string | undefined {
-  const { key } = intent
-  const stream = db.stream(key)
-  const entries = [...(stream?.range(minId, maxId) ?? [])].map(({ id }) => [msOf(id), ''] as const)
-  const last = msOf(stream?.lastId ?? minId)
-  switch (intent.command) {
-    case 'streamAdd': {
-      const { gap, texts } = intent
-      write.streamAdd(
-        key,
-        texts.map((text, at) => ({ id: idOf(last + gap + at, 0), fields: ['f', text] })),
-      )
-      return undefined
-    }
-    case 'streamDelete': {
-      const ids = idsAt(entries, intent.indexes).map((ms) => idOf(ms, 0))
-      return String(write.streamDelete(key, ids))
-    }
-    case 'streamTrim': {
-      const upto = entries[entries.length - intent.keep - 1]?.[0] ?? 0
-      return String(write.streamTrim(key, idOf(upto, 0)))
-    }
-    case 'streamSetId': {
-      const { entriesAdded, maxDeletedId } = stream ?? { entriesAdded: 0, maxDeletedId: minId }
-      const added = intent.added ?? entriesAdded
-      write.streamSetMarks(key, { lastId: idOf(last + intent.gap, 0), added, maxDeletedId })
-      return undefined
-    }
-    case 'streamCreateGroup': {
-      const { group, start } = intent
-      write.streamCreateGroup(key, group, start === 'end' ? 'end' : idOf(start, 0))
-      return undefined
-    }
-    case 'streamDestroyGroup':
-      write.streamDestroyGroup(key, intent.group)
-      return undefined
-    case 'streamAcknowledge': {
-      const acked = msOf(stream?.group(intent.group)?.ackedUpto(intent.of) ?? minId)
-      const { from, upto } = ackedInterval(acked, intent)
-      write.streamAcknowledge(key, intent.group, intent.of, idOf(from, 0), idOf(upto, 0))
-      return undefined
-    }
   }
 }
 

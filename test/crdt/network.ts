@@ -21,6 +21,7 @@ import {
   type SlotCut,
 } from './replica.ts'
 import { checkVisible, madeAt, must, productionView, textOf } from './shown.ts'
+import { randomStreamIntent } from './streamRun.ts'
 
 export type Command = Intent['command'] | 'transaction'
 
@@ -221,6 +222,7 @@ export class Network {
         return { command, key, fields: [] }
       case 'setAdd':
       case 'setRemove':
+      case 'zsetRemove':
         return { command, key, members: random.chance(0.7) ? [field] : fieldNames }
       case 'zsetAdd': {
         const tag = random.pick([undefined, 'GT', 'LT', this.#scoreTag, this.#scoreTag] as const)
@@ -228,8 +230,6 @@ export class Network {
       }
       case 'zsetIncrement':
         return { command, key, member: field, amount: random.chance(0.2) ? 100 : amount }
-      case 'zsetRemove':
-        return { command, key, members: random.chance(0.7) ? [field] : fieldNames }
       case 'hllAdd': {
         const values = Array.from({ length: random.pick([0, 1, 1, 2]) }, (): [number, number] => [
           random.below(3),
@@ -250,29 +250,6 @@ export class Network {
         return { command, key, indexes: [0, 1, 2, 3].filter(() => random.chance(0.4)) }
       case 'listTrim':
         return { command, key, start: random.below(3), end: random.below(6) }
-      case 'streamAdd': {
-        const texts = Array.from({ length: random.pick([1, 1, 1, 2]) }, () => `x${this.#values++}`)
-        return { command, key, gap: 1 + random.below(3), texts }
-      }
-      case 'streamDelete':
-        return { command, key, indexes: [0, 1, 2, 3].filter(() => random.chance(0.3)) }
-      case 'streamTrim':
-        return { command, key, keep: random.below(4) }
-      case 'streamSetId':
-        return {
-          command,
-          key,
-          gap: random.below(3),
-          added: random.chance(0.5) ? undefined : random.below(20),
-        }
-      case 'streamCreateGroup':
-        return { command, key, group: field, start: random.pick(['end', 0, random.below(8)] as const) }
-      case 'streamDestroyGroup':
-        return { command, key, group: field }
-      case 'streamAcknowledge': {
-        const of = random.pick(this.replicas).origin
-        return { command, key, group: field, of, back: random.below(3), count: 1 + random.below(4) }
-      }
       case 'transaction': {
         const others = this.#options.commands.filter((other) => other !== 'transaction' && other !== 'flush')
         return this.#intent(random.pick(others.length > 0 ? others : ['set']))
@@ -282,6 +259,8 @@ export class Network {
       case 'deleteExpired':
       case 'zsetRemoveRange':
         return { command, key }
+      default:
+        return randomStreamIntent(random, command, key, field, `x${this.#values++}`)
     }
   }
 

@@ -7,6 +7,7 @@ import { ByteReader } from '#runtime/bytes/byteReader.ts'
 import { latin1 } from '#runtime/bytes/bytes.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import type { HashState } from '#server/crdt/hash.ts'
+import type { HllState } from '#server/crdt/hll.ts'
 import { readScore } from '#server/crdt/scoreCodec.ts'
 import type { SortedSetState } from '#server/crdt/sortedSet.ts'
 import { readField, writeStrnum } from '#server/crdt/strnumCodec.ts'
@@ -39,6 +40,8 @@ export interface SnapshotFaults {
   /** Leaves out what comes after the first part of a slot. */
   firstPartOnly?: boolean
   replays?: 'none' | 'operationsOnly'
+  /** Residues of a slot that is being cut are dropped, too [A6]. */
+  forgetsInCut?: boolean
 }
 
 export function restartingProduction(seed: number, faults: SnapshotFaults = {}): Production {
@@ -90,7 +93,7 @@ export function restartingProduction(seed: number, faults: SnapshotFaults = {}):
     }
 
     protected override mayForget(slot: number): boolean {
-      if (this.#position === 0 || slot !== this.#slots[0]) return true
+      if (faults.forgetsInCut || this.#position === 0 || slot !== this.#slots[0]) return true
       this.#heldUp = true
       return false
     }
@@ -201,11 +204,17 @@ function wholeSlot(db: Keyspace, slot: number): string {
       members.sort(),
       scores,
       elements,
-      hll === undefined ? '' : [hll.payload?.text, hll.greatest, [...hll.deletes].sort()],
+      hll === undefined ? '' : registersOf(hll),
       ttls,
     ])
   })
   return texts.sort().join('\n')
+}
+
+function registersOf({ payload, greatest, deletes }: HllState): unknown {
+  const ranks: number[] = []
+  payload?.eachRank((index, rank) => ranks.push(index, rank))
+  return [payload === undefined, ranks, greatest, [...deletes].sort()]
 }
 
 function encoded(write: (writer: ByteWriter) => void): string {

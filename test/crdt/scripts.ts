@@ -1,5 +1,6 @@
 /** Orders of events that random runs hardly meet, each a counterexample of the second model check. */
 import { SeededRandom } from '#test/seed.ts'
+import { deleteWinsScripts } from './deleteWinsScripts.ts'
 import { listScripts } from './listScripts.ts'
 import { Network } from './network.ts'
 import type { Production, Replica } from './replica.ts'
@@ -28,6 +29,7 @@ function ghostAt(network: Network, A: Replica, M: Replica): void {
 
 export const scripts: Readonly<Record<string, (production: Production) => void>> = {
   ...listScripts,
+  ...deleteWinsScripts,
 
   /** A3: that the EXPIRE is known everywhere isn't enough to drop the ghost; M, who hasn't seen the DEL, goes on writing. */
   ghostOutlivesItsTtlWrite(production) {

@@ -117,6 +117,9 @@ export type StreamIntent =
   | { command: 'streamDestroyGroup'; key: string; group: string }
   | { command: 'streamAcknowledge'; key: string; group: string; of: Origin; back: number; count: number }
 
+export const isOfStream = (intent: { command: string }): intent is StreamIntent =>
+  intent.command.startsWith('stream')
+
 /** Replica and history both read it off what shows before. */
 export const idsAt = (
   entries: readonly (readonly [number, string])[],
