@@ -31,6 +31,8 @@ export const streamCommands = {
     geo: 'effect',
     geoNote:
       'Entries of all clusters stay, in the order of their ids. Ids of two clusters never meet unless the database allows ids to be given whole (`crdt_xadd_id_uniqueness_mode`). An entry that a concurrent DEL had not seen stays, alone.',
+    difference:
+      'Ids are those of `crdt_xadd_id_uniqueness_mode`: with `strict`, the default, whole ids are refused, and sequence numbers begin at the number of the cluster and rise by 16; with `liberal` they are those of Redis. With `~`, blocks of 100 entries are counted from the oldest one on, whatever their size and whether some of their entries have been deleted.',
     since: '5.0.0',
     history: [
       ['6.2.0', 'Added the `NOMKSTREAM` option, `MINID` trimming strategy and the `LIMIT` option.'],
@@ -138,6 +140,7 @@ export const streamCommands = {
         reply: 'single',
         geo: 'local',
         geoNote: 'Reads what this cluster has; writes of other clusters show once they have arrived.',
+        difference: 'There is no radix tree: its figures are what they would be for blocks of 100 entries.',
         since: '5.0.0',
         history: [
           ['6.0.0', 'Added the `FULL` modifier.'],
@@ -235,6 +238,8 @@ export const streamCommands = {
     reply: 'single',
     geo: 'effect',
     geoNote: 'The greatest last id of all clusters shows.',
+    difference:
+      'An id below the last one is refused: another cluster may have given those between. Redis takes it as long as no entry is above it. Counts stay below 2^53.',
     since: '5.0.0',
     history: [['7.0.0', 'Added the `entries_added` and `max_deleted_entry_id` arguments.']],
     complexity: 'O(1)',
@@ -256,6 +261,8 @@ export const streamCommands = {
     reply: 'single',
     geo: 'effect',
     geoNote: 'Removes what this cluster had seen of the entries below the first one that stays.',
+    difference:
+      'With `~`, blocks of 100 entries are counted from the oldest one on, whatever their size and whether some of their entries have been deleted.',
     since: '5.0.0',
     history: [['6.2.0', 'Added the `MINID` trimming strategy and the `LIMIT` option.']],
     complexity:

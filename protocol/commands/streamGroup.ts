@@ -72,6 +72,7 @@ export const streamGroupCommands = {
     reply: 'single',
     geo: 'local',
     geoNote: 'Acts on what is pending in this cluster.',
+    difference: 'Counts of deliveries stay below 2^53.',
     since: '5.0.0',
     complexity: 'O(log N) with N being the number of messages in the PEL of the consumer group.',
     summary: 'Gives entries that are pending to another consumer of the group.',
@@ -113,6 +114,8 @@ export const streamGroupCommands = {
         geo: 'effect',
         geoNote:
           'The group is made in every cluster. Concurrent creations of one group are one group that gives what either of them would. One that a concurrent XGROUP DESTROY or DEL of another cluster had not seen is destroyed nevertheless.',
+        difference:
+          'A stream that only XGROUP CREATE has made, and that never had an entry, goes with its last group. `entries-read` stays below 2^53.',
         since: '5.0.0',
         history: [['7.0.0', 'Added the `entries_read` named argument.']],
         complexity: 'O(1)',
@@ -162,6 +165,8 @@ export const streamGroupCommands = {
         reply: 'single',
         geo: 'effect',
         geoNote: 'Destroys the group in every cluster, also where it has been made at the same time.',
+        difference:
+          'A stream that only XGROUP CREATE has made, and that never had an entry, goes with its last group.',
         since: '5.0.0',
         complexity: "O(N) where N is the number of entries in the group's pending entries list (PEL).",
         summary: 'Destroys a consumer group; returns whether there was one.',

@@ -1,6 +1,5 @@
 /** Consumer groups: making and destroying them, moving them, their consumers, and acknowledging. */
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
-import type { Origin } from '#protocol/sync/stamp.ts'
 import { minId, type StreamId } from '#protocol/sync/streamId.ts'
 import type { Delivery } from '#server/crdt/pendingList.ts'
 import {
@@ -113,21 +112,21 @@ function positionWithout(group: StreamGroupView, lost: Iterable<Delivery>) {
   return { ...position, since }
 }
 
-export const XACK: Handler = ({ args, db, write, reply }) => {
+export const XACK: Handler = (context) => {
+  const { args, db, write, reply } = context
   const [key, name] = [args.text(1), args.text(2)]
-  const group = db.stream(key)?.group(name)
-  if (group === undefined) return reply.integer(0)
+  const stream = db.stream(key)
+  const group = stream?.group(name)
+  if (stream === undefined || group === undefined) return reply.integer(0)
   const ids = new Set<StreamId>()
   for (let i = 3; i < args.count; i++) ids.add(idAt(args, i))
   const acked = [...ids].flatMap((id) => group.local?.deliveriesOf(id) ?? [])
-  if (acked.length > 0) {
-    write.changeGroup(key, name, (sink) => sink.forget(acked))
-    for (const origin of new Set(acked.map((delivery) => delivery.origin))) tellAcknowledged(origin)
-  }
   reply.integer(acked.length)
-
-  function tellAcknowledged(origin: Origin): void {
-    const told = group && newlyAcknowledged(group, origin, db.origin)
+  if (acked.length === 0) return
+  write.changeGroup(key, name, (sink) => sink.forget(acked))
+  for (const origin of new Set(acked.map((delivery) => delivery.origin))) {
+    const own = acked.filter((delivery) => delivery.origin === origin).map(({ id }) => id)
+    const told = newlyAcknowledged(stream, group, origin, db.origin, own)
     if (told !== undefined) write.streamAcknowledge(key, name, origin, told.from, told.upto)
   }
 }

@@ -95,22 +95,38 @@ export function positionBeyond(group: StreamGroupView, id: StreamId): Position {
 }
 
 /**
- * What may be told of the entries of `origin`: that all in (from, upto] are acknowledged, as none is pending here. undefined: it
- * has been told, or there is nothing to tell.
+ * What may be told of the entries of `origin` now that `acked` of them are not pending any more: that all in (from, upto] are
+ * acknowledged. undefined: one before them is pending, or it has been told.
  */
 export function newlyAcknowledged(
+  stream: StreamView,
   group: StreamGroupView,
   origin: Origin,
   by: Origin,
+  acked: readonly StreamId[],
 ): { from: StreamId; upto: StreamId } | undefined {
   const { cursors, since } = positionOf(group)
   const [from, cursor] = [since[origin], cursors[origin]]
   if (from === undefined || cursor === undefined) return undefined
   const pending = group.local?.firstPendingOf(origin)
-  const upto = pending === undefined ? cursor : lesserId(cursor, previousId(pending) ?? minId)
+  const upto = pending === undefined ? cursor : lesserId(cursor, lastBefore(stream, origin, pending, acked))
   const told = group.toldOf(origin, by)
   if (upto <= from || (told !== undefined && told.from <= from && told.upto >= upto)) return undefined
   return { from, upto }
+}
+
+/** The last entry before the first that is pending; 0-0: it is not behind one that has just been acknowledged. */
+function lastBefore(
+  stream: StreamView,
+  origin: Origin,
+  pending: StreamId,
+  acked: readonly StreamId[],
+): StreamId {
+  let last = greatestOf(acked.filter((id) => id < pending))
+  if (last === minId) return minId
+  // Some behind it may have been acknowledged before.
+  for (const { id } of stream.rangeOf(origin, last, previousId(pending) ?? minId)) last = id
+  return last
 }
 
 // ---- how many entries came before, as Redis counts them (XINFO's `entries-read` and `lag`)

@@ -51,11 +51,7 @@ export function encodePart(
   const floor = position === 0 ? tables.deleteFloors.of(slot) : undefined
   if (floor !== undefined) writeFloor(writer, floor)
   let at = position
-  do
-    at = tables.index.scan(slot, at, 1, (ref) => {
-      writeKey(writer, tables, ref)
-      writeKeyGroups(writer, tables, ref)
-    })
+  do at = tables.index.scan(slot, at, 1, (ref) => writeKeyOfPart(writer, tables, ref))
   while (at !== 0 && writer.length < end)
   return at
 }
@@ -83,8 +79,9 @@ export function writeKey(writer: ByteWriter, tables: SlotTables, ref: Ref): void
   if (expireAtMs !== never) writer.varint(expireAtMs)
 }
 
-/** What the key's groups are in this cluster. */
-function writeKeyGroups(writer: ByteWriter, tables: SlotTables, ref: Ref): void {
+/** The same of a part, with what the key's groups are in this cluster. */
+export function writeKeyOfPart(writer: ByteWriter, tables: SlotTables, ref: Ref): void {
+  writeKey(writer, tables, ref)
   const groups = usedGroups(tables.state(ref))
   if (groups.length === 0) return
   tables.readName(ref)

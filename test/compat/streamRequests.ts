@@ -130,7 +130,7 @@ function trimWords(v: Vocabulary, probability: number): string[] {
 }
 
 function add(v: Vocabulary): Request | Step {
-  const key = v.ownStreamKey()
+  const key = v.streamKey()
   const { adds } = ids(v)
   const known = (adds.get(key) ?? 0) + 1
   if (known > addsMax || v.chance(0.02)) {
@@ -279,7 +279,7 @@ const groupStart = (v: Vocabulary): string => v.pick(['0', '0', '$', knownId(v)]
 
 /** A stream that a group made, and that never had an entry, goes with its last group: here it gets one. */
 function createGroup(v: Vocabulary): Request | Step {
-  const key = v.ownStreamKey()
+  const key = v.streamKey()
   const request: Request = [
     'XGROUP',
     'CREATE',

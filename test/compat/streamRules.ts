@@ -26,8 +26,10 @@ const sameDeliveries = (own: Reply, redis: Reply): boolean =>
 const pending: Rule = (own, redis) =>
   own.items[0]?.mark === '*' && !own.isNull ? sameDeliveries(own, redis) : false
 
-/** Since 7.2. */
+/** Since 7.2; payloads of 7.0 don't tell it either. */
 const newNames = new Set(['active-time', 'inactive'])
+/** Of Redis's tree, which there is none of here. */
+const treeNames = new Set(['radix-tree-keys', 'radix-tree-nodes'])
 const timeNames = new Set(['seen-time', 'idle'])
 
 /** Maps, which RESP2 tells as names and values in turn; lists of them; the rest has to be the same. */
@@ -40,7 +42,7 @@ const info: Rule = (own, redis) => {
       own.items.every((item, i) => info(item, redis.items[i] as Reply))
     )
   const [mine, theirs] = [byName(own), byName(redis)]
-  for (const name of newNames) mine.delete(name)
+  for (const name of newNames) for (const values of [mine, theirs]) values.delete(name)
   return (
     [...mine.keys()].join() === [...theirs.keys()].join() &&
     [...mine].every(([name, value]) => sameValue(name, value, theirs.get(name) as Reply))
@@ -49,7 +51,7 @@ const info: Rule = (own, redis) => {
 
 function sameValue(name: string, own: Reply, redis: Reply): boolean {
   // A consumer that reads in vain is seen only since 7.2.
-  if (timeNames.has(name)) return own.mark === ':' && redis.mark === ':'
+  if (timeNames.has(name) || treeNames.has(name)) return own.mark === ':' && redis.mark === ':'
   if (name === 'pending' && own.mark !== ':') return sameDeliveries(own, redis)
   return name === 'groups' || name === 'consumers' ? info(own, redis) : show(own) === show(redis)
 }

@@ -108,14 +108,8 @@ export class Vocabulary extends SeededRandom {
     return this.#key(listKeys)
   }
 
-  /** Keys of streams are nobody else's: RENAME and COPY leave consumer groups behind. */
-  ownStreamKey(): string {
-    return this.pick(streamKeys)
-  }
-
-  /** Also others, for what makes no stream. */
   streamKey(): string {
-    return this.chance(0.95) ? this.ownStreamKey() : this.anyKey()
+    return this.#key(streamKeys)
   }
 
   hllKey(): string {
@@ -124,7 +118,17 @@ export class Vocabulary extends SeededRandom {
 
   /** With the tag. */
   anyKey(): string {
-    const kinds = [stringKeys, hashKeys, setKeys, sortedKeys, geoKeys, listKeys, bitmapKeys, otherKeys]
+    const kinds = [
+      stringKeys,
+      hashKeys,
+      setKeys,
+      sortedKeys,
+      geoKeys,
+      listKeys,
+      streamKeys,
+      bitmapKeys,
+      otherKeys,
+    ]
     return this.pick(this.pick(kinds))
   }
 
