@@ -46,22 +46,6 @@ export function readEffects(
 const isFlush = (kind: number): boolean =>
   kind === Code.flush || kind === Code.flushCounted || kind === Code.flushDeleting
 
-type ReadBody = (
-  reader: ByteReader,
-  stamp: Stamp,
-  key: string,
-  code: number,
-  fresh: boolean,
-  sink: EffectSink,
-) => void
-
-/** Of the types whose effects are read elsewhere; they reset no counters. */
-function bodyOf(code: number): ReadBody | undefined {
-  if (isListCode(code)) return readListEffect
-  if (isStreamCode(code)) return readStreamEffect
-  return isHllCode(code) ? readHllEffect : undefined
-}
-
 /** The code and its flags are looked at in one place, so that an unknown combination is refused. */
 function readEffect(reader: ByteReader, stamp: Stamp, sink: EffectSink, checkKey: KeyCheck): void {
   const kind = reader.u8()
@@ -75,12 +59,7 @@ function readEffect(reader: ByteReader, stamp: Stamp, sink: EffectSink, checkKey
   const key = latin1(reader.bytes, keyStart, keyEnd)
   const fresh = (kind & freshBit) !== 0
   const resets = (kind & resetsBit) !== 0
-  const readBody = bodyOf(kind & codeMask)
-  if (readBody !== undefined) {
-    requireNo(resets, kind)
-    readBody(reader, stamp, key, kind & codeMask, fresh, sink)
-    return
-  }
+  if (readApart(reader, stamp, kind, key, sink)) return
   switch (kind & codeMask) {
     case Code.setText:
     case Code.setTextKeepTtl:
@@ -140,6 +119,33 @@ function readEffect(reader: ByteReader, stamp: Stamp, sink: EffectSink, checkKey
     default:
       readScoreEffect(reader, stamp, kind, key, sink, checkKey)
   }
+}
+
+type ReadApart = (
+  reader: ByteReader,
+  stamp: Stamp,
+  key: string,
+  code: number,
+  fresh: boolean,
+  sink: EffectSink,
+) => void
+
+/** Of the types whose effects are read elsewhere; they reset no counters. */
+function readOf(code: number): ReadApart | undefined {
+  if (isListCode(code)) return readListEffect
+  if (isStreamCode(code)) return readStreamEffect
+  return isHllCode(code) ? readHllEffect : undefined
+}
+
+/** Those whose layout is in files of their own. False: it is none of them. */
+function readApart(reader: ByteReader, stamp: Stamp, kind: number, key: string, sink: EffectSink): boolean {
+  const code = kind & codeMask
+  const fresh = (kind & freshBit) !== 0
+  const read = readOf(code)
+  if (read === undefined) return false
+  requireNo((kind & resetsBit) !== 0, kind)
+  read(reader, stamp, key, code, fresh, sink)
+  return true
 }
 
 function readIncrementField(

@@ -25,7 +25,7 @@ export interface NewEntry {
 }
 
 /** Heap of an empty stream. */
-const streamBytes = 600
+const streamBytes = 850
 const registerBytes = 100
 
 export class StreamState {

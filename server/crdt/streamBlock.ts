@@ -26,7 +26,7 @@ const idBytes = 16
 const blockEntriesMax = 128
 const blockBytesMax = 4096
 /** Heap of an empty block. */
-const blockBytes = 500
+const blockBytes = 640
 
 const scratch = new ByteWriter()
 

@@ -23,7 +23,7 @@ import { readFlag } from './stateCodec.ts'
 import { type AckedInterval, StreamGroup } from './streamGroup.ts'
 
 /** Heap of one. */
-const groupBytes = 700
+const groupBytes = 540
 
 export class StreamGroups {
   readonly #groups: Map<string, DeleteWins<StreamGroup>> = new Map()

@@ -7,30 +7,22 @@ import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { ReplyWriter } from '#protocol/resp/replyWriter.ts'
 import { includesSlot, type SlotRange } from '#protocol/slots/slotMap.ts'
 import type { RecordPart } from '#protocol/sync/record.ts'
-import { type Origin, originsMax, type Stamp } from '#protocol/sync/stamp.ts'
+import { type Origin, originsMax } from '#protocol/sync/stamp.ts'
 import { emptyVector, includes, type SlotVectors, type VersionVector } from '#protocol/sync/versionVector.ts'
 import { ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
 import { bytesOf } from '#runtime/bytes/bytes.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { invariant } from '#runtime/invariant.ts'
 import type { Random } from '#runtime/ports.ts'
-import type { CounterEntry } from '#server/crdt/counter.ts'
 import { readEffects } from '#server/crdt/effectReading.ts'
 import { HyperLogLog } from '#server/crdt/hyperLogLog.ts'
-import type { KeyState } from '#server/crdt/keyState.ts'
 import type { AccessClock } from './access.ts'
 import { Applier } from './applier.ts'
 import type { Ref } from './arena.ts'
 import { hashEncoding, listEncoding, setEncoding, sortedSetEncoding, stringEncoding } from './encoding.ts'
 import { Expiries } from './expiries.ts'
+import { Forgetting } from './forgetting.ts'
 import { applyGroupRecord } from './groupRecord.ts'
-import {
-  type Acknowledged,
-  type AcknowledgedSlots,
-  appliedEverywhere,
-  mayForgetBaseline,
-  mayForgetGhost,
-} from './residues.ts'
 import { slotDigest } from './slotDigest.ts'
 import { decodeSlot, encodePart, encodeSlot, loadPart, mergeTables } from './slotState.ts'
 import { SlotTables } from './slotTables.ts'
@@ -47,7 +39,7 @@ export interface KeyspaceOptions {
 /** Draws of a random key before the first visible one is taken. */
 const randomDrawsMax = 100
 
-export class Keyspace {
+export class Keyspace extends Forgetting {
   readonly origin: Origin
   readonly ranges: readonly SlotRange[]
   /** For `server/store` only. */
@@ -57,11 +49,9 @@ export class Keyspace {
   readonly #applier: Applier
   readonly #expiries: Expiries
   readonly #context: VersionVector = emptyVector()
-  /** The acknowledgements that the last sweep went by, to skip one that could find nothing new. */
-  #sweptChanges = -1
-  #sweptAdditions = -1
 
   constructor(options: KeyspaceOptions) {
+    super()
     this.origin = options.origin
     this.ranges = options.ranges
     this.tables = new SlotTables(options.origin, options.hashSeed ?? 0)
@@ -482,66 +472,6 @@ export class Keyspace {
   /** Equal iff what shows and what is hidden are; see `slotDigest.ts`. */
   slotDigest(slot: number): string {
     return slotDigest(this.tables, slot)
-  }
-
-  /**
-   * Forgets what no member can need any more (rule D7). Not to be called by a shard that is STALE. `mayDrop(slot)`: false
-   * while the slot is being cut for a peer or a state of it waits to be merged. Returns how many residues are left.
-   */
-  dropResidues(acknowledged: AcknowledgedSlots, mayDrop: (slot: number) => boolean = () => true): number {
-    const { residues } = this.tables
-    if (residues.size === 0 || !this.#hasNews(acknowledged)) return residues.size
-    residues.sweep((slot, name, touched) => {
-      if (!mayDrop(slot)) {
-        this.#sweptAdditions = -1
-        return true
-      }
-      return this.#keepsResidue(slot, name, touched, acknowledged.inSlot(slot))
-    })
-    return residues.size
-  }
-
-  #hasNews({ changes }: AcknowledgedSlots): boolean {
-    const { additions } = this.tables.residues
-    if (additions === this.#sweptAdditions && changes === this.#sweptChanges) return false
-    this.#sweptChanges = changes
-    this.#sweptAdditions = additions
-    return true
-  }
-
-  #keepsResidue(
-    slot: number,
-    name: string,
-    touched: VersionVector | null,
-    acknowledged: Acknowledged,
-  ): boolean {
-    const { tables } = this
-    const ref = tables.findText(name)
-    const state = ref === 0 ? undefined : tables.state(ref)
-    if (state === undefined) return false
-    const baselines = state.forgetBaselines((entry) => this.mayForgetBaseline(entry, acknowledged))
-    const deletes = state.forgetDeletes((stamp) => {
-      const may = this.mayForgetDelete(stamp, acknowledged)
-      if (may) tables.deleteFloors.raise(slot, stamp)
-      return may
-    })
-    if (state.hasGhost && touched !== null && this.mayForgetGhost(state, touched, acknowledged)) {
-      state.forgetGhost()
-    }
-    tables.tidy(state)
-    return baselines || deletes || state.hasGhost
-  }
-
-  protected mayForgetBaseline(entry: CounterEntry, acknowledged: Acknowledged): boolean {
-    return mayForgetBaseline(entry, this.origin, acknowledged)
-  }
-
-  protected mayForgetDelete(stamp: Stamp, acknowledged: Acknowledged): boolean {
-    return appliedEverywhere(acknowledged, this.origin, stamp)
-  }
-
-  protected mayForgetGhost(_state: KeyState, touched: VersionVector, acknowledged: Acknowledged): boolean {
-    return mayForgetGhost(touched, this.origin, acknowledged)
   }
 
   /**

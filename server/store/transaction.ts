@@ -159,9 +159,10 @@ export class Transaction extends HashIntents {
 
   /** A HyperLogLog stays one when it is set to the bytes of another. */
   #replaceRegisters(name: string, state: KeyState, bytes: string, wantedMs: number, keeps: boolean): void {
+    const losesInfinity = keeps && this.losesInfinity(state, state.liveTypes)
     this.#remove(name, allTypes | this.deletesOf(state), !keeps, this.countersOf(state))
     this.joinRegisters(name, !keeps, bytes)
-    if (!keeps && wantedMs !== never) this.#writeTtl(name, wantedMs)
+    if (losesInfinity || (!keeps && wantedMs !== never)) this.#writeTtl(name, wantedMs)
   }
 
   /**

@@ -62,6 +62,8 @@ const menu = {
   listTrim: (key) => ({ command: 'listTrim', key, start: 1, end: 2 }),
   hllMake: (key) => ({ command: 'hllAdd', key, values: [] }),
   hllAdd: (key) => ({ command: 'hllAdd', key, values: [[7, 3]] }),
+  hllSet: (key) => ({ command: 'hllSet', key, values: [[9, 2]], keep: false }),
+  hllSetKeepTtl: (key) => ({ command: 'hllSet', key, values: [[9, 2]], keep: true }),
   hllAddMore: (key) => ({
     command: 'hllAdd',
     key,
@@ -273,6 +275,8 @@ const pairs: readonly (readonly (keyof typeof menu)[])[] = [
   ['streamCreateGroup', 'streamAcknowledge', 'streamDestroyGroup', 'flush'],
   ['hllAdd', 'hllAddMore', 'delete', 'expire'],
   ['hllMake', 'hllAdd', 'delete', 'flush'],
+  ['hllSet', 'hllAdd', 'hllSetKeepTtl', 'expire'],
+  ['hllSetKeepTtl', 'hllAdd', 'set', 'expire'],
   ['hllAdd', 'set', 'delete', 'setAdd'],
   ['hllAdd', 'hllAddMore', 'increment', 'flush'],
 ]

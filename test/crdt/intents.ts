@@ -8,9 +8,10 @@ import type { Origin, Stamp } from '#protocol/sync/stamp.ts'
 import type { VersionVector } from '#protocol/sync/versionVector.ts'
 import { amountFromInteger, parseAmount } from '#server/crdt/amount.ts'
 import { ranked } from '#server/crdt/elementHash.ts'
-import { rising } from '#server/crdt/hyperLogLog.ts'
+import { HyperLogLog, rising } from '#server/crdt/hyperLogLog.ts'
 import type { Keyspace } from '#server/store/keyspace.ts'
 import type { Transaction } from '#server/store/transaction.ts'
+import { type ListIntent, ofList, ofScores, removedScoreMax } from './elementMeanings.ts'
 import {
   type Add,
   type History,
@@ -23,9 +24,8 @@ import {
   typeNames,
   unexpiredFields,
 } from './history.ts'
-import { type ListIntent, ofList } from './listMeaning.ts'
 import { isStrictlyBetween, nameOf, type Path, pathNamed, pathOf, pushedPath } from './listOrder.ts'
-import { isOfStream, ofStream, ownMarks, type StreamIntent } from './streamMeaning.ts'
+import { isOfStream, known, ofStream, type StreamIntent } from './streamMeaning.ts'
 import { runOnStream } from './streamRun.ts'
 
 export type Intent =
@@ -52,6 +52,8 @@ export type Intent =
   /** ZREMRANGEBYSCORE from 0 to `removedScoreMax`. */
   | { command: 'zsetRemoveRange'; key: string }
   | { command: 'hllAdd'; key: string; values: [register: number, rank: number][] }
+  /** SET to the bytes of a HyperLogLog, with KEEPTTL or without. */
+  | { command: 'hllSet'; key: string; values: [register: number, rank: number][]; keep: boolean }
   | ListIntent
   | StreamIntent
 
@@ -59,8 +61,6 @@ type ElementIntent = Exclude<
   Extract<Intent, { command: `hash${string}` | `setAdd` | `setRemove` | `zset${string}` | 'hllAdd' }>,
   { command: 'hashDeleteExpired' }
 >
-
-export const removedScoreMax = 10
 
 export interface Meaning {
   adds: Add[]
@@ -94,8 +94,7 @@ export class Meanings {
     if (isOfStream(intent)) {
       if (visible !== 'none' && visible !== 'stream') return undefined
       const shown = visible === 'none' ? undefined : view.stream
-      const marks = ownMarks(this.#history, shown, key, seen)
-      if (!ofStream(intent, meaning, shown, marks.added(origin), marks.lastId)) return undefined
+      if (!ofStream(intent, meaning, shown, known(this.#history, shown, key, seen, origin))) return undefined
       this.#open(meaning, key, 'stream', view, expired, seen)
       return meaning
     }
@@ -114,6 +113,17 @@ export class Meanings {
           meaning.adds.push({ kind: 'write', key, type: 'string', element: '', text: intent.text })
           meaning.keepsTtl = true
         }
+        break
+      case 'hllSet':
+        if (visible !== 'hll') {
+          const command = intent.keep ? 'setKeepTtl' : 'set'
+          return this.of({ command, key, text: bytesOf(intent.values) }, seen, nowMs, origin)
+        }
+        if (intent.keep) this.#open(meaning, key, 'hll', view, expired, seen)
+        else killKey(meaning, key, view)
+        // What shows goes as well.
+        meaning.kills.push(...killLive(key, view))
+        addRegisters(meaning, key, intent.values)
         break
       case 'increment':
         if (!isCountable(visible, 'string', view.string)) return undefined
@@ -192,7 +202,8 @@ export class Meanings {
     const expired = hasExpired(view, nowMs)
     const type = typeNames.find((name) => intent.command.startsWith(name)) as TypeName
     const visible = expired ? 'none' : view.type
-    if (visible !== 'none' && visible !== type) return false
+    const becomesOne = type === 'hll' && visible === 'string' && speltBy(view.string ?? '') !== undefined
+    if (visible !== 'none' && visible !== type && !becomesOne) return false
     switch (intent.command) {
       case 'hashSet':
         meaning.kills.push({ kind: 'state', key, type: 'hash', element: intent.field })
@@ -240,16 +251,17 @@ export class Meanings {
         break
       }
       case 'hllAdd': {
-        const shown = visible === 'hll' ? view.hll : undefined
+        const shown = visible === 'hll' ? view.hll : becomesOne ? speltBy(view.string ?? '') : undefined
         const ranks = new Map(shown)
-        if (shown === undefined)
-          meaning.adds.push({ kind: 'register', key, type: 'hll', element: '0', rank: 0 })
-        for (const [register, rank] of intent.values) {
-          if (rank <= (ranks.get(register) ?? 0)) continue
+        const risen = intent.values.filter(([register, rank]) => {
+          if (rank <= (ranks.get(register) ?? 0)) return false
           ranks.set(register, rank)
-          meaning.adds.push({ kind: 'register', key, type: 'hll', element: String(register), rank })
-        }
-        if (meaning.adds.length === 0) return false
+          return true
+        })
+        if (shown !== undefined && risen.length === 0) return false
+        if (visible !== 'hll') addRegisters(meaning, key, shown ?? [])
+        if (visible === 'hll') addRanks(meaning, key, risen)
+        else addRanks(meaning, key, intent.values)
         break
       }
       default:
@@ -320,47 +332,35 @@ export class Meanings {
   }
 }
 
+type Ranks = readonly (readonly [register: number, rank: number])[]
+
+/** Also without registers it is one. */
+function addRegisters(meaning: Meaning, key: string, ranks: Ranks): void {
+  addRanks(meaning, key, [[0, 0], ...ranks])
+}
+
+function addRanks(meaning: Meaning, key: string, ranks: Ranks): void {
+  for (const [register, rank] of ranks)
+    meaning.adds.push({ kind: 'register', key, type: 'hll', element: String(register), rank })
+}
+
+function bytesOf(ranks: Ranks): string {
+  const registers = HyperLogLog.empty()
+  registers.raise(ranks.map(([register, rank]) => ranked(register, rank)))
+  return registers.text
+}
+
+function speltBy(text: string): [number, number][] | undefined {
+  const ranks: [number, number][] = []
+  HyperLogLog.of(text)?.eachRank((register, rank) => ranks.push([register, rank]))
+  return HyperLogLog.isSpeltBy(text) ? ranks : undefined
+}
+
 /** Of a hash without fields, a write of another type doesn't end the TTLs that a field under way may still need. */
 const killLive = (key: string, view: KeyView): Kill[] =>
   killTypes(key, view).filter(
     (kill) => kill.kind !== 'state' || kill.type !== 'hash' || Object.keys(view.hash).length > 0,
   )
-/** `shown`: what the replica shows before. False: a handler would do nothing. */
-function ofScores(
-  intent: Extract<Intent, { command: `zset${string}` }>,
-  meaning: Meaning,
-  shown: readonly [member: string, score: number][],
-): boolean {
-  const { key } = intent
-  const kill = (element: string): void => {
-    meaning.kills.push({ kind: 'state', key, type: 'zset', element })
-  }
-  switch (intent.command) {
-    case 'zsetAdd': {
-      const { member, score, tag } = intent
-      const old = shown.find(([name]) => name === member)?.[1]
-      if (old !== undefined && (tag === 'GT' ? score <= old : tag === 'LT' && score >= old)) return false
-      kill(member)
-      meaning.adds.push({ kind: 'score', key, type: 'zset', element: member, score, tag })
-      return true
-    }
-    case 'zsetIncrement': {
-      const { member, amount } = intent
-      meaning.adds.push({ kind: 'increment', key, type: 'zset', element: member, amount })
-      return true
-    }
-    case 'zsetRemove':
-    case 'zsetRemoveRange': {
-      const gone = shown.filter(([name, score]) =>
-        intent.command === 'zsetRemove'
-          ? intent.members.includes(name)
-          : score >= 0 && score <= removedScoreMax,
-      )
-      for (const [name] of gone) kill(name)
-      return gone.length > 0
-    }
-  }
-}
 
 /**
  * A delete of a HyperLogLog takes what it doesn't know of, so it is one only where there is something to delete. So do groups end
@@ -446,10 +446,12 @@ export function run(db: Keyspace, write: Transaction, intent: Intent): string | 
     }
     case 'hllAdd': {
       const values = intent.values.map(([register, rank]) => ranked(register, rank))
-      const registers = db.registers(intent.key)
-      write.hllRaise(intent.key, rising(registers, values))
+      write.hllRaise(intent.key, rising(db.hyperLogLog(intent.key), values))
       return undefined
     }
+    case 'hllSet':
+      write.setString(intent.key, bytesOf(intent.values), { kind: intent.keep ? 'keep' : 'clear' })
+      return undefined
     case 'listPush':
       return String(write.listPush(intent.key, intent.side, intent.values))
     case 'listPop':

@@ -230,12 +230,12 @@ export class Network {
       }
       case 'zsetIncrement':
         return { command, key, member: field, amount: random.chance(0.2) ? 100 : amount }
-      case 'hllAdd': {
-        const values = Array.from({ length: random.pick([0, 1, 1, 2]) }, (): [number, number] => [
-          random.below(3),
-          1 + random.below(4),
-        ])
-        return { command, key, values }
+      case 'hllAdd':
+      case 'hllSet': {
+        const rank = (): [number, number] => [random.below(3), 1 + random.below(4)]
+        const values = Array.from({ length: random.pick([0, 1, 1, 2]) }, rank)
+        if (command === 'hllAdd') return { command, key, values }
+        return { command, key, values, keep: random.chance(0.5) }
       }
       case 'listPush': {
         const values = Array.from({ length: 1 + random.below(3) }, () => `e${this.#values++}`)

@@ -36,6 +36,7 @@ export const allCommands: readonly Command[] = [
   'streamDestroyGroup',
   'streamAcknowledge',
   'hllAdd',
+  'hllSet',
   'transaction',
 ]
 
@@ -82,6 +83,7 @@ export const presets: Readonly<Record<string, readonly Command[]>> = {
     'delete',
   ],
   registers: ['hllAdd', 'hllAdd', 'hllAdd', 'hllAdd', 'delete', 'flush', 'expire'],
+  registersAsStrings: ['hllAdd', 'hllAdd', 'hllSet', 'hllSet', 'set', 'expire', 'delete'],
   registersAmongOthers: ['hllAdd', 'hllAdd', 'set', 'setKeepTtl', 'setAdd', 'increment', 'expire', 'delete'],
   keepTtl: ['set', 'setKeepTtl', 'setKeepTtl', 'expire', 'setExpiring', 'hashSet', 'increment'],
 }

@@ -40,8 +40,6 @@ export interface SnapshotFaults {
   /** Leaves out what comes after the first part of a slot. */
   firstPartOnly?: boolean
   replays?: 'none' | 'operationsOnly'
-  /** Residues of a slot that is being cut are dropped, too [A6]. */
-  forgetsInCut?: boolean
 }
 
 export function restartingProduction(seed: number, faults: SnapshotFaults = {}): Production {
@@ -93,7 +91,7 @@ export function restartingProduction(seed: number, faults: SnapshotFaults = {}):
     }
 
     protected override mayForget(slot: number): boolean {
-      if (faults.forgetsInCut || this.#position === 0 || slot !== this.#slots[0]) return true
+      if (this.#position === 0 || slot !== this.#slots[0]) return true
       this.#heldUp = true
       return false
     }

@@ -5,8 +5,8 @@ import { Score, Tag } from '#server/crdt/score.ts'
 import { ScoreIndex } from '#server/crdt/scoreIndex.ts'
 import { Keyspace } from '#server/store/keyspace.ts'
 import { Transaction } from '#server/store/transaction.ts'
+import { removedScoreMax } from './elementMeanings.ts'
 import { type Fault, replace, resetsFromContext } from './fault.ts'
-import { removedScoreMax } from './intents.ts'
 import { randomRun, runOf } from './randomRuns.ts'
 
 class NoResetsOfMembers extends Transaction {

@@ -6,7 +6,7 @@
  * add to a group is live only if it has seen every removal of the group, and of the key.
  */
 import { type Origin, originOf, originsMax, type Stamp } from '#protocol/sync/stamp.ts'
-import type { History, Told } from './history.ts'
+import type { Add, History, Told } from './history.ts'
 import type { Meaning } from './intents.ts'
 
 export type StreamAdd =
@@ -139,8 +139,7 @@ export function ofStream(
   intent: StreamIntent,
   meaning: Meaning,
   stream: StreamTold | undefined,
-  ownAdded: number,
-  lastIdOf: (origin: Origin) => number,
+  { ownAdded, lastIdOf }: Known,
 ): boolean {
   const { key } = intent
   const { entries, lastId, maxDeletedId, groups, added } = stream ?? emptyStream
@@ -195,24 +194,32 @@ export function ofStream(
 
 const emptyStream: StreamTold = { entries: [], lastId: 0, added: 0, maxDeletedId: 0, groups: [] }
 
-/** What the writer knows of one origin's entries, and its own marks. */
-export function ownMarks(history: History, shown: StreamTold | undefined, key: string, seen: Float64Array) {
+/** What the writer knows besides what shows. */
+interface Known {
+  /** Entries that it has added, as its own marks say. */
+  ownAdded: number
+  /** Of the entries of one origin. */
+  lastIdOf(origin: Origin): number
+}
+
+export function known(
+  history: History,
+  shown: StreamTold | undefined,
+  key: string,
+  seen: Float64Array,
+  own: Origin,
+): Known {
   const live = shown === undefined ? [] : history.liveAdds(key, seen)
+  const of = (origin: Origin): Add[] =>
+    live.flatMap(({ operation, what }) => (originOf(operation.stamp) === origin ? [what] : []))
   return {
-    added(origin: Origin): number {
-      let added = 0
-      for (const { operation, what } of live)
-        if (what.kind === 'marks' && originOf(operation.stamp) === origin) added = what.added
-      return added
-    },
-    lastId(origin: Origin): number {
-      let last = 0
-      for (const { operation, what } of live) {
-        if (originOf(operation.stamp) !== origin) continue
-        if (what.kind === 'marks') last = Math.max(last, what.lastId)
-        else if (what.kind === 'entry') last = Math.max(last, what.id)
-      }
-      return last
-    },
+    ownAdded: of(own).reduce((added, what) => (what.kind === 'marks' ? what.added : added), 0),
+    lastIdOf: (origin) =>
+      Math.max(
+        0,
+        ...of(origin).map((what) =>
+          what.kind === 'marks' ? what.lastId : what.kind === 'entry' ? what.id : 0,
+        ),
+      ),
   }
 }

@@ -60,6 +60,14 @@ for (const text of [
   'ZADD scores GT 5 b',
   'ZREM scores c',
   'SADD type member',
+  'PFADD sketch a b c',
+  'PFADD {sketch}more d',
+  'PFMERGE sketch {sketch}more',
+  'PFADD {sketch}dense a',
+  'PFDEBUG TODENSE {sketch}dense',
+  'COPY sketch {sketch}copy',
+  'PFADD {sketch}gone a',
+  'DEL {sketch}gone',
   'SET expiring value PXAT 4102444800000',
   'SET persistent value EX 100',
   'PERSIST persistent',
@@ -106,6 +114,10 @@ const asked = [
   ['LRANGE', 'list', '0', '-1'],
   ['ZRANGE', 'scores', '0', '-1', 'WITHSCORES'],
   ['EXISTS', '{t}1'],
+  ...['sketch', '{sketch}dense', '{sketch}copy', '{sketch}gone'].flatMap((key) => [
+    ['PFCOUNT', key],
+    ['GET', key],
+  ]),
 ]
 
 function writeDirectory(kind: string, version: number): void {

@@ -5,6 +5,7 @@
  */
 import type { Persistence } from '#config/process.ts'
 import { evictionPolicies, type MemorySettings } from '#protocol/frames/memory.ts'
+import { HyperLogLog } from '#server/crdt/hyperLogLog.ts'
 import type { ShardVariations } from '#server/shardOptions.ts'
 import { SeededRandom } from '#test/seed.ts'
 import { PartwiseKeyspace } from '#test/store/partwiseKeyspace.ts'
@@ -262,7 +263,7 @@ export class Simulation {
     const [type] = this.ask(clusterId, ['TYPE', key])
     switch (type) {
       case 'string':
-        return this.ask(clusterId, ['GET', key])[0] ?? null
+        return this.#readText(clusterId, key)
       case 'set':
         return (this.ask(clusterId, ['SMEMBERS', key])[0] as string[]).sort()
       case 'zset':
@@ -274,6 +275,13 @@ export class Simulation {
       default:
         return key.endsWith('grow') || key.endsWith('order') ? [] : null
     }
+  }
+
+  /** Clusters may spell the registers of a HyperLogLog differently. */
+  #readText(clusterId: number, key: string): Reply {
+    const text = this.ask(clusterId, ['GET', key])[0] ?? null
+    if (typeof text !== 'string' || !HyperLogLog.isSpeltBy(text)) return text
+    return this.ask(clusterId, ['PFCOUNT', key])[0] ?? null
   }
 
   #pairs(flat: readonly string[]): string[] {

@@ -26,7 +26,7 @@ export interface Operation {
 
 export const keyOf = (tag: string, name: string): string => `{${tag}}${name}`
 
-const freeNames = ['s', 'c', 'h', 't', 'z', 'l', 'm']
+const freeNames = ['s', 'c', 'h', 't', 'z', 'l', 'p', 'm']
 const fields = ['f', 'g']
 const members = ['a', 'b', 'c']
 /** What the free keys are called, and those with a law. */
@@ -107,7 +107,7 @@ export class Workload {
     const random = this.#random
     // Each name mostly keeps its type; `m` takes any.
     const name = random.pick(freeNames)
-    const kind = name === 'm' || random.chance(0.05) ? random.pick(['s', 'c', 'h', 't', 'z', 'l']) : name
+    const kind = name === 'm' || random.chance(0.05) ? random.pick(['s', 'c', 'h', 't', 'z', 'l', 'p']) : name
     const key = keyOf(tag, name)
     const any = random.below(10)
     if (any === 0) return ['DEL', key]
@@ -117,6 +117,7 @@ export class Workload {
     if (kind === 'c') return this.#onCounter(key)
     if (kind === 'z') return this.#onSortedSet(key)
     if (kind === 'l') return this.#onList(key)
+    if (kind === 'p') return this.#onHyperLogLog(tag, key)
     return kind === 'h' ? this.#onHash(key) : this.#onSet(key)
   }
 
@@ -226,6 +227,20 @@ export class Workload {
         return ['LMOVE', key, key, random.pick(['LEFT', 'RIGHT']), random.pick(['LEFT', 'RIGHT'])]
       default:
         return ['LINSERT', key, random.pick(['BEFORE', 'AFTER']), value, random.pick(members)]
+    }
+  }
+
+  #onHyperLogLog(tag: string, key: string): string[] {
+    const random = this.#random
+    switch (random.below(8)) {
+      case 0:
+        return ['PFMERGE', key, keyOf(tag, 'p')]
+      case 1:
+        return ['PFADD', key]
+      case 2:
+        return ['DEL', key]
+      default:
+        return ['PFADD', key, `e${random.below(200)}`, `e${random.below(200)}`]
     }
   }
 

@@ -308,6 +308,20 @@ describe('a channel', () => {
     expect(intakeOf(reader)?.caughtUp).toBe(true)
   })
 
+  test('a state that is too old is asked for until there is a newer one', () => {
+    reader.shard.findsStatesTooOld = true
+    for (let i = 0; i < 100; i++) source.shard.write({ slot: 1, token: `${i}`.padStart(50, '.') })
+    net.link(source, reader)
+    net.advance(1500)
+    expect(reader.shard.merges).toBe(0)
+    expect(intakeOf(reader)?.caughtUp).toBe(false)
+    expect(reader.shard.vectors.greatest(1)).toBe(0)
+    reader.shard.findsStatesTooOld = false
+    net.advance(needAgainMs + 1500)
+    expect(reader.shard.tokens(1)).toEqual(source.shard.tokens(1))
+    expect(intakeOf(reader)?.caughtUp).toBe(true)
+  })
+
   describe('is closed with a reason, and nothing is applied, when the feed sends', () => {
     const plan = { round: 1, stale: false, runId: 'r', slotStates: 0 }
     const operations = (record: Uint8Array) => (writer: ByteWriter) => {

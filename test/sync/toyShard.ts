@@ -155,7 +155,11 @@ export class ToyShard implements LocalShard {
     }
   }
 
+  /** What a merge says to all states: they are too old. */
+  findsStatesTooOld = false
+
   merge(slot: number, label: VersionVector, bytes: Uint8Array, start: number, end: number): boolean {
+    if (this.findsStatesTooOld) return false
     const reader = new ByteReader(bytes, start, end)
     const read: [Stamp, string][] = []
     while (!reader.atEnd) read.push([reader.f64(), reader.text()])

@@ -1,6 +1,6 @@
-/** What operations on lists mean, for the history to judge by. */
+/** What operations on members of sorted sets and elements of lists mean; see `intents.ts`. */
 import type { KeyView } from './history.ts'
-import type { Meaning } from './intents.ts'
+import type { Intent, Meaning } from './intents.ts'
 
 export type ListIntent =
   | { command: 'listPush'; key: string; side: 'left' | 'right'; values: string[] }
@@ -9,6 +9,46 @@ export type ListIntent =
   | { command: 'listInsert'; key: string; index: number; text: string }
   | { command: 'listRemove'; key: string; indexes: number[] }
   | { command: 'listTrim'; key: string; start: number; end: number }
+
+/** ZREMRANGEBYSCORE goes from 0 to it. */
+export const removedScoreMax = 10
+
+/** `shown`: what the replica shows before. False: a handler would do nothing. */
+export function ofScores(
+  intent: Extract<Intent, { command: `zset${string}` }>,
+  meaning: Meaning,
+  shown: readonly [member: string, score: number][],
+): boolean {
+  const { key } = intent
+  const kill = (element: string): void => {
+    meaning.kills.push({ kind: 'state', key, type: 'zset', element })
+  }
+  switch (intent.command) {
+    case 'zsetAdd': {
+      const { member, score, tag } = intent
+      const old = shown.find(([name]) => name === member)?.[1]
+      if (old !== undefined && (tag === 'GT' ? score <= old : tag === 'LT' && score >= old)) return false
+      kill(member)
+      meaning.adds.push({ kind: 'score', key, type: 'zset', element: member, score, tag })
+      return true
+    }
+    case 'zsetIncrement': {
+      const { member, amount } = intent
+      meaning.adds.push({ kind: 'increment', key, type: 'zset', element: member, amount })
+      return true
+    }
+    case 'zsetRemove':
+    case 'zsetRemoveRange': {
+      const gone = shown.filter(([name, score]) =>
+        intent.command === 'zsetRemove'
+          ? intent.members.includes(name)
+          : score >= 0 && score <= removedScoreMax,
+      )
+      for (const [name] of gone) kill(name)
+      return gone.length > 0
+    }
+  }
+}
 
 /** False: a handler would refuse it, or do nothing. */
 export function ofList(intent: ListIntent, meaning: Meaning, list: KeyView['list']): boolean {
