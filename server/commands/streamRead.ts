@@ -152,7 +152,9 @@ function read(context: CommandContext, isGroup: boolean): void {
     timeoutMs: blockMs,
     serve(later) {
       if (group !== undefined) for (const { key } of wishes) groupToRead(later.db, key, group.name)
-      return readNow(later, wishes, options)
+      // What has become another value meanwhile has nothing for it.
+      const streams = wishes.filter(({ key }) => later.db.type(key) === 'stream')
+      return readNow(later, streams, options)
     },
   })
 }
