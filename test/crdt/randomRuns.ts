@@ -73,6 +73,18 @@ export const presets: Readonly<Record<string, readonly Command[]>> = {
   inserts: ['listPush', 'listInsert', 'listInsert', 'listInsert', 'listInsert', 'listPop', 'listRemove'],
   streams: ['streamAdd', 'streamAdd', 'streamAdd', 'streamDelete', 'streamTrim', 'streamSetId', 'delete'],
   streamsAmongOthers: ['streamAdd', 'streamAdd', 'streamDelete', 'listPush', 'set', 'expire', 'flush'],
+  groupsAmongOthers: [
+    'streamCreateGroup',
+    'streamCreateGroup',
+    'streamDestroyGroup',
+    'streamAdd',
+    'set',
+    'hllAdd',
+    'setAdd',
+    'expire',
+    'delete',
+    'flush',
+  ],
   groups: [
     'streamAdd',
     'streamCreateGroup',

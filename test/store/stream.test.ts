@@ -284,6 +284,39 @@ describe('several clusters', () => {
   })
 })
 
+describe('a delete of a group that is forgotten', () => {
+  const slot = slotOfKey('x')
+  const everybody = { members: [one, originOfCluster(2)], stamp: () => Number.MAX_SAFE_INTEGER }
+
+  /** B has a group that A has destroyed meanwhile; A knows that of all members, and not that B has lost something. */
+  function destroyed(): { a: Cluster; b: Cluster; merge: (from: Cluster, to: Cluster) => boolean } {
+    const [a, b] = [new Cluster(1), new Cluster(2)]
+    a.create('g')
+    exchange(a, b)
+    a.write((w) => w.streamDestroyGroup('x', 'g'))
+    expect(a.db.dropResidues({ changes: 1, inSlot: () => everybody })).toBe(0)
+    const merge = (from: Cluster, to: Cluster): boolean => {
+      const writer = new ByteWriter()
+      from.db.encodeSlot(slot, writer)
+      return to.db.mergeSlot(slot, from.db.vectors.of(slot).slice(), writer.bytes, 0, writer.length)
+    }
+    return { a, b, merge }
+  }
+
+  test('an old state does not bring the group back', () => {
+    const { a, b, merge } = destroyed()
+    expect(merge(b, a)).toBe(false)
+    expect(a.groups).toEqual([])
+  })
+
+  test('who has the group loses it to the state that has forgotten the delete', () => {
+    const { a, b, merge } = destroyed()
+    expect(b.groups).toEqual(['g'])
+    expect(merge(a, b)).toBe(true)
+    expect([b.groups, b.db.type('x')]).toEqual([[], 'none'])
+  })
+})
+
 describe('bytes that are no stream', () => {
   const read = (bytes: readonly number[]): StreamState =>
     StreamState.decode(new ByteReader(Uint8Array.from(bytes)))
