@@ -441,7 +441,9 @@ export class Session implements ConnectionHandler, Client, OutputOwner, RoomWait
       case 'gathered':
         return this.#answerLocally(request)
       default:
-        return request.spec.isBlocking ? this.#block(request) : router.route(request, links, this.#place)
+        return request.spec.mayBlock(request.arguments)
+          ? this.#block(request)
+          : router.route(request, links, this.#place)
     }
   }
 
