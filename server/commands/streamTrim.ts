@@ -1,5 +1,5 @@
 /** XTRIM, and what XADD trims. */
-import { maxId, minId, type StreamId } from '#protocol/sync/streamId.ts'
+import type { StreamId } from '#protocol/sync/streamId.ts'
 import type { StreamView } from '#server/store/views.ts'
 import type { CommandContext, Handler } from './context.ts'
 import { parseTrimOptions, type Trimming, trimBlockEntries } from './streamArguments.ts'
@@ -23,14 +23,9 @@ function lastToGo(
   const excess = maxLength === undefined ? size : size - maxLength
   const goingMax = Math.min(excess, limit)
   if (goingMax <= 0 || (isApproximate && goingMax < Math.min(size, trimBlockEntries))) return undefined
-  let last: StreamId | undefined
-  let count = 0
-  for (const { id } of stream.range(minId, maxId)) {
-    count++
-    if (count > goingMax || (least !== undefined && id >= least)) break
-    if (!isApproximate || count % trimBlockEntries === 0 || count === size) last = id
-  }
-  return last
+  const eligible = least === undefined ? goingMax : Math.min(goingMax, stream.countBelow(least))
+  const gone = isApproximate && eligible < size ? eligible - (eligible % trimBlockEntries) : eligible
+  return stream.idAt(gone - 1)
 }
 
 export const XTRIM: Handler = (context) => {

@@ -24,6 +24,8 @@ export interface NewEntry {
   readonly fields: readonly string[]
 }
 
+/** Entries up to this position are found by going there. */
+const walkedMax = 1_000
 /** Heap of an empty stream. */
 const streamBytes = 850
 const registerBytes = 100
@@ -134,6 +136,31 @@ export class StreamState {
   /** Origins that have entries. */
   origins(): Origin[] {
     return this.#logs.flatMap((log, origin) => (log === undefined ? [] : [origin]))
+  }
+
+  /** How many entries have lesser ids. */
+  countBelow(id: StreamId): number {
+    let count = 0
+    for (const log of this.#logs) count += log?.countBelow(id) ?? 0
+    return count
+  }
+
+  /** Of the entry at `position`, counted from 0 in the order of `range`; undefined: there is none. */
+  idAt(position: number): StreamId | undefined {
+    if (position < 0 || position >= this.size) return undefined
+    // XADD MAXLEN takes one or a hundred away each time.
+    const bounds = position < walkedMax ? [minId] : this.#logs.flatMap((log) => log?.bounds() ?? []).sort()
+    let low = 0
+    let high = bounds.length
+    while (low + 1 < high) {
+      const middle = (low + high) >>> 1
+      if (this.countBelow(bounds[middle] as StreamId) <= position) low = middle
+      else high = middle
+    }
+    const from = bounds[low] as StreamId
+    let left = position - this.countBelow(from)
+    for (const { id } of this.range(from, maxId)) if (left-- === 0) return id
+    return undefined
   }
 
   groups(): Iterable<StreamGroup> {

@@ -113,6 +113,21 @@ export class StreamLog {
     return this.#cursors(0)
   }
 
+  /** How many entries have lesser ids. */
+  countBelow(id: StreamId): number {
+    const at = this.#blockOf(id)
+    let count = 0
+    for (let before = 0; before < at; before++) count += (this.#blocks[before] as StreamBlock).count
+    const cursor = this.#blocks[at]?.cursor()
+    while (cursor?.next() && cursor.compare(id) < 0) count++
+    return count
+  }
+
+  /** Ids among which the entries lie, a block of them at most between two. */
+  bounds(): StreamId[] {
+    return this.#blocks.map(({ firstId }) => firstId)
+  }
+
   /** The last block that begins at or before `id`; -1: none does. */
   #blockOf(id: StreamId): number {
     let low = 0

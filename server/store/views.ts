@@ -80,6 +80,10 @@ export interface StreamView {
   range(from: StreamId, to: StreamId): Iterable<StreamEntry>
   /** The same from the last to the first. */
   rangeReversed(from: StreamId, to: StreamId): Iterable<StreamEntry>
+  /** How many entries have lesser ids. */
+  countBelow(id: StreamId): number
+  /** Of the entry at `position`, counted from 0 in the order of `range`; undefined: there is none. */
+  idAt(position: number): StreamId | undefined
   /** Entries behind the id that `cursor` tells for who added them, ascending. */
   rangeBehind(cursor: (origin: Origin) => StreamId): Iterable<StreamEntry>
   /** Of the entries that one origin has added (`originOf` their stamp), as `range`. */

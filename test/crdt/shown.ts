@@ -66,6 +66,10 @@ function streamOf(stream: StreamState | undefined): KeyView['stream'] {
   must(stream.size === all.length, () => `a stream of ${all.length} entries says ${stream.size}`)
   const reversed = [...stream.rangeReversed(minId, maxId)].reverse()
   must(JSON.stringify(reversed) === JSON.stringify(all), () => 'a stream is another backwards')
+  must(
+    all.every(({ id }, position) => stream.idAt(position) === id) && stream.idAt(all.length) === undefined,
+    () => 'a stream is another by position',
+  )
   const byOrigin = stream.origins().flatMap((origin) => [...stream.rangeOf(origin, minId, maxId)])
   must(byOrigin.length === all.length, () => 'a stream is another by origin')
   return {

@@ -82,6 +82,7 @@ class Both {
       StreamId,
     ]
     expect([log.size, log.lastId]).toEqual([model.length, model.at(-1)?.id ?? minId])
+    expect(log.countBelow(a)).toBe(model.filter(({ id }) => id < a).length)
     for (const [from, to] of [
       [minId, maxId],
       [a, b],

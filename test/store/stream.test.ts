@@ -137,6 +137,20 @@ describe('one cluster', () => {
     expect(db.usedBytes - before).toBeLessThan(2_000)
   })
 
+  test('entries of several clusters are found by position', () => {
+    const clusters = [new Cluster(1), new Cluster(2), new Cluster(3)]
+    for (let round = 0; round < 2_000; round++) clusters[(round * 7) % 3]?.add(round * 2 + 1)
+    exchange(...clusters)
+    const stream = clusters[0]?.db.stream('x')
+    const ids = clusters[0]?.ids ?? []
+    expect(ids.length).toBe(2_000)
+    for (const position of [0, 1, 127, 128, 1_000, 1_999])
+      expect(formatId(stream?.idAt(position) ?? minId)).toBe(ids[position])
+    expect([stream?.idAt(-1), stream?.idAt(2_000)]).toEqual([undefined, undefined])
+    for (const ms of [0, 1, 2, 1_999, 3_999, 4_000])
+      expect(stream?.countBelow(idOf(ms, 0))).toBe(Math.floor(ms / 2))
+  })
+
   test('XTRIM and DEL of many entries are short records', () => {
     const cluster = new Cluster()
     cluster.add(...Array.from({ length: 1_000 }, (_, at) => at + 1))
