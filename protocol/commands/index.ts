@@ -55,7 +55,7 @@ export class CommandSpec {
   readonly geo: GeoPolicy
   readonly keys: readonly KeySpec[]
   readonly isWrite: boolean
-  /** It may be answered later, when what it waits for has come. */
+  /** It may be answered later, when what it waits for has come; see `mayBlock` for one request. */
   readonly isBlocking: boolean
   /** Index of the only key; 0: it has none or several, see `keyPositions`. */
   readonly onlyKey: number
@@ -99,6 +99,15 @@ export class CommandSpec {
   /** Whether a request of so many arguments, the name included, has neither too few nor too many. */
   accepts(argumentCount: number): boolean {
     return this.arity >= 0 ? argumentCount === this.arity : argumentCount >= -this.arity
+  }
+
+  /** Whether a request may be answered later. */
+  mayBlock(request: { readonly argumentCount: number; text(i: number): string }): boolean {
+    const { blocksWith } = this.row
+    if (!this.isBlocking || blocksWith === undefined) return this.isBlocking
+    for (let i = 1; i < request.argumentCount; i++)
+      if (request.text(i).toUpperCase() === blocksWith) return true
+    return false
   }
 
   /** The subcommand that is the bytes [start, end), in any letter case. */

@@ -198,6 +198,7 @@ export const streamCommands = {
     flags: ['readonly', 'blocking', 'movablekeys'],
     categories: ['read', 'stream', 'slow', 'blocking'],
     keys: [keysInFirstHalfBehind('STREAMS', 1, 'RO', 'access')],
+    blocksWith: 'BLOCK',
     request: 'slot',
     reply: 'single',
     geo: 'local',

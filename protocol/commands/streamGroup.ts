@@ -259,6 +259,7 @@ export const streamGroupCommands = {
     flags: ['write', 'blocking', 'movablekeys'],
     categories: ['write', 'stream', 'slow', 'blocking'],
     keys: [keysInFirstHalfBehind('STREAMS', 4, 'RO', 'access')],
+    blocksWith: 'BLOCK',
     request: 'slot',
     reply: 'single',
     geo: 'local',

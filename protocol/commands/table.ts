@@ -139,6 +139,8 @@ export interface CommandRow {
   readonly categories: readonly Category[]
   readonly keys: readonly KeySpec[]
   readonly tips?: readonly string[]
+  /** Of a command that may block: it does so only with this option. */
+  readonly blocksWith?: string
   readonly request: RequestPolicy
   readonly reply: ReplyPolicy
   readonly geo: GeoPolicy

@@ -44,12 +44,7 @@ export function createConsumer(
   } else write.seeConsumer(key, name, consumer, nowMs)
 }
 
-export function hasNew({ db }: CommandContext, key: string, name: string): boolean {
-  const { stream, group } = groupToRead(db, key, name)
-  for (const _ of newEntries(stream, group)) return true
-  return false
-}
-
+/** Nothing is written when there are none. */
 export function deliverNew(
   context: CommandContext,
   key: string,
@@ -60,6 +55,7 @@ export function deliverNew(
   const { name, consumer, noAck } = reader
   const { stream, group } = groupToRead(db, key, name)
   const entries = firstOf(newEntries(stream, group), count)
+  if (entries.length === 0) return entries
   const position = positionBehind(stream, group, entries)
   const names = entries.map(nameOf)
   write.changeGroup(key, name, (sink) => {

@@ -6,14 +6,7 @@ import type { StreamView } from '#server/store/views.ts'
 import type { Arguments } from './arguments.ts'
 import type { CommandContext, Handler } from './context.ts'
 import { idAt } from './streamArguments.ts'
-import {
-  createConsumer,
-  deliverAgain,
-  deliverNew,
-  type GroupReader,
-  groupToRead,
-  hasNew,
-} from './streamDelivery.ts'
+import { createConsumer, deliverAgain, deliverNew, type GroupReader, groupToRead } from './streamDelivery.ts'
 import { countOf, firstOf, type GoneEntry, replyEntries } from './streamReply.ts'
 import { blockMsAt } from './timeout.ts'
 
@@ -130,8 +123,8 @@ function entriesOfGroup(
   count: number,
 ): Found['entries'] | undefined {
   if (behind !== undefined) return deliverAgain(context, key, reader, behind, count)
-  if (!hasNew(context, key, reader.name)) return undefined
-  return deliverNew(context, key, reader, count)
+  const entries = deliverNew(context, key, reader, count)
+  return entries.length > 0 ? entries : undefined
 }
 
 function read(context: CommandContext, isGroup: boolean): void {

@@ -111,8 +111,10 @@ export function newlyAcknowledged(
   const pending = group.local?.firstPendingOf(origin)
   const upto = pending === undefined ? cursor : lesserId(cursor, lastBefore(stream, origin, pending, acked))
   const told = group.toldOf(origin, by)
-  if (upto <= from || (told !== undefined && told.from <= from && told.upto >= upto)) return undefined
-  return { from, upto }
+  if (upto <= from) return undefined
+  if (told === undefined || from < told.from || told.upto < from) return { from, upto }
+  // It goes on from what was told before, also by a shard that has lost its own part of the group since.
+  return upto > told.upto ? { from: told.from, upto } : undefined
 }
 
 /** The last entry before the first that is pending; 0-0: it is not behind one that has just been acknowledged. */

@@ -407,11 +407,13 @@ export const streamRequests: Readonly<Record<string, Make>> = {
   XTRIM: (v) => ['XTRIM', v.streamKey(), ...trimWords(v, 0.97), ...v.maybe(0.03, v.oddText())],
 }
 
-/** Redis tells those who watch of some of them, which change a group in this cluster alone. */
+/** Redis tells those who watch of some of them; here who watches a stream hears of what is replicated. */
 export const quietStreamWrites: readonly string[] = [
   'XACK',
+  'XGROUP|CREATE',
   'XGROUP|CREATECONSUMER',
   'XGROUP|DELCONSUMER',
+  'XGROUP|DESTROY',
   'XGROUP|SETID',
   'XTRIM',
 ]

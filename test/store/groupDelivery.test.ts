@@ -92,6 +92,12 @@ class Cluster {
 
   #mergedAt = -1
 
+  /** A disk without data: the others have the rest. */
+  lose(): void {
+    this.#database = this.#start()
+    this.log.length = 0
+  }
+
   /** By its log, if that has all of it. */
   restart(): void {
     if (this.#mergedAt >= 0) return
@@ -227,3 +233,24 @@ for (const [what, quiet] of [
     expect(spared).toBeGreaterThan(150)
   })
 }
+
+test('what a cluster has acknowledged stays so when it loses its data and goes on', () => {
+  const [one, other, third] = clusters.map((id) => new Cluster(id, new SeededRandom(1)))
+  if (one === undefined || other === undefined || third === undefined) throw new Error('three clusters')
+  const use = (nowMs: number): void => {
+    one.run(nowMs, 'XADD', 's', '*', 'f', 'v')
+    expect(one.read(nowMs, 10)).toBe(1)
+    one.acknowledge(nowMs, new SeededRandom(3))
+  }
+  one.run(startMs, 'XGROUP', 'CREATE', 's', 'g', '0', 'MKSTREAM')
+  for (const later of [1, 2, 3]) use(startMs + later)
+  expect(one.acked.size).toBe(3)
+  other.merge(one)
+  one.lose()
+  one.merge(other)
+  for (const later of [1000, 2000]) use(startMs + later)
+  expect(one.acked.size).toBe(5)
+  third.merge(one)
+  expect(third.read(startMs, 10)).toBe(0)
+  expect(one.run(startMs, 'XPENDING', 's', 'g').items[0]?.text).toBe('0')
+})
