@@ -58,7 +58,7 @@ const groupPages: Readonly<Record<CommandGroup, GroupPage>> = {
   hyperloglog: {
     file: 'hyperloglog.md',
     title: 'HyperLogLogs',
-    lead: 'What all clusters add is united. A delete wins over additions that had not seen it. To other commands a HyperLogLog is a string: GET gives the bytes that Redis gives, SET to such bytes replaces it, and any other write (APPEND, SETBIT, a SET to something else) makes a plain string of it, of which the whole is one register. A string of such bytes becomes a HyperLogLog with the first element that PFADD or PFMERGE brings.',
+    lead: 'What all clusters add is united. A delete wins over additions that had not seen it. To other commands a HyperLogLog is a string: GET gives the bytes that Redis gives (which clusters may spell differently for the same registers), SET to such bytes replaces it, and any other write (APPEND, SETBIT, a SET to something else) makes a plain string of it, of which the whole is one register. A string of such bytes becomes a HyperLogLog with the first element that PFADD or PFMERGE brings.',
   },
   transactions: {
     file: 'transaction.md',

@@ -13,6 +13,14 @@ import { readFlag } from './stateCodec.ts'
 const stateBytes = 150
 
 export class HllState extends DeleteWins<HyperLogLog> {
+  /** Without deletes. */
+  static of(registers: HyperLogLog, greatest: Stamp): HllState {
+    const state = new HllState()
+    state.payload = registers
+    state.greatest = greatest
+    return state
+  }
+
   /** On the heap. */
   get usedBytes(): number {
     return stateBytes + (this.payload?.usedBytes ?? 0)
@@ -50,7 +58,8 @@ export class HllState extends DeleteWins<HyperLogLog> {
     writer.u8(this.payload === undefined ? 0 : 1)
     if (this.payload === undefined) return
     writer.f64(this.greatest)
-    writer.text(this.payload.text)
+    writer.varint(this.payload.length)
+    this.payload.writeTo(writer)
   }
 
   static decode(reader: ByteReader): HllState {

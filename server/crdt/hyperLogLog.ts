@@ -10,9 +10,10 @@
  */
 import { FormatError } from '#runtime/bytes/byteReader.ts'
 import { allocate, bytesOf, copyBytes, latin1 } from '#runtime/bytes/bytes.ts'
+import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { cardinality } from './cardinality.ts'
 import { indexOf, type Ranked, ranked, rankOf } from './elementHash.ts'
-import { eachRun, emptyRuns, raiseSparse, registerCount } from './sparseRegisters.ts'
+import { eachRun, emptyRuns, raiseSparse, registerCount, sparseRank } from './sparseRegisters.ts'
 
 const magic = 'HYLL'
 const encodingAt = 4
@@ -57,6 +58,11 @@ export class HyperLogLog {
     return new HyperLogLog(bytesOf(text))
   }
 
+  /** Of bytes that lie elsewhere and spell one: to be looked at, counted and outdated, which writes there, not to be raised. */
+  static over(bytes: Uint8Array): HyperLogLog {
+    return new HyperLogLog(bytes)
+  }
+
   /** Whether the text is one through and through. */
   static isSpeltBy(text: string): boolean {
     return HyperLogLog.of(text)?.isSound === true
@@ -76,6 +82,10 @@ export class HyperLogLog {
 
   get length(): number {
     return this.#length
+  }
+
+  writeTo(writer: ByteWriter): void {
+    writer.raw(this.#bytes, 0, this.#length)
   }
 
   /** As GET gives it. */
@@ -111,18 +121,28 @@ export class HyperLogLog {
 
   /** Raises `maxima`, one rank a register, to what is here. */
   raiseMaxima(maxima: Uint8Array): void {
-    this.eachRank((index, rank) => {
-      if (rank > (maxima[index] as number)) maxima[index] = rank
-    })
+    if (this.isDense) this.#raiseMaximaDense(maxima)
+    else
+      this.eachRank((index, rank) => {
+        if (rank > (maxima[index] as number)) maxima[index] = rank
+      })
+  }
+
+  /** Four registers are three bytes. */
+  #raiseMaximaDense(maxima: Uint8Array): void {
+    const bytes = this.#bytes
+    for (let index = 0, at = headerBytes; index < registerCount; at += 3) {
+      let four = (bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16)
+      for (const end = index + 4; index < end; index++) {
+        const rank = four & rankMask
+        if (rank > (maxima[index] as number)) maxima[index] = rank
+        four >>= rankBits
+      }
+    }
   }
 
   rankAt(index: number): number {
-    if (this.isDense) return this.#denseRank(index)
-    let found = 0
-    this.eachRun((first, rank, length) => {
-      if (index >= first && index < first + length) found = rank
-    })
-    return found
+    return this.isDense ? this.#denseRank(index) : sparseRank(this.#bytes, headerBytes, this.#length, index)
   }
 
   /**
@@ -229,6 +249,9 @@ export function rising(sketch: HyperLogLog | undefined, values: readonly Ranked[
 
 export function cardinalityOf(maxima: Uint8Array): number {
   const registers = new Uint16Array(64)
-  for (const rank of maxima) registers[rank] = (registers[rank] as number) + 1
+  for (let index = 0; index < registerCount; index++) {
+    const rank = maxima[index] as number
+    registers[rank] = (registers[rank] as number) + 1
+  }
   return cardinality(registers)
 }

@@ -76,6 +76,15 @@ export function eachRun(
   return index === registerCount
 }
 
+/** Of one register; 0 behind the end of unsound runs. */
+export function sparseRank(bytes: Uint8Array, start: number, end: number, index: number): number {
+  for (let at = start, first = 0; at < end; at += run.bytes, first += run.length) {
+    readRun(bytes, at)
+    if (index < first + run.length) return run.rank
+  }
+  return 0
+}
+
 const split = new Uint8Array(splitBytesMax)
 
 /** What a register's change makes of the runs. */

@@ -8,9 +8,11 @@
  *            |   [textStamp u56 | text length varint | text]                                    (with bit `based`)
  *            | [ttlStamp u56 | expireAt u56] | length varint | elements (`packed.ts`,  hash, set, sorted set, list (`stamp` is 0)
  *                                                 `packedScores.ts`, `packedList.ts`)
- *            | (nothing: `stamp` is the number of a state on the heap)                 state
+ *            | [ttlStamp u56 | expireAt u56] | length varint | registers (`hyperLogLog.ts`)  HyperLogLog (`stamp` is its latest add's)
+            | (nothing: `stamp` is the number of a state on the heap)                 state
  *
- * Nearly every key is a text that was set once, in no conflict, a counter that one cluster adds to, or a small hash, set, sorted set or list. What
+ * Nearly every key is a text that was set once, in no conflict, a counter that one cluster adds to, a small hash, set, sorted set or list, or a
+ * HyperLogLog of few registers. What
  * else there is (large values of other types, concurrent writes, residues) has its state on the heap (`server/crdt`) and only its name here.
  */
 import type { Stamp } from '#protocol/sync/stamp.ts'
@@ -27,6 +29,7 @@ export const Kind = {
   set: 7,
   zset: 8,
   list: 9,
+  hll: 10,
 } as const
 /** Whose elements lie in the entry. */
 export type PackedKind = typeof Kind.hash | typeof Kind.set | typeof Kind.zset | typeof Kind.list

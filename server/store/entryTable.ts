@@ -20,6 +20,8 @@ import {
 } from '#runtime/bytes/packedNumbers.ts'
 import { addAmounts, formatAmount, parseAmount, parseInteger } from '#server/crdt/amount.ts'
 import { CounterEntry } from '#server/crdt/counter.ts'
+import { HllState } from '#server/crdt/hll.ts'
+import { HyperLogLog } from '#server/crdt/hyperLogLog.ts'
 import { KeyState, type KeyType } from '#server/crdt/keyState.ts'
 import { Sibling } from '#server/crdt/register.ts'
 import { Strnum } from '#server/crdt/strnum.ts'
@@ -224,6 +226,8 @@ export class EntryTable {
         return 'zset'
       case Kind.list:
         return 'list'
+      case Kind.hll:
+        return 'hll'
       case Kind.state:
         return this.#states[stampOf(bytes, at)]?.visibleType()
       default:
@@ -250,7 +254,7 @@ export class EntryTable {
     return new PackedScores(bytes, varint.end, varint.end + varint.value)
   }
 
-  /** Whether it is a hash, set, sorted set or list whose elements lie in the entry. */
+  /** Whether it is a hash, set, sorted set, list or HyperLogLog that lies in the entry. */
   isPacked(ref: Ref): boolean {
     return this.kind(ref) >= Kind.hash
   }
@@ -262,6 +266,15 @@ export class EntryTable {
     if (kindOf(bytes, at) !== Kind.list) return undefined
     readVarint(bytes, valueAt(bytes, at))
     return new PackedList(bytes, varint.end, varint.end + varint.value)
+  }
+
+  /** Of a HyperLogLog, shown or hidden: to be looked at, counted and outdated. */
+  registers(ref: Ref): HyperLogLog | undefined {
+    const bytes = this.#arena.bytes(ref)
+    const at = this.#arena.offset(ref)
+    if (kindOf(bytes, at) !== Kind.hll) return this.state(ref)?.hll?.payload
+    readVarint(bytes, valueAt(bytes, at))
+    return HyperLogLog.over(bytes.subarray(varint.end, varint.end + varint.value))
   }
 
   /** Of a list, shown or hidden. */
@@ -371,6 +384,7 @@ export class EntryTable {
       case Kind.set:
       case Kind.zset:
       case Kind.list:
+      case Kind.hll:
         return this.#unpacked(ref)
       default:
         return this.#states[stampOf(bytes, at)] as KeyState
@@ -385,7 +399,11 @@ export class EntryTable {
     if (kind === Kind.hash) state.hash = this.packed(ref)?.toHash()
     else if (kind === Kind.set) state.set = this.packed(ref)?.toSet()
     else if (kind === Kind.zset) state.zset = this.packedScores(ref)?.toSortedSet()
-    else state.list = this.packedList(ref)?.toList()
+    else if (kind === Kind.list) state.list = this.packedList(ref)?.toList()
+    else {
+      const registers = HyperLogLog.of(this.registers(ref)?.text ?? '')
+      if (registers !== undefined) state.hll = HllState.of(registers, stampOf(bytes, at))
+    }
     state.ttl = ttlOf(bytes, at)
     return state
   }
@@ -463,14 +481,14 @@ export class EntryTable {
   putPacked(kind: PackedKind, elements: ByteWriter): void {
     const ref = this.find()
     const [ttl] = ref === 0 ? noTtlWrites : ttlOf(this.#arena.bytes(ref), this.#arena.offset(ref))
-    this.#putElements(kind, elements, ttl)
+    this.#putElements(kind, 0, elements, ttl)
   }
 
-  #putElements(kind: number, elements: ByteWriter, ttl: TtlWrite | undefined): void {
+  #putElements(kind: number, stamp: Stamp, elements: ByteWriter, ttl: TtlWrite | undefined): void {
     const { length } = elements
     const ttlBytes = ttl === undefined ? 0 : 2 * u56Bytes
     const head = ttl === undefined ? kind : kind | timedBit
-    let at = this.#place(head, 0, ttlBytes + varintBytes(length) + length)
+    let at = this.#place(head, stamp, ttlBytes + varintBytes(length) + length)
     const bytes = this.#bytes
     if (ttl !== undefined) at = writeTtl(bytes, at, ttl)
     at = writeVarint(bytes, at, length)
@@ -483,14 +501,18 @@ export class EntryTable {
     const ref = this.find()
     const limits = ref !== 0 && this.kind(ref) === Kind.state ? repackLimits : packLimits
     const kind = this.#packElements(state, limits)
-    if (kind !== undefined) this.#putElements(kind, this.#elements, state.ttl[0])
+    const stamp = state.hll?.greatest ?? 0
+    if (kind !== undefined) this.#putElements(kind, stamp, this.#elements, state.ttl[0])
     return kind !== undefined
   }
 
   /** Of the only type there is. */
-  #packElements({ hash, set, zset, list, hll }: KeyState, limits: PackLimits): PackedKind | undefined {
-    if (hll !== undefined) return undefined
+  #packElements({ hash, set, zset, list, hll }: KeyState, limits: PackLimits): number | undefined {
     const into = this.#elements
+    if (hll !== undefined) {
+      const only = hash === undefined && set === undefined && zset === undefined && list === undefined
+      return only && packRegisters(into, hll, limits) ? Kind.hll : undefined
+    }
     if (hash !== undefined) {
       const only = set === undefined && zset === undefined && list === undefined
       return only && packHash(into, hash, limits) ? Kind.hash : undefined
@@ -610,6 +632,14 @@ export class EntryTable {
     else if (isSimpleCounter(state)) this.#putCounter(state)
     else if (!this.#pack(state)) this.#putState(state)
   }
+}
+
+/** False: there are too many of them, or deletes are remembered. */
+function packRegisters(into: ByteWriter, { payload, deletes }: HllState, limits: PackLimits): boolean {
+  if (payload === undefined || deletes.length > 0 || payload.length > limits.bytesMax) return false
+  into.clear()
+  payload.writeTo(into)
+  return true
 }
 
 /** 0 stands for "none" in TTL writes: no key expires in 1970. */

@@ -246,7 +246,7 @@ export class Keyspace extends Forgetting {
   }
 
   #registersAt(ref: Ref): HyperLogLog | undefined {
-    return this.tables.typeOf(ref) === 'hll' ? this.tables.state(ref)?.hll?.payload : undefined
+    return this.tables.typeOf(ref) === 'hll' ? this.tables.registers(ref) : undefined
   }
 
   hash(name: string): HashView | undefined {

@@ -359,8 +359,9 @@ export class Transaction extends HashIntents {
   }
 
   #deletesAt(ref: Ref): number {
-    const state = this.#tables.state(ref)
-    return state === undefined ? 0 : this.deletesOf(state)
+    const tables = this.#tables
+    const isSimple = tables.state(ref) === undefined && tables.typeOf(ref) !== 'hll'
+    return isSimple ? 0 : this.deletesOf(tables.stateOf(ref))
   }
 
   #countersAt(ref: Ref): RemovedCounters {

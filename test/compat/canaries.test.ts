@@ -117,6 +117,20 @@ const faults: readonly Fault[] = [
     },
   },
   {
+    title: 'PFMERGE leaves out its last source',
+    command: 'PFMERGE',
+    handler: (context) => {
+      const { args } = context
+      const texts = args.texts(0)
+      handlers['PFMERGE']?.({ ...context, args: argumentsOf(texts.slice(0, Math.max(2, texts.length - 1))) })
+    },
+  },
+  {
+    title: 'PFCOUNT does not keep its estimate',
+    command: 'PFCOUNT',
+    handler: then('PFCOUNT', ({ args, db }) => db.registers(args.text(1))?.outdate()),
+  },
+  {
     title: 'ZADD takes GT for CH',
     command: 'ZADD',
     handler: (context) => {

@@ -74,7 +74,7 @@ export interface Meaning {
 
 const never = Number.POSITIVE_INFINITY
 
-/** What a replica that has seen `seen` does on the intent at `nowMs`; undefined: a handler would refuse it, or do nothing. */
+/** What the replica `origin`, which has seen `seen`, does on the intent at `nowMs`; undefined: a handler would refuse it, or do nothing. */
 export class Meanings {
   readonly #history: History
   readonly #keys: readonly string[]
@@ -84,7 +84,6 @@ export class Meanings {
     this.#keys = keys
   }
 
-  /** At `origin`. */
   of(intent: Intent, seen: VersionVector, nowMs: number, origin: Origin): Meaning | undefined {
     const view = this.#history.view(intent.key, seen)
     const expired = hasExpired(view, nowMs)

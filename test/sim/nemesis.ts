@@ -31,6 +31,8 @@ export class Nemesis {
   readonly #ledger: Ledger
   readonly #observer: Observer
   readonly #harms: readonly Harm[]
+  /** Nothing more is done to anybody. */
+  #healed = false
   strikes = 0
 
   constructor(world: World, ledger: Ledger, observer: Observer, harms: readonly Harm[]) {
@@ -88,6 +90,7 @@ export class Nemesis {
   /** All links work, all processes run, all clocks are about right, all disks and shards have room. */
   heal(): void {
     const { clusters, network } = this.#world
+    this.#healed = true
     this.#world.trace('heal')
     for (const cluster of clusters) {
       this.#step(cluster, this.#random.below(100) - 50)
@@ -136,7 +139,7 @@ export class Nemesis {
     this.#later(() => {
       this.#startMissing(shard.cluster)
       // It may be hit again while it gets its data back.
-      if (this.#random.chance(0.5)) this.#later(() => this.killShard(shard), 50)
+      if (this.#random.chance(0.5)) this.#later(() => this.#healed || this.killShard(shard), 50)
     })
   }
 
