@@ -40,6 +40,8 @@ export interface DatabaseConfig {
   evictionSamples: number
   /** Of the default user; null: none is asked for. */
   password: string | null
+  /** Which ids XADD takes and gives. */
+  streamIdMode: DatabaseSettings['crdtXaddIdUniquenessMode']
   causalConsistency: boolean
   clusterId: number
   clusterName: string

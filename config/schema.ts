@@ -295,6 +295,9 @@ export const databaseSection = section(
     eviction_samples: integer('count', 1, 64, 5, {
       doc: 'Keys that are looked at for each one that is evicted: more find a better one and take longer.',
     }),
+    crdt_xadd_id_uniqueness_mode: choice(['strict', 'semi-strict', 'liberal'], 'strict', {
+      doc: 'Which ids XADD takes and gives. `strict`: `*` or milliseconds only, with sequence numbers that no other member gives. `semi-strict`: whole ids are taken, too, and two members may be given the same one. `liberal`: exactly those of Redis, so that members may make the same one at the same time.',
+    }),
     causal_consistency: boolean(false, {
       doc: 'Whether operations that a peer lacks are relayed to it unasked. Delivery is causal within a hash slot in both cases.',
     }),

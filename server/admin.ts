@@ -10,6 +10,7 @@ import type {
   ShardInfo,
 } from '#protocol/frames/admin.ts'
 import { evictionSamplesMax, isEvictionPolicy, type MemorySettings } from '#protocol/frames/memory.ts'
+import { isStreamIdMode } from '#protocol/frames/streams.ts'
 import {
   clusterOfOrigin,
   type Origin,
@@ -90,7 +91,7 @@ export class Admin {
       case 'snapshot':
         return yield* this.#snapshot(question['schedule'] === true, question['wait'] === true)
       case 'configure':
-        return this.#configure(question['limits'] ?? {}, question['memory'] ?? {})
+        return this.#configure(question['limits'] ?? {}, question['memory'] ?? {}, question['streamIdMode'])
       default:
         return { error: `unknown question ${String(question['what']).slice(0, 64)}` }
     }
@@ -105,6 +106,7 @@ export class Admin {
       index,
       runId: replication.runId,
       uptimeMs: Math.floor(clock.monotonicMs() - this.#startedMs),
+      streamIdMode: execution.streamIdMode,
       writesRefused: gates.refusal,
       stale: replication.stale,
       keys: db.size,
@@ -195,12 +197,18 @@ export class Admin {
       : { snapshot: 'completed' }
   }
 
-  #configure(limits: unknown, memory: unknown): AdminAnswer<'configure'> | AdminRefusal {
+  #configure(
+    limits: unknown,
+    memory: unknown,
+    streamIdMode: unknown,
+  ): AdminAnswer<'configure'> | AdminRefusal {
     const { requests, execution, blocked } = this.#parts
     if (!isJsonObject(limits)) return { error: 'limits is no JSON object' }
     if (!isJsonObject(memory)) return { error: 'memory is no JSON object' }
     const settings = changedSettings(this.#parts.memory.settings, memory)
     if (typeof settings === 'string') return { error: settings }
+    if (streamIdMode !== undefined && !isStreamIdMode(streamIdMode))
+      return { error: `there is no stream id mode ${String(streamIdMode).slice(0, 64)}` }
     for (const [name, value] of Object.entries(limits)) {
       if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 1)
         return { error: `limit ${name} is no positive integer` }
@@ -210,6 +218,7 @@ export class Admin {
       else return { error: `limit ${name} is none that can be changed while the shard runs` }
     }
     this.#parts.memory.configure(settings)
+    if (streamIdMode !== undefined) execution.streamIdMode = streamIdMode
     return {}
   }
 

@@ -66,16 +66,18 @@ export class BlockedRequests {
     const reply = replies.length
     replies.resp3 = (flags & FrameFlag.resp3) !== 0
     const { changed, waiting } = execution.runBlocking(runnable, replies, (flags & FrameFlag.noTouch) === 0)
-    if (changed) outbox.markUnlogged(reply)
     if (waiting !== null && runnable !== null) {
       const refusal = this.blocking.refusal
       if (refusal === null) {
         outbox.dropReply(start)
         this.#wait(new BlockedRequest(this, link, { tag, session, flags }, runnable, waiting))
+        // XREADGROUP makes its consumer before it waits.
+        if (changed) this.#parts.answered(link)
         return
       }
       replies.error(refusal)
     }
+    if (changed) outbox.markUnlogged(reply)
     outbox.endReply(start, tag)
   }
 

@@ -20,7 +20,8 @@
  * one BLMOVE may feed the next. Each step takes a client out or a key off the list, so it ends.
  *
  * The rules are those of Redis's `handleClientsBlockedOnKeys` (blocked.c), and of "What key is served first?" in the page
- * about BLPOP. What waits is told here only when it can be had: a key of another type wakes nobody.
+ * about BLPOP. What waits is told here only when it can be had: a key of another type wakes nobody, but who waits for the entries
+ * of a consumer group, which may be gone.
  */
 import type { Clock, Timers } from '#runtime/ports.ts'
 import type { Waiting } from '#server/commands/context.ts'
@@ -147,8 +148,8 @@ export class Blocking {
   #serveKey(key: string): void {
     for (const client of this.#queues.get(key) ?? []) {
       const type = this.#typeOf(key)
-      if (type === 'none') return
-      if (type === client.waiting.type && client.serve(key)) this.remove(client)
+      const wanted = client.waiting.type
+      if ((wanted === 'any' || (type !== 'none' && type === wanted)) && client.serve(key)) this.remove(client)
     }
   }
 

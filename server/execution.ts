@@ -7,6 +7,7 @@
  */
 import { type CommandSpec, commands, lookup } from '#protocol/commands/index.ts'
 import { NameTable } from '#protocol/commands/nameTable.ts'
+import type { StreamIdMode } from '#protocol/frames/streams.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import { ReplyWriter } from '#protocol/resp/replyWriter.ts'
 import { defaultRequestLimits, RequestScanner } from '#protocol/resp/requestScanner.ts'
@@ -92,7 +93,7 @@ export class Execution {
   /** When the first of them began. */
   #markMs = 0
 
-  constructor(parts: ExecutionParts, transactionCommandsMax: number) {
+  constructor(parts: ExecutionParts, transactionCommandsMax: number, streamIdMode: StreamIdMode) {
     this.#parts = parts
     this.transactionCommandsMax = transactionCommandsMax
     this.#transaction = new Transaction(parts.db, parts.stampClock)
@@ -103,6 +104,7 @@ export class Execution {
       write: this.#transaction,
       nowMs: 0,
       random: parts.random,
+      streamIdMode,
       wait: null,
     }
     for (const spec of commands.values()) this.#register(spec)
@@ -112,6 +114,15 @@ export class Execution {
         return runnable === undefined ? [] : [[name, runnable] as const]
       }),
     )
+  }
+
+  /** Which ids XADD takes and gives. */
+  get streamIdMode(): StreamIdMode {
+    return this.#context.streamIdMode
+  }
+
+  set streamIdMode(mode: StreamIdMode) {
+    this.#context.streamIdMode = mode
   }
 
   get runnables(): Iterable<Runnable> {

@@ -98,11 +98,13 @@ export class LocalState implements LocalShard {
   replay(bytes: Uint8Array, start: number, end: number, bytesLeft: number): void {
     const reader = this.#reader
     reader.read(bytes, start, end)
-    const isState = reader.kind === RecordKind.slotState
-    const last = isState ? 0 : this.#applyParts(reader, bytes)
-    if (isState) this.#merge(reader.slot, reader.label, bytes, reader.stateStart, reader.stateEnd)
+    const { kind, slot, stateStart, stateEnd } = reader
+    const isOperations = kind === RecordKind.operations
+    const last = isOperations ? this.#applyParts(reader, bytes) : 0
+    if (kind === RecordKind.slotState) this.#merge(slot, reader.label, bytes, stateStart, stateEnd)
+    else if (!isOperations) this.db.applyGroupChanges(slot, bytes, stateStart, stateEnd)
     if (!this.#log.keeps(bytesLeft)) this.#skip(reader, end - start)
-    else if (isState) this.#log.append(bytes, start, end, noStamps)
+    else if (!isOperations) this.#log.append(bytes, start, end, noStamps)
     else this.#log.appendOf(bytes, start, end, (reader.parts[0] as RecordPart).origin, last)
   }
 

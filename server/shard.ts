@@ -133,6 +133,7 @@ export class Shard implements LinkHost {
         makeRoom: () => this.#memory.makeRoom(),
       },
       limits.transactionCommandsMax,
+      database.streamIdMode,
     )
     const flushing = new Flushing(this.#execution, this.#db, clock)
     this.#blocked = this.#newBlocked(flushing, touches)
@@ -233,6 +234,7 @@ export class Shard implements LinkHost {
     this.#log.isShared = this.#members.length > 1
     this.replication.setMembers(this.#members.map((member) => member.clusterId))
     this.#memory.configure(options.database)
+    this.#execution.streamIdMode = options.database.streamIdMode
     this.#requests.watchedKeysMax = options.limits.watchedKeysMax
     this.#blocked.blocking.clientsMax = options.limits.blockedClientsMax
     this.#execution.transactionCommandsMax = options.limits.transactionCommandsMax

@@ -1,5 +1,6 @@
 /** What a shard is given when it starts. */
 import type { MemorySettings } from '#protocol/frames/memory.ts'
+import type { StreamIdMode } from '#protocol/frames/streams.ts'
 import type { Clock, Disk, Logger, Random, Timers } from '#runtime/ports.ts'
 import type { Persistence } from '#server/log/log.ts'
 import type { SnapshotVariations } from '#server/log/snapshots.ts'
@@ -23,6 +24,8 @@ export interface ShardOptions {
     /** In this cluster. */
     shardCount: number
     persistence: Persistence
+    /** Which ids XADD takes and gives. */
+    streamIdMode: StreamIdMode
     /** This cluster included. */
     members: readonly ShardMember[]
   }

@@ -119,6 +119,7 @@ function databaseConfig(settings: NodeSettings, stored: StoredDatabase): Databas
     evictionPolicy: stored.evictionPolicy,
     evictionSamples: stored.evictionSamples,
     password: stored.password,
+    streamIdMode: stored.crdtXaddIdUniquenessMode,
     causalConsistency: stored.causalConsistency,
     clusterId: own.clusterId,
     clusterName: cluster,

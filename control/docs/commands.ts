@@ -50,6 +50,11 @@ const groupPages: Readonly<Record<CommandGroup, GroupPage>> = {
     title: 'Lists',
     lead: 'Elements merge one by one and keep their order: what was pushed later stands further out. Removing takes away what was seen. A command that waits for an element is woken by those of other clusters, too.',
   },
+  stream: {
+    file: 'stream.md',
+    title: 'Streams',
+    lead: 'Entries of all clusters stay, in the order of their ids. Consumer groups are shared; consumers, and what has been delivered to them, belong to one cluster.',
+  },
   hyperloglog: {
     file: 'hyperloglog.md',
     title: 'HyperLogLogs',

@@ -102,7 +102,7 @@ function writeKeySpec({ notes, flags, begin, find }: KeySpec, reply: ReplyWriter
   reply.bulk('flags')
   writeStatusSet(flags, reply)
   reply.bulk('begin_search')
-  if (find.kind === 'behind') {
+  if (find.kind === 'behind' || find.kind === 'halfBehind') {
     const spec = [
       ['keyword', find.word],
       ['startfrom', begin],
@@ -111,11 +111,12 @@ function writeKeySpec({ notes, flags, begin, find }: KeySpec, reply: ReplyWriter
   } else writeSearch('index', [['index', begin]], reply)
   reply.bulk('find_keys')
   if (find.kind !== 'counted') {
-    const { last, step } = find.kind === 'range' ? find : { last: 0, step: 1 }
+    const { last, step } =
+      find.kind === 'range' ? find : { last: find.kind === 'halfBehind' ? -1 : 0, step: 1 }
     const spec = [
       ['lastkey', last],
       ['keystep', step],
-      ['limit', 0],
+      ['limit', find.kind === 'halfBehind' ? 2 : 0],
     ] as const
     writeSearch('range', spec, reply)
   } else {

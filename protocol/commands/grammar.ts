@@ -31,6 +31,11 @@ export function keyBehind(word: string, from: number, ...flags: KeyFlag[]): KeyS
   return { flags, begin: from, find: { kind: 'behind', word } }
 }
 
+/** Keys behind a word, as many as other arguments follow them. */
+export function keysInFirstHalfBehind(word: string, from: number, ...flags: KeyFlag[]): KeySpec {
+  return { flags, begin: from, find: { kind: 'halfBehind', word } }
+}
+
 export function noted(notes: string, spec: KeySpec): KeySpec {
   return { ...spec, notes }
 }

@@ -11,6 +11,7 @@ import { NameTable } from './nameTable.ts'
 import { serverCommands } from './server.ts'
 import { setCommands } from './set.ts'
 import { sortedSetCommands } from './sortedSet.ts'
+import { streamCommands } from './stream.ts'
 import { stringCommands } from './string.ts'
 import type {
   CommandGroup,
@@ -32,6 +33,7 @@ export const commandGroups: readonly { readonly group: CommandGroup; readonly ta
   { group: 'sorted-set', table: sortedSetCommands },
   { group: 'geo', table: geoCommands },
   { group: 'list', table: listCommands },
+  { group: 'stream', table: streamCommands },
   { group: 'hyperloglog', table: hyperLogLogCommands },
   { group: 'transactions', table: transactionCommands },
   { group: 'connection', table: connectionCommands },
@@ -53,7 +55,7 @@ export class CommandSpec {
   readonly geo: GeoPolicy
   readonly keys: readonly KeySpec[]
   readonly isWrite: boolean
-  /** It may be answered later, when what it waits for has come. */
+  /** It may be answered later, when what it waits for has come; see `mayBlock` for one request. */
   readonly isBlocking: boolean
   /** Index of the only key; 0: it has none or several, see `keyPositions`. */
   readonly onlyKey: number
@@ -97,6 +99,15 @@ export class CommandSpec {
   /** Whether a request of so many arguments, the name included, has neither too few nor too many. */
   accepts(argumentCount: number): boolean {
     return this.arity >= 0 ? argumentCount === this.arity : argumentCount >= -this.arity
+  }
+
+  /** Whether a request may be answered later. */
+  mayBlock(request: { readonly argumentCount: number; text(i: number): string }): boolean {
+    const { blocksWith } = this.row
+    if (!this.isBlocking || blocksWith === undefined) return this.isBlocking
+    for (let i = 1; i < request.argumentCount; i++)
+      if (request.text(i).toUpperCase() === blocksWith) return true
+    return false
   }
 
   /** The subcommand that is the bytes [start, end), in any letter case. */

@@ -48,6 +48,7 @@ const keyCountPattern = /^[1-9][0-9]{0,8}$/
 
 function placesOf({ begin, find }: KeySpec, argumentCount: number, argumentAt: ArgumentAt): number[] | null {
   if (find.kind === 'behind') return placesBehind(find.word, begin, argumentCount, argumentAt)
+  if (find.kind === 'halfBehind') return firstHalfBehind(find.word, begin, argumentCount, argumentAt)
   let first = begin
   let last: number
   let step = 1
@@ -77,4 +78,18 @@ function placesBehind(word: string, begin: number, argumentCount: number, argume
     if (argumentAt(i).toUpperCase() === word) positions.push(i + 1)
   }
   return positions
+}
+
+/** Without the word, or with nothing to halve, the request doesn't say. */
+function firstHalfBehind(
+  word: string,
+  begin: number,
+  argumentCount: number,
+  argumentAt: ArgumentAt,
+): number[] | null {
+  let first = begin
+  while (first < argumentCount && argumentAt(first).toUpperCase() !== word) first++
+  first++
+  const count = Math.floor((argumentCount - first) / 2)
+  return count < 1 ? null : Array.from({ length: count }, (_, i) => first + i)
 }

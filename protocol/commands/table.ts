@@ -38,6 +38,7 @@ export type Category =
   | 'set'
   | 'slow'
   | 'sortedset'
+  | 'stream'
   | 'string'
   | 'transaction'
   | 'write'
@@ -61,6 +62,8 @@ export type KeySpec = {
     | { readonly kind: 'counted' }
     /** The argument behind the option `word`, from `begin` on; without the option there is none. */
     | { readonly kind: 'behind'; readonly word: string }
+    /** The first half of all that follows the first `word` from `begin` on. */
+    | { readonly kind: 'halfBehind'; readonly word: string }
 }
 
 /** Who answers, and how the request gets there. */
@@ -136,6 +139,8 @@ export interface CommandRow {
   readonly categories: readonly Category[]
   readonly keys: readonly KeySpec[]
   readonly tips?: readonly string[]
+  /** Of a command that may block: it does so only with this option. */
+  readonly blocksWith?: string
   readonly request: RequestPolicy
   readonly reply: ReplyPolicy
   readonly geo: GeoPolicy
@@ -169,6 +174,7 @@ export type CommandGroup =
   | 'sorted-set'
   | 'geo'
   | 'list'
+  | 'stream'
   | 'hyperloglog'
   | 'transactions'
   | 'connection'

@@ -4,6 +4,7 @@
  */
 
 import type { MemorySettings } from './memory.ts'
+import type { StreamIdMode } from './streams.ts'
 
 export type AdminQuestion =
   /** Everything INFO and a status page want to know of a shard. */
@@ -21,6 +22,7 @@ export type AdminQuestion =
       what: 'configure'
       limits?: Readonly<Partial<ShardLimitValues>>
       memory?: Readonly<Partial<MemorySettings>>
+      streamIdMode?: StreamIdMode
     }
   /** Takes a snapshot. `schedule`: another one if one is running; `wait`: the answer comes when it has ended. */
   | { what: 'snapshot'; schedule?: boolean; wait?: boolean }
@@ -153,6 +155,8 @@ export interface ShardInfo {
   index: number
   runId: string
   uptimeMs: number
+  /** In force. */
+  streamIdMode: StreamIdMode
   /** Null, or the error that every write gets. */
   writesRefused: string | null
   stale: boolean

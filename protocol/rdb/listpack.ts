@@ -55,10 +55,16 @@ function readEntry(reader: ByteReader): string {
 /** Lengths at which the way back takes a byte more. */
 const backLimits = [127, 16_383, 2_097_151, 268_435_455]
 
-function skipBackLength(reader: ByteReader, length: number): void {
+/** How many bytes the length of an entry takes behind it. */
+export function backLengthBytes(length: number): number {
   let count = 1
   for (const [at, limit] of backLimits.entries())
     if (at === 0 ? length > limit : length >= limit) count = at + 2
+  return count
+}
+
+function skipBackLength(reader: ByteReader, length: number): void {
+  const count = backLengthBytes(length)
   let value = 0
   for (let at = 0; at < count; at++) {
     const byte = reader.u8()

@@ -28,6 +28,23 @@ export class RdbReader extends ByteReader {
     return count
   }
 
+  /** A length that is a number of its own, of up to 64 bits. */
+  wide(): bigint {
+    const first = this.u8()
+    if (first !== longBits64) return BigInt(this.#length(first))
+    let value = 0n
+    for (let left = 8; left > 0; left--) value = value * 256n + BigInt(this.u8())
+    return value
+  }
+
+  /** A time, which may be -1. */
+  milliseconds(): number {
+    const low = this.u32()
+    const value = (this.u32() | 0) * 2 ** 32 + low
+    if (!Number.isSafeInteger(value)) throw new FormatError('a time beyond 2^53')
+    return value
+  }
+
   string(): string {
     const first = this.u8()
     if (first >>> 6 !== Form.encoded) return latin1(this.raw(this.#length(first)))

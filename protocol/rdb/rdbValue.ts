@@ -9,6 +9,7 @@ import { FormatError } from '#runtime/bytes/byteReader.ts'
 import { crc64 } from './crc64.ts'
 import { readListpack } from './listpack.ts'
 import { parseScore, RdbReader } from './rdbReader.ts'
+import { type RdbStream, readStream } from './rdbStream.ts'
 import { readIntset, readZipmap } from './smallMaps.ts'
 import { readZiplist } from './ziplist.ts'
 
@@ -18,6 +19,7 @@ export type RdbValue =
   | { type: 'set'; members: readonly string[] }
   | { type: 'hash'; entries: readonly (readonly [field: string, value: string])[] }
   | { type: 'zset'; scores: readonly (readonly [member: string, score: number])[] }
+  | RdbStream
 
 /** Of Redis 7.2; a later one may hold what is not known here. */
 export const rdbVersionMax = 11
@@ -46,8 +48,8 @@ export function readPayload(bytes: Uint8Array): RdbValue {
 
 type Read = (reader: RdbReader) => RdbValue
 
-/** Type bytes of `rdb.h` for the plain encodings. */
-export const RdbType = { string: 0, list: 1, set: 2, hash: 4, zset: 5 } as const
+/** Type bytes of `rdb.h` for the plain encodings; of streams that of Redis 7.0. */
+export const RdbType = { string: 0, list: 1, set: 2, hash: 4, zset: 5, stream: 19 } as const
 
 /** By the type byte. */
 const readers: Readonly<Record<number, Read>> = {
@@ -63,10 +65,13 @@ const readers: Readonly<Record<number, Read>> = {
   12: (reader) => sortedSet(textScores(readZiplist(reader.blob()))),
   13: (reader) => hash(readZiplist(reader.blob())),
   14: (reader) => list(nodes(reader, () => readZiplist(reader.blob()))),
+  15: (reader) => readStream(reader, { counts: false, activeTimes: false }),
   16: (reader) => hash(readListpack(reader.blob())),
   17: (reader) => sortedSet(textScores(readListpack(reader.blob()))),
   18: (reader) => list(nodes(reader, () => quicklistNode(reader))),
+  [RdbType.stream]: (reader) => readStream(reader, { counts: true, activeTimes: false }),
   20: (reader) => set(readListpack(reader.blob())),
+  21: (reader) => readStream(reader, { counts: true, activeTimes: true }),
 }
 
 function strings(reader: RdbReader, each: number): string[] {

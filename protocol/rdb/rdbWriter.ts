@@ -1,18 +1,16 @@
 /**
  * Values as payloads of DUMP, which a Redis 7.0 or later takes with RESTORE: in the plain encodings (string, hash as pairs, list and
- * set as members, sorted set as members with scores), which every RDB version reads, and without LZF compression. So the bytes
+ * set as members, sorted set as members with scores; streams as Redis 7.0), which every later RDB version reads, and without LZF compression. So the bytes
  * of a large value are not those of Redis, only what they say is.
  */
-import { writeLatin1 } from '#runtime/bytes/bytes.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { crc64 } from './crc64.ts'
+import { writeStream } from './rdbStreamWriter.ts'
+import { writeLength, writeText } from './rdbStringWriter.ts'
 import { RdbType, type RdbValue } from './rdbValue.ts'
 
 /** Of Redis 7.0: older servers refuse it, newer ones take it. */
 const rdbVersion = 10
-
-/** First byte of a string that is a small integer: 8, 16 or 32 bits follow. */
-const RdbInteger = { bits8: 0xc0, bits16: 0xc1, bits32: 0xc2 } as const
 
 /** As `readPayload` reads it. */
 export function writePayload(value: RdbValue): Uint8Array {
@@ -46,6 +44,9 @@ function writeValue(writer: ByteWriter, value: RdbValue): void {
         writeText(writer, member)
         writer.f64(score)
       }
+      return
+    case 'stream':
+      writeStream(writer, value)
   }
 }
 
@@ -60,38 +61,4 @@ function sealed(writer: ByteWriter): Uint8Array {
   writer.u32(low)
   writer.u32(high)
   return writer.view()
-}
-
-/** Big-endian, unlike everything else in an RDB file. */
-function writeLength(writer: ByteWriter, length: number): void {
-  if (length < 0x40) writer.u8(length)
-  else if (length < 0x4000) {
-    writer.u8(0x40 | (length >>> 8))
-    writer.u8(length)
-  } else {
-    writer.u8(0x80)
-    for (const shift of [24, 16, 8, 0]) writer.u8(length >>> shift)
-  }
-}
-
-function writeText(writer: ByteWriter, text: string): void {
-  if (/^(?:0|-?[1-9][0-9]{0,9})$/.test(text) && writeInteger(writer, Number(text))) return
-  writeLength(writer, text.length)
-  writer.reserve(text.length)
-  writer.length = writeLatin1(writer.bytes, writer.length, text)
-}
-
-function writeInteger(writer: ByteWriter, value: number): boolean {
-  if (value !== (value | 0)) return false
-  if (value === (value << 24) >> 24) {
-    writer.u8(RdbInteger.bits8)
-    writer.u8(value)
-  } else if (value === (value << 16) >> 16) {
-    writer.u8(RdbInteger.bits16)
-    writer.u16(value)
-  } else {
-    writer.u8(RdbInteger.bits32)
-    writer.u32(value)
-  }
-  return true
 }

@@ -91,6 +91,7 @@ export const errors = {
   negativeCount: "ERR COUNT can't be negative",
   negativeMaxlen: "ERR MAXLEN can't be negative",
   timeoutNotFloat: 'ERR timeout is not a float or out of range',
+  timeoutNotInteger: 'ERR timeout is not an integer or out of range',
   timeoutNegative: 'ERR timeout is negative',
   timeoutOutOfRange: 'ERR timeout is out of range',
   busyKey: 'BUSYKEY Target key name already exists.',
@@ -106,6 +107,40 @@ export const errors = {
   outOfMemory: "OOM command not allowed when used memory > 'maxmemory'.",
   listTooDeep:
     'ERR no place is left between these elements of the list: too many were inserted one between the others; write the list anew',
+  streamId: 'ERR Invalid stream ID specified as stream command argument',
+  streamIntervalStart: 'ERR invalid start ID for the interval',
+  streamIntervalEnd: 'ERR invalid end ID for the interval',
+  streamIdZero: 'ERR The ID specified in XADD must be greater than 0-0',
+  streamIdNotGreater: 'ERR The ID specified in XADD is equal or smaller than the target stream top item',
+  streamExhausted: 'ERR The stream has exhausted the last possible ID, unable to add more items',
+  streamIdStrict:
+    'ERR XADD takes * or milliseconds here, no whole id: two clusters could choose the same (crdt_xadd_id_uniqueness_mode is strict)',
+  trimStrategies: 'ERR syntax error, MAXLEN and MINID options at the same time are not compatible',
+  negativeTrimLength: 'ERR The MAXLEN argument must be >= 0.',
+  negativeTrimLimit: 'ERR The LIMIT argument must be >= 0.',
+  limitWithoutTrimming: 'ERR syntax error, LIMIT cannot be used without specifying a trimming strategy',
+  noTrimStrategy: 'ERR syntax error, XTRIM must be called with a trimming strategy',
+  limitOfExactTrimming: 'ERR syntax error, LIMIT cannot be used without the special ~ option',
+  negativeEntriesAdded: 'ERR entries_added must be positive',
+  setIdBelowGivenDeleted: 'ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id',
+  setIdBelowDeleted: 'ERR The ID specified in XSETID is smaller than current max_deleted_entry_id',
+  setIdBelowTop: 'ERR The ID specified in XSETID is smaller than the target stream top item',
+  entriesAddedBelowLength:
+    'ERR The entries_added specified in XSETID is smaller than the target stream length',
+  unbalancedStreams:
+    "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.",
+  groupOfXread: 'ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead.',
+  noackOfXread: 'ERR The NOACK option is only supported by XREADGROUP. You called XREAD instead.',
+  noGroupOption: 'ERR Missing GROUP option for XREADGROUP',
+  newEntriesOfXread:
+    'ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.',
+  lastIdOfXreadgroup:
+    'ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set.',
+  noStreamOfGroup:
+    'ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the MKSTREAM option to create an empty stream automatically.',
+  groupExists: 'BUSYGROUP Consumer Group name already exists',
+  entriesReadNegative: 'ERR value for ENTRIESREAD must be positive or -1',
+  claimCountNotPositive: 'ERR COUNT must be > 0',
   databaseOutOfRange: 'ERR DB index is out of range',
 
   noAuth: 'NOAUTH Authentication required.',
@@ -150,6 +185,20 @@ export const errors = {
     }
     return `ERR unknown command '${quotable(command).slice(0, quotedBytesMax)}', with args beginning with: ${quoted}`
   },
+
+  noGroup: (key: string, group: string): string =>
+    `NOGROUP No such key '${quotable(key)}' or consumer group '${quotable(group)}'`,
+
+  noGroupToRead: (key: string, group: string): string =>
+    `NOGROUP No such key '${quotable(key)}' or consumer group '${quotable(group)}' in XREADGROUP with GROUP option`,
+
+  noGroupOfKey: (key: string, group: string): string =>
+    `NOGROUP No such consumer group '${quotable(group)}' for key name '${quotable(key)}'`,
+
+  claimArgument: (argument: string, command: string): string =>
+    `ERR Invalid ${argument} argument for ${command}`,
+
+  unknownClaimOption: (option: string): string => `ERR Unrecognized XCLAIM option '${quotable(option)}'`,
 
   noInputKey: (command: string): string =>
     `ERR at least 1 input key is needed for '${command.toLowerCase()}' command`,

@@ -6,11 +6,13 @@
  *     kind 1    := part+                                            operations, one part a hash slot
  *     part      := slot u16 | first f64 | span varint | previous varint | mask u8 | context varint* | size varint | effects
  *     kind 2    := slot u16 | mask u8 | stamp f64* | slot state     a slot state that was merged (never sent to peers)
+ *     kind 3    := slot u16 | changes                               of a consumer group in this cluster (never sent to peers)
  *
  * A part's stamps run from `first` to `last = first + span * 8`; they all carry the origin. `previous` is the origin's
  * previous stamp in the slot, coded as (first - previous) / 8, 0 for none. Bit o of `mask` says that origin o has a context
  * entry c, coded as first - c: what the origin had applied in the slot when it prepared the effects. The origin's own
- * entry is `previous`. Effects are opaque here (`server/crdt/effect.ts`).
+ * entry is `previous`. Effects are opaque here (`server/crdt/effect.ts`),
+ * and so are the changes of kind 3 (`server/store/groupRecord.ts`).
  *
  * Deliver a part iff last > VV[origin], previous <= VV[origin] and context <= VV; a record iff each of its parts may be
  * delivered or has been. Chains per (origin, slot) make duplicates, reconnects and several paths harmless.
@@ -28,7 +30,7 @@ export const recordHeaderBytes = 5
 export const partHeaderBytesMax = 2 + 8 + 1 + (3 + originsMax - 1) * varintBytesMax
 export const slotsMax = 16384
 
-export const RecordKind = { operations: 1, slotState: 2 } as const
+export const RecordKind = { operations: 1, slotState: 2, group: 3 } as const
 
 export interface RecordPart {
   slot: number
@@ -106,7 +108,7 @@ export class RecordReader {
   /** Valid entries are [0, partCount). */
   readonly parts: RecordPart[] = []
   partCount = 0
-  /** Of a slot state: slot, label and the offsets of the state. */
+  /** Of a slot state: slot, label and the offsets of the state. Of a group: slot, and the offsets of the changes. */
   slot = 0
   readonly label: VersionVector = emptyVector()
   stateStart = 0
@@ -124,6 +126,7 @@ export class RecordReader {
     this.#reader.reset(bytes, at + recordHeaderBytes, at + length)
     if (this.kind === RecordKind.operations) this.#readParts()
     else if (this.kind === RecordKind.slotState) this.#readSlotState()
+    else if (this.kind === RecordKind.group) this.#readGroup()
     else throw new FormatError(`record kind ${this.kind}`)
     return at + length
   }
@@ -168,6 +171,13 @@ export class RecordReader {
     const reader = this.#reader
     this.slot = readSlot(reader)
     readVector(reader, this.label)
+    this.stateStart = reader.at
+    this.stateEnd = reader.end
+  }
+
+  #readGroup(): void {
+    const reader = this.#reader
+    this.slot = readSlot(reader)
     this.stateStart = reader.at
     this.stateEnd = reader.end
   }

@@ -1,17 +1,13 @@
 /**
  * CONFIG: what Redis's settings mean here, and this product's own limits under their names in the configuration file (with
  * dashes). What is set counts at all workers of the node, as long as one of them lives and until the file says something
- * else than it said then; lasting changes are made there. What is about memory is the shards', who know it as long as they run.
+ * else than it said then; lasting changes are made there. What is about memory and streams is the shards', who know it as
+ * long as they run.
  */
 import type { ClientLimits } from '#config/process.ts'
 import { globMatches } from '#protocol/commands/globPattern.ts'
-import {
-  type EvictionPolicy,
-  evictionPolicies,
-  evictionSamplesMax,
-  isEvictionPolicy,
-  type MemorySettings,
-} from '#protocol/frames/memory.ts'
+import { type EvictionPolicy, evictionPolicies, evictionSamplesMax } from '#protocol/frames/memory.ts'
+import { type StreamIdMode, streamIdModes } from '#protocol/frames/streams.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { ReplyWriter } from '#protocol/resp/replyWriter.ts'
 import type { RequestScanner } from '#protocol/resp/requestScanner.ts'
@@ -19,7 +15,7 @@ import type { SessionHost } from '#proxy/session/host.ts'
 import type { Settings } from '#proxy/settings.ts'
 import { isJsonObject } from '#runtime/jsonObject.ts'
 import type { LocalCommand } from './call.ts'
-import { memorySettings } from './memoryTotals.ts'
+import { type ShardSettings, shardSettings } from './memoryTotals.ts'
 import { infoOf } from './shardInfos.ts'
 
 /** Of the proxies. */
@@ -38,10 +34,10 @@ interface SettingChange {
 }
 
 /** Of the shards, which all proxies of the database ask and tell. */
-interface MemorySetting {
-  read(settings: MemorySettings): string
+interface ShardSetting {
+  read(settings: ShardSettings): string
   check(text: string): string | null
-  parse(text: string): Partial<MemorySettings>
+  parse(text: string): Partial<ShardSettings>
 }
 
 const kibibyte = 1024
@@ -127,7 +123,16 @@ const settings: Readonly<Record<string, Setting>> = {
   'transaction-commands-max': count('transactionCommandsMax', 1, 10_000_000),
 }
 
-const memorySettingsByName: Readonly<Record<string, MemorySetting>> = {
+const oneOf = (names: readonly string[], text: string): string | null =>
+  names.includes(text.toLowerCase()) ? null : `argument(s) must be one of the following: ${names.join(', ')}`
+
+const shardSettingsByName: Readonly<Record<string, ShardSetting>> = {
+  // Redis Enterprise's name, letter by letter.
+  crdt_xadd_id_uniqueness_mode: {
+    read: ({ streamIdMode }) => streamIdMode,
+    check: (text) => oneOf(streamIdModes, text),
+    parse: (text) => ({ streamIdMode: text.toLowerCase() as StreamIdMode }),
+  },
   maxmemory: {
     read: ({ memorySizeBytes }) => String(memorySizeBytes),
     check: (text) => checkMemory(text, 0, Number.MAX_SAFE_INTEGER),
@@ -135,10 +140,7 @@ const memorySettingsByName: Readonly<Record<string, MemorySetting>> = {
   },
   'maxmemory-policy': {
     read: ({ evictionPolicy }) => evictionPolicy,
-    check: (text) =>
-      isEvictionPolicy(text.toLowerCase())
-        ? null
-        : `argument(s) must be one of the following: ${evictionPolicies.join(', ')}`,
+    check: (text) => oneOf(evictionPolicies, text),
     parse: (text) => ({ evictionPolicy: text.toLowerCase() as EvictionPolicy }),
   },
   'maxmemory-samples': {
@@ -177,8 +179,8 @@ const GET: LocalCommand = ({ args, reply, host }) => {
   const patterns: string[] = []
   for (let i = 2; i < args.argumentCount; i++) patterns.push(args.text(i).toLowerCase())
   const own = chosenPairs(patterns, settings, (setting) => setting.get(host))
-  const chosen = (memory: MemorySettings) =>
-    chosenPairs(patterns, memorySettingsByName, (setting) => setting.read(memory))
+  const chosen = (values: ShardSettings) =>
+    chosenPairs(patterns, shardSettingsByName, (setting) => setting.read(values))
   if (chosen(host.config.database).length === 0) {
     writePairs(own, reply)
     return null
@@ -186,7 +188,7 @@ const GET: LocalCommand = ({ args, reply, host }) => {
   return {
     askShards: { what: 'info' },
     answer: ({ shards }, later) =>
-      writePairs([...own, ...chosen(memorySettings(host, infoOf(shards).shards))], later),
+      writePairs([...own, ...chosen(shardSettings(host, infoOf(shards).shards))], later),
   }
 }
 
@@ -202,7 +204,7 @@ function chosenTexts(args: RequestScanner): Map<string, string> {
   for (let i = 2; i < args.argumentCount; i += 2) {
     const given = args.text(i)
     const name = given.toLowerCase()
-    if (memorySettingsByName[name] === undefined) {
+    if (shardSettingsByName[name] === undefined) {
       const setting = settings[name]
       if (setting === undefined)
         throw new ReplyError(`ERR Unknown option or number of arguments for CONFIG SET - '${given}'`)
@@ -212,7 +214,7 @@ function chosenTexts(args: RequestScanner): Map<string, string> {
     chosen.set(name, args.text(i + 1))
   }
   for (const [name, text] of chosen) {
-    const wrong = (memorySettingsByName[name] ?? settings[name]?.change)?.check(text) ?? null
+    const wrong = (shardSettingsByName[name] ?? settings[name]?.change)?.check(text) ?? null
     if (wrong !== null) throw failure(name, wrong)
   }
   return chosen
@@ -222,19 +224,20 @@ function chosenTexts(args: RequestScanner): Map<string, string> {
 const SET: LocalCommand = ({ args, host }) => {
   const chosen = chosenTexts(args)
   const values: Partial<Settings> = {}
-  const memory: Partial<MemorySettings> = {}
+  const ofShards: Partial<ShardSettings> = {}
   for (const [name, text] of chosen) {
-    Object.assign(memory, memorySettingsByName[name]?.parse(text))
+    Object.assign(ofShards, shardSettingsByName[name]?.parse(text))
     const change = settings[name]?.change
     if (change !== undefined) values[change.name] = change.parse(text)
   }
   host.logger.info({ settings: [...chosen.keys()] }, 'settings are changed by CONFIG SET')
-  if (Object.keys(memory).length === 0) {
+  if (Object.keys(ofShards).length === 0) {
     host.changeSettings(values)
     return { askWorkers: host.siblings.news(), answer: (_, reply) => reply.ok() }
   }
+  const { streamIdMode, ...memory } = ofShards
   return {
-    askShards: { what: 'configure', memory },
+    askShards: { what: 'configure', memory, ...(streamIdMode === undefined ? {} : { streamIdMode }) },
     answer: ({ shards }, reply) => {
       const silent = shards.find(({ value }) => !isTaken(value))
       if (silent !== undefined) {

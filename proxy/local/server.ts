@@ -35,5 +35,7 @@ export const serverCommands = {
   'MEMORY|HELP': helpOf('MEMORY'),
   'OBJECT|HELP': helpOf('OBJECT'),
   'CONFIG|HELP': helpOf('CONFIG'),
+  'XGROUP|HELP': helpOf('XGROUP'),
+  'XINFO|HELP': helpOf('XINFO'),
   'CRDT|HELP': helpOf('CRDT'),
 }

@@ -432,17 +432,17 @@ export class Session implements ConnectionHandler, Client, OutputOwner, RoomWait
   }
 
   #execute(request: RoutedRequest): Routing {
-    const { links, router } = this.#host
-    if (this.transactions.queues(request.spec)) return this.transactions.enqueue(request, this.#place)
-    switch (request.spec.request) {
+    const { spec } = request
+    if (this.transactions.queues(spec)) return this.transactions.enqueue(request, this.#place)
+    switch (spec.request) {
       case 'transaction':
         return this.transactions.run(request, this.#place)
       case 'proxy':
       case 'gathered':
         return this.#answerLocally(request)
-      default:
-        return request.spec.isBlocking ? this.#block(request) : router.route(request, links, this.#place)
     }
+    if (spec.mayBlock(request.arguments)) return this.#block(request)
+    return this.#host.router.route(request, this.#host.links, this.#place)
   }
 
   /** It travels alone, and what the client sends next waits for its reply: requests of one frame are answered in order. */

@@ -7,6 +7,7 @@
  * nothing. It never sees a socket, a clock, or the log.
  */
 import type { HandledName } from '#protocol/commands/table.ts'
+import type { StreamIdMode } from '#protocol/frames/streams.ts'
 import type { ReplyWriter } from '#protocol/resp/replyWriter.ts'
 import type { Random } from '#runtime/ports.ts'
 import type { Keyspace } from '#server/store/keyspace.ts'
@@ -18,8 +19,8 @@ import type { Arguments } from './arguments.ts'
 export interface Waiting {
   /** All in one slot, in the order in which the command names them. */
   readonly keys: readonly string[]
-  /** A key of another type has nothing for it. */
-  readonly type: VisibleType
+  /** A key of another type has nothing for it. 'any': it is to be served whatever the key has become, also nothing. */
+  readonly type: VisibleType | 'any'
   /** 0: for ever. */
   readonly timeoutMs: number
   /**
@@ -39,6 +40,8 @@ export interface CommandContext {
   /** Wall clock of this step, whole milliseconds since 1970. */
   nowMs: number
   random: Random
+  /** Which ids XADD takes and gives. */
+  streamIdMode: StreamIdMode
   /** Lets the client wait; the reply comes later. Null when it can't, as in a transaction: the command answers at once. */
   wait: ((waiting: Waiting) => void) | null
 }

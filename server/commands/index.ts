@@ -10,6 +10,7 @@ import { listHandlers } from './list.ts'
 import { serverHandlers } from './server.ts'
 import { setHandlers } from './set.ts'
 import { sortedSetHandlers } from './sortedSet.ts'
+import { streamHandlers } from './stream.ts'
 import { stringHandlers } from './string.ts'
 
 export const handlers: Readonly<Record<string, Handler>> = {
@@ -21,6 +22,7 @@ export const handlers: Readonly<Record<string, Handler>> = {
   ...sortedSetHandlers,
   ...geoHandlers,
   ...listHandlers,
+  ...streamHandlers,
   ...hyperLogLogHandlers,
   ...serverHandlers,
   ...crdtHandlers,

@@ -37,7 +37,7 @@ export const COPY: Handler = (context) => {
   if (source === target) throw new ReplyError(errors.sameObject)
   if (db.type(source) === 'none') return reply.integer(0)
   if (!replace && db.type(target) !== 'none') return reply.integer(0)
-  writeValue(write, target, takeValue(db, source), db.expireAtMs(source) ?? never)
+  writeValue(db, write, target, takeValue(db, source), db.expireAtMs(source) ?? never)
   reply.integer(1)
 }
 
@@ -63,5 +63,5 @@ function move({ db, write }: CommandContext, source: string, target: string): vo
   const value = takeValue(db, source)
   const atMs = db.expireAtMs(source) ?? never
   write.delete(source)
-  writeValue(write, target, value, atMs)
+  writeValue(db, write, target, value, atMs)
 }

@@ -3,6 +3,7 @@ import type { RdbValue } from '#protocol/rdb/rdbValue.ts'
 import type { Keyspace } from '#server/store/keyspace.ts'
 import type { Transaction } from '#server/store/transaction.ts'
 import type { HashView } from '#server/store/views.ts'
+import { takeStream, writeStream } from './streamValue.ts'
 
 const never = Number.POSITIVE_INFINITY
 
@@ -38,6 +39,8 @@ export function takeValue(db: Keyspace, key: string): KeyValue {
       const list = db.list(key)
       return { type: 'list', values: [...(list?.range(0, list.size) ?? [])] }
     }
+    case 'stream':
+      return takeStream(db, key)
     default: {
       const text = db.string(key) ?? ''
       return db.registers(key) === undefined
@@ -59,19 +62,25 @@ function hashValue(hash: HashView | undefined): HashValue {
 }
 
 /** In place of what is there, whatever its type; `atMs` is Infinity for no TTL. */
-export function writeValue(write: Transaction, key: string, value: KeyValue, atMs: number): void {
+export function writeValue(
+  db: Keyspace,
+  write: Transaction,
+  key: string,
+  value: KeyValue,
+  atMs: number,
+): void {
   if (value.type === 'string' && !('isHyperLogLog' in value)) {
     write.setString(key, value.text, atMs === never ? { kind: 'clear' } : { kind: 'at', atMs })
     return
   }
   write.delete(key)
-  writeElements(write, key, value)
+  writeElements(db, write, key, value)
   if (atMs !== never) write.expire(key, atMs)
 }
 
 type Elements = Exclude<KeyValue, { type: 'string' }> | HyperLogLogValue
 
-function writeElements(write: Transaction, key: string, value: Elements): void {
+function writeElements(db: Keyspace, write: Transaction, key: string, value: Elements): void {
   switch (value.type) {
     case 'string':
       write.hllPut(key, value.text)
@@ -89,6 +98,9 @@ function writeElements(write: Transaction, key: string, value: Elements): void {
       return
     case 'list':
       write.listPush(key, 'right', value.values)
+      return
+    case 'stream':
+      writeStream(db, write, key, value)
       return
   }
 }

@@ -23,7 +23,7 @@ export const RESTORE: Handler = ({ args, db, write, reply, nowMs }) => {
   if (atMs === undefined) throw new ReplyError(errors.invalidExpire('RESTORE'))
   if (atMs <= nowMs) write.delete(key)
   else {
-    writeValue(write, key, restored(value), atMs)
+    writeValue(db, write, key, restored(value), atMs)
     if (frequency !== undefined) db.setFrequency(key, frequency)
     if (idleSeconds !== undefined) db.setIdleSeconds(key, idleSeconds)
   }

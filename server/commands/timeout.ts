@@ -19,6 +19,14 @@ export function timeoutMsAt(args: Arguments, i: number, nowMs: number): number {
   return timeoutMs
 }
 
+/** The same in whole milliseconds, as XREAD has it. */
+export function blockMsAt(args: Arguments, i: number, nowMs: number): number {
+  const timeoutMs = Number(args.integer(i, errors.timeoutNotInteger))
+  if (timeoutMs < 0) throw new ReplyError(errors.timeoutNegative)
+  if (timeoutMs + nowMs >= untilMsMax) throw new ReplyError(errors.timeoutOutOfRange)
+  return timeoutMs
+}
+
 /** What C's `strtold` takes for a number, but for fractions in hexadecimal. */
 function secondsOf(text: string): number | undefined {
   if (text.length > textMax) return undefined

@@ -21,6 +21,7 @@ import type { HllEffectSink } from './hllEffect.ts'
 import type { RemovedCounters } from './keyState.ts'
 import type { ListEffectSink } from './listEffect.ts'
 import type { Tag } from './score.ts'
+import type { StreamEffectSink } from './streamEffect.ts'
 
 export interface FlushedKey {
   readonly key: string
@@ -30,7 +31,7 @@ export interface FlushedKey {
 }
 
 /** Who takes effects: the writer of bytes, the keyspace, a check that keeps nothing. */
-export interface EffectSink extends ListEffectSink, HllEffectSink {
+export interface EffectSink extends ListEffectSink, StreamEffectSink, HllEffectSink {
   /**
    * `setText` of a text without resets whose TTL isn't kept, key and text being ranges of `bytes`. False: the sink wants it
    * by `setText`. Nearly all effects are of this form.
@@ -100,7 +101,10 @@ export interface EffectSink extends ListEffectSink, HllEffectSink {
   flush(stamp: Stamp, keys: readonly FlushedKey[]): void
 }
 
-/** Of the kind byte; those from 20 to 23 are of lists (`listEffect.ts`), from 40 to 42 of HyperLogLogs (`hllEffect.ts`). */
+/**
+ * Of the kind byte; those from 20 to 23 are of lists (`listEffect.ts`), from 30 to 36 of streams (`streamEffect.ts`), from 40 to 42
+ * of HyperLogLogs (`hllEffect.ts`).
+ */
 export const Code = {
   setText: 1,
   setTextKeepTtl: 2,

@@ -12,6 +12,7 @@ import { allTypes, deleteWinsTypes, keepTtl, noRemovedCounters, type RemovedCoun
 import { isListCode, readListEffect } from './listEffect.ts'
 import { Tag } from './score.ts'
 import { readDouble, readExpireAt, readFlag, readTexts } from './stateCodec.ts'
+import { isStreamCode, readStreamEffect } from './streamEffect.ts'
 
 /** Shown the range of each key; may throw. */
 export type KeyCheck = (bytes: Uint8Array, start: number, end: number) => void
@@ -120,11 +121,27 @@ function readEffect(reader: ByteReader, stamp: Stamp, sink: EffectSink, checkKey
   }
 }
 
+type ReadApart = (
+  reader: ByteReader,
+  stamp: Stamp,
+  key: string,
+  code: number,
+  fresh: boolean,
+  sink: EffectSink,
+) => void
+
+/** Of the types whose effects are read elsewhere; they reset no counters. */
+function readOf(code: number): ReadApart | undefined {
+  if (isListCode(code)) return readListEffect
+  if (isStreamCode(code)) return readStreamEffect
+  return isHllCode(code) ? readHllEffect : undefined
+}
+
 /** Those whose layout is in files of their own. False: it is none of them. */
 function readApart(reader: ByteReader, stamp: Stamp, kind: number, key: string, sink: EffectSink): boolean {
   const code = kind & codeMask
   const fresh = (kind & freshBit) !== 0
-  const read = isListCode(code) ? readListEffect : isHllCode(code) ? readHllEffect : undefined
+  const read = readOf(code)
   if (read === undefined) return false
   requireNo((kind & resetsBit) !== 0, kind)
   read(reader, stamp, key, code, fresh, sink)
@@ -307,6 +324,13 @@ const check: EffectSink = {
   pushElements: nothing,
   writeElement: nothing,
   removeElements: nothing,
+  addEntries: nothing,
+  setMarks: nothing,
+  removeEntries: nothing,
+  trimEntries: nothing,
+  createGroup: nothing,
+  destroyGroup: nothing,
+  acknowledge: nothing,
   raiseRegisters: nothing,
   joinRegisters: nothing,
   remove: nothing,

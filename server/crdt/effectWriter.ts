@@ -1,6 +1,7 @@
 /** Effects become bytes; `effect.ts` has the layout. */
 
-import { type Stamp, stampStep } from '#protocol/sync/stamp.ts'
+import { type Origin, type Stamp, stampStep } from '#protocol/sync/stamp.ts'
+import type { StreamId } from '#protocol/sync/streamId.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import type { Amount } from './amount.ts'
 import type { CounterReset, ElementReset } from './counter.ts'
@@ -15,6 +16,16 @@ import { ListCode, writeElementBody, writeRemovalBody } from './listEffect.ts'
 import type { ListId, Side } from './listId.ts'
 import type { Tag } from './score.ts'
 import { writeExpireAt, writeTexts } from './stateCodec.ts'
+import type { NewEntry } from './stream.ts'
+import {
+  StreamCode,
+  writeAcknowledgementBody,
+  writeEntriesBody,
+  writeGroupBody,
+  writeIdsBody,
+} from './streamEffect.ts'
+import { writeStreamId } from './streamIdCodec.ts'
+import { type StreamMarks, writeMarks } from './streamRegister.ts'
 
 const noBytes = new Uint8Array(0)
 
@@ -69,6 +80,10 @@ export class EffectWriter implements EffectSink {
     writer.u8(kind)
     writer.text(key)
     return writer
+  }
+
+  #beginFresh(stamp: Stamp, code: number, key: string, fresh: boolean): ByteWriter {
+    return this.#begin(stamp, fresh ? code | freshBit : code, key)
   }
 
   #beginBytes(stamp: Stamp, kind: number, bytes: Uint8Array, keyStart: number, keyEnd: number): ByteWriter {
@@ -272,6 +287,48 @@ export class EffectWriter implements EffectSink {
 
   removeElements(stamp: Stamp, key: string, ranges: readonly IdRange[]): void {
     writeRemovalBody(this.#begin(stamp, ListCode.removeElements, key), ranges)
+  }
+
+  addEntries(
+    stamp: Stamp,
+    key: string,
+    fresh: boolean,
+    marks: StreamMarks,
+    entries: readonly NewEntry[],
+  ): void {
+    writeEntriesBody(this.#beginFresh(stamp, StreamCode.addEntries, key, fresh), marks, entries)
+  }
+
+  setMarks(stamp: Stamp, key: string, fresh: boolean, marks: StreamMarks): void {
+    writeMarks(this.#beginFresh(stamp, StreamCode.setMarks, key, fresh), marks)
+  }
+
+  removeEntries(stamp: Stamp, key: string, ids: readonly StreamId[]): void {
+    writeIdsBody(this.#begin(stamp, StreamCode.removeEntries, key), ids)
+  }
+
+  trimEntries(stamp: Stamp, key: string, upto: StreamId): void {
+    writeStreamId(this.#begin(stamp, StreamCode.trimEntries, key), upto)
+  }
+
+  createGroup(stamp: Stamp, key: string, fresh: boolean, group: string, starts: readonly StreamId[]): void {
+    writeGroupBody(this.#beginFresh(stamp, StreamCode.createGroup, key, fresh), group, starts)
+  }
+
+  destroyGroup(stamp: Stamp, key: string, group: string): void {
+    this.#begin(stamp, StreamCode.destroyGroup, key).text(group)
+  }
+
+  acknowledge(
+    stamp: Stamp,
+    key: string,
+    group: string,
+    origin: Origin,
+    from: StreamId,
+    upto: StreamId,
+  ): void {
+    const writer = this.#begin(stamp, StreamCode.acknowledge, key)
+    writeAcknowledgementBody(writer, group, origin, from, upto)
   }
 
   raiseRegisters(stamp: Stamp, key: string, fresh: boolean, values: readonly Ranked[], dense: boolean): void {

@@ -24,17 +24,21 @@ import { Sibling } from './register.ts'
 import type { Tag } from './score.ts'
 import { SetState } from './set.ts'
 import { SortedSetState } from './sortedSet.ts'
+import { StreamState } from './stream.ts'
 import { noStrnum, Strnum } from './strnum.ts'
 import { mergeTtl, noTtlWrites, shownTtl, type TtlWrites, withoutCoveredTtl, withTtlWrite } from './ttl.ts'
 
-export type KeyType = 'string' | 'hash' | 'set' | 'zset' | 'list' | 'hll'
+export type KeyType = 'string' | 'hash' | 'set' | 'zset' | 'list' | 'stream' | 'hll'
 
 /** Bits of the types, in effects and in slot states; 8 is taken there. */
-export const TypeBit = { string: 1, hash: 2, set: 4, zset: 16, list: 32, hll: 128 } as const
+export const TypeBit = { string: 1, hash: 2, set: 4, zset: 16, list: 32, stream: 64, hll: 128 } as const
+const typeNames: ReadonlyMap<number, KeyType> = new Map(
+  (Object.keys(TypeBit) as KeyType[]).map((type) => [TypeBit[type], type]),
+)
 /** Of those whose removal is what its context covers: a DEL names them all, whatever it found. */
 export const allTypes = TypeBit.string | TypeBit.hash | TypeBit.set | TypeBit.zset | TypeBit.list
 /** Of those that a delete wins over (`deleteWins.ts`): an effect that names one leaves a delete stamp, so only if it was live. */
-export const deleteWinsTypes: number = TypeBit.hll
+export const deleteWinsTypes: number = TypeBit.stream | TypeBit.hll
 
 /** The live counters of other origins that an effect removes, as its origin saw them. */
 export interface RemovedCounters {
@@ -57,6 +61,7 @@ export class KeyState {
   set: SetState | undefined = undefined
   zset: SortedSetState | undefined = undefined
   list: ListState | undefined = undefined
+  stream: StreamState | undefined = undefined
   hll: HllState | undefined = undefined
   /** The explicit ones; see `ttl.ts`. */
   ttl: TtlWrites = noTtlWrites
@@ -96,7 +101,7 @@ export class KeyState {
   get hasElements(): boolean {
     const { hash, set, zset, list } = this
     const collection = hash !== undefined || set !== undefined || zset !== undefined || list !== undefined
-    return collection || this.hll !== undefined
+    return collection || this.stream !== undefined || this.hll !== undefined
   }
 
   /** On the heap, about. */
@@ -108,6 +113,7 @@ export class KeyState {
       (this.set?.usedBytes ?? 0) +
       (this.zset?.usedBytes ?? 0) +
       (this.list?.usedBytes ?? 0) +
+      (this.stream?.usedBytes ?? 0) +
       (this.hll?.usedBytes ?? 0) +
       this.ttl.length * ttlWriteBytes
     )
@@ -123,6 +129,7 @@ export class KeyState {
       (this.set !== undefined && this.set.size > 0 ? TypeBit.set : 0) |
       (this.zset !== undefined && this.zset.size > 0 ? TypeBit.zset : 0) |
       (this.list !== undefined && this.list.size > 0 ? TypeBit.list : 0) |
+      (this.stream?.live ? TypeBit.stream : 0) |
       (this.hll?.live ? TypeBit.hll : 0)
     )
   }
@@ -152,29 +159,16 @@ export class KeyState {
 
   /** Stamps of deletes that unseen adds lose to. */
   get hasDeletes(): boolean {
-    return this.hll !== undefined && this.hll.deletes.length > 0
+    return this.stream?.hasDeletes === true || (this.hll !== undefined && this.hll.deletes.length > 0)
   }
 
   visibleType(): KeyType | undefined {
-    switch (this.liveTypes) {
-      case 0:
-        return undefined
-      case TypeBit.string:
-        return 'string'
-      case TypeBit.hash:
-        return 'hash'
-      case TypeBit.set:
-        return 'set'
-      case TypeBit.zset:
-        return 'zset'
-      case TypeBit.list:
-        return 'list'
-      case TypeBit.hll:
-        return 'hll'
-      default:
-        this.#visibleConflict ??= this.greatestType()
-        return this.#visibleConflict
-    }
+    const { liveTypes } = this
+    if (liveTypes === 0) return undefined
+    const only = typeNames.get(liveTypes)
+    if (only !== undefined) return only
+    this.#visibleConflict ??= this.greatestType()
+    return this.#visibleConflict
   }
 
   /** The type that holds the greatest live stamp. */
@@ -185,6 +179,7 @@ export class KeyState {
       ['set', this.set?.greatest() ?? 0],
       ['zset', this.zset !== undefined && this.zset.size > 0 ? this.zset.greatest() : 0],
       ['list', this.list?.greatest() ?? 0],
+      ['stream', this.stream?.greatest() ?? 0],
       ['hll', this.hll?.greatest ?? 0],
     ]
     return greatest.reduce((a, b) => (b[1] > a[1] ? b : a))[0]
@@ -360,6 +355,14 @@ export class KeyState {
     this.dropEmpty()
   }
 
+  /** A change of the stream, which there is from then on if it is live. */
+  changeStream(change: (stream: StreamState) => void): void {
+    this.#visibleConflict = undefined
+    this.stream ??= new StreamState()
+    change(this.stream)
+    this.dropEmpty()
+  }
+
   raiseRegisters(context: VersionVector, stamp: Stamp, values: readonly Ranked[], dense: boolean): void {
     this.#visibleConflict = undefined
     this.hll ??= new HllState()
@@ -391,6 +394,10 @@ export class KeyState {
     if (types & TypeBit.set) this.set?.removeAll(context, coversAll)
     if (types & TypeBit.zset) this.zset?.removeAll(context, stamp, counters.scores, coversAll)
     if (types & TypeBit.list) this.list?.removeAll(context, coversAll)
+    if (types & TypeBit.stream) {
+      this.stream ??= new StreamState()
+      this.stream.delete(context, stamp)
+    }
     if (types & TypeBit.hll) {
       this.hll ??= new HllState()
       this.hll.delete(stamp)
@@ -437,6 +444,10 @@ export class KeyState {
       this.list ??= new ListState()
       this.list.merge(own, other.list ?? new ListState(), label)
     }
+    if (this.stream !== undefined || other.stream !== undefined) {
+      this.stream ??= new StreamState()
+      this.stream.merge(own, other.stream ?? new StreamState(), label)
+    }
     if (this.hll !== undefined || other.hll !== undefined) {
       this.hll ??= new HllState()
       this.hll.mergeWith(own, other.hll ?? new HllState(), label)
@@ -456,6 +467,7 @@ export class KeyState {
 
   /** Forgets delete stamps. Returns whether some are left. */
   forgetDeletes(mayForget: (stamp: Stamp) => boolean): boolean {
+    this.stream?.forgetDeletes(mayForget)
     this.hll?.forget(mayForget)
     this.dropEmpty()
     return this.hasDeletes
@@ -464,6 +476,7 @@ export class KeyState {
   /** Of the types that deletes win over: what is here has been deleted elsewhere. */
   clearDeleteWins(): void {
     this.#visibleConflict = undefined
+    this.stream?.clearGroups()
     this.hll?.clear()
     this.dropEmpty()
   }
@@ -480,6 +493,7 @@ export class KeyState {
     if (this.set !== undefined && this.set.size === 0) this.set = undefined
     if (this.zset?.nothing) this.zset = undefined
     if (this.list !== undefined && this.list.size === 0) this.list = undefined
+    if (this.stream?.nothing) this.stream = undefined
     if (this.hll?.nothing) this.hll = undefined
   }
 }

@@ -8,19 +8,21 @@ import { ListState } from './list.ts'
 import { SetState } from './set.ts'
 import { SortedSetState } from './sortedSet.ts'
 import { readTtlWrites, writeTtlWrites } from './stateCodec.ts'
+import { StreamState } from './stream.ts'
 import { readStrnum, writeStrnum } from './strnumCodec.ts'
 
 /** Beside the bits of types. */
 const ttlBit = 8
 
 export function writeKeyState(writer: ByteWriter, state: KeyState): void {
-  const { string, hash, set, zset, list, hll, ttl } = state
+  const { string, hash, set, zset, list, stream, hll, ttl } = state
   writer.u8(
     (string === undefined ? 0 : TypeBit.string) |
       (hash === undefined ? 0 : TypeBit.hash) |
       (set === undefined ? 0 : TypeBit.set) |
       (zset === undefined ? 0 : TypeBit.zset) |
       (list === undefined ? 0 : TypeBit.list) |
+      (stream === undefined ? 0 : TypeBit.stream) |
       (hll === undefined ? 0 : TypeBit.hll) |
       (ttl.length === 0 ? 0 : ttlBit),
   )
@@ -29,6 +31,7 @@ export function writeKeyState(writer: ByteWriter, state: KeyState): void {
   set?.encode(writer)
   zset?.encode(writer)
   list?.encode(writer)
+  stream?.encode(writer)
   hll?.encode(writer)
   if (ttl.length > 0) writeTtlWrites(writer, ttl)
 }
@@ -44,6 +47,7 @@ export function readKeyState(reader: ByteReader): KeyState {
   if (mask & TypeBit.set) state.set = SetState.decode(reader)
   if (mask & TypeBit.zset) state.zset = SortedSetState.decode(reader)
   if (mask & TypeBit.list) state.list = ListState.decode(reader)
+  if (mask & TypeBit.stream) state.stream = StreamState.decode(reader)
   if (mask & TypeBit.hll) state.hll = HllState.decode(reader)
   if (mask & ttlBit) state.ttl = readTtlWrites(reader)
   state.dropEmpty()

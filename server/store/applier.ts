@@ -21,6 +21,7 @@ import {
 import type { IdRange } from '#server/crdt/list.ts'
 import type { ListId, Side } from '#server/crdt/listId.ts'
 import type { Tag } from '#server/crdt/score.ts'
+import type { StreamState } from '#server/crdt/stream.ts'
 import type { Ref } from './arena.ts'
 import { Kind, type PackedKind } from './entry.ts'
 import { noFields, noMembers, type PackedElements } from './packedElements.ts'
@@ -28,10 +29,11 @@ import { noElements } from './packedList.ts'
 import { noScores, type PackedScores } from './packedScores.ts'
 import { packedBytesMax } from './packedValue.ts'
 import type { SlotTables } from './slotTables.ts'
+import { StreamApplier } from './streamApplier.ts'
 
 const simplyFlushed: Omit<FlushedKey, 'key'> = { deletes: 0, counters: noRemovedCounters }
 
-export class Applier implements EffectSink {
+export class Applier extends StreamApplier implements EffectSink {
   readonly #tables: SlotTables
   #slot = 0
   #origin: Origin = 0
@@ -43,6 +45,7 @@ export class Applier implements EffectSink {
   readonly #elements = new ByteWriter(packedBytesMax)
 
   constructor(tables: SlotTables) {
+    super()
     this.#tables = tables
   }
 
@@ -264,6 +267,19 @@ export class Applier implements EffectSink {
     if (this.#removePackedRanges(name, ranges)) return
     const state = this.#open(name)
     state.removeElements(context, ranges, this.#coversSlot(context))
+    this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
+  }
+
+  protected override changeStream(
+    stamp: Stamp,
+    name: string,
+    fresh: boolean,
+    change: (stream: StreamState, context: VersionVector) => void,
+  ): void {
+    const context = this.#cover(stamp)
+    const state = this.#open(name)
+    if (fresh) state.clearTtl(context)
+    state.changeStream((stream) => change(stream, context))
     this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
   }
 

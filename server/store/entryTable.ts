@@ -490,7 +490,7 @@ export class EntryTable {
 
   /** False: the state is not a small hash, set, sorted set or list in no conflict. */
   #pack(state: KeyState): boolean {
-    if (state.string !== undefined || state.ttl.length > 1) return false
+    if (state.string !== undefined || state.stream !== undefined || state.ttl.length > 1) return false
     const ref = this.find()
     const limits = ref !== 0 && this.kind(ref) === Kind.state ? repackLimits : packLimits
     const kind = this.#packElements(state, limits)

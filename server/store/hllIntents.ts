@@ -2,7 +2,7 @@
 import type { Ranked } from '#server/crdt/elementHash.ts'
 import { HyperLogLog } from '#server/crdt/hyperLogLog.ts'
 import { TypeBit } from '#server/crdt/keyState.ts'
-import { Intents } from './intents.ts'
+import { GroupIntents } from './groupIntents.ts'
 
 /** More are shorter as a whole dense HyperLogLog: an effect of 12 KiB. */
 const pairsMax = 4096
@@ -14,7 +14,7 @@ function denseText(values: readonly Ranked[]): string {
   return registers.text
 }
 
-export abstract class HllIntents extends Intents {
+export abstract class HllIntents extends GroupIntents {
   /** A string that spells a HyperLogLog becomes one. `dense`: its encoding is dense from now on. */
   hllRaise(name: string, values: readonly Ranked[], dense = false): void {
     const spelt = this.keyspace.registers(name) === undefined ? this.keyspace.string(name) : undefined

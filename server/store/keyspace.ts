@@ -22,11 +22,12 @@ import type { Ref } from './arena.ts'
 import { hashEncoding, listEncoding, setEncoding, sortedSetEncoding, stringEncoding } from './encoding.ts'
 import { Expiries } from './expiries.ts'
 import { Forgetting } from './forgetting.ts'
+import { applyGroupRecord } from './groupRecord.ts'
 import { slotDigest } from './slotDigest.ts'
 import { decodeSlot, encodePart, encodeSlot, loadPart, mergeTables } from './slotState.ts'
 import { SlotTables } from './slotTables.ts'
 import { UnexpiredFields } from './unexpired.ts'
-import type { HashView, ListView, SetView, SortedSetView, VisibleType } from './views.ts'
+import type { HashView, ListView, SetView, SortedSetView, StreamView, VisibleType } from './views.ts'
 
 export interface KeyspaceOptions {
   origin: Origin
@@ -281,6 +282,13 @@ export class Keyspace extends Forgetting {
     return this.tables.listElements(ref)
   }
 
+  stream(name: string): StreamView | undefined {
+    const ref = this.#read(name)
+    if (ref === 0) return undefined
+    this.#requireType(ref, 'stream')
+    return this.tables.state(ref)?.stream
+  }
+
   /** undefined: no such key; Infinity: no TTL. */
   expireAtMs(name: string): number | undefined {
     const ref = this.#visible(name)
@@ -344,6 +352,7 @@ export class Keyspace extends Forgetting {
     const packed = tables.packed(ref)
     if (type === 'hash') return hashEncoding((packed ?? state?.hash) as HashView)
     if (type === 'list') return listEncoding(tables.listElements(ref) as ListView)
+    if (type === 'stream') return 'stream'
     return setEncoding((packed ?? state?.set) as SetView)
   }
 
@@ -402,6 +411,11 @@ export class Keyspace extends Forgetting {
     this.#applier.aim(slot, origin, this.#context)
     readEffects(bytes, part.effectsStart, part.effectsEnd, part.first, part.last, this.#applier)
     this.vectors.set(slot, origin, part.last)
+  }
+
+  /** What the log holds of a consumer group: changes that are this cluster's own. Throws `FormatError`. */
+  applyGroupChanges(slot: number, bytes: Uint8Array, start: number, end: number): void {
+    applyGroupRecord(this.tables, slot, new ByteReader(bytes, start, end))
   }
 
   /** The gate's business, looked at from this side of the border too. */

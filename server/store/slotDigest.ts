@@ -51,6 +51,7 @@ const Part = {
   element: 6,
   fieldTtl: 7,
   registers: 8,
+  stream: 9,
 } as const
 
 export function slotDigest(tables: SlotTables, slot: number): string {
@@ -104,6 +105,11 @@ function addKey(sum: Sum, name: string, state: KeyState): void {
     begin(Part.element, name)
     writeId(scratch, id)
     writeSiblings(siblings)
+    sum.add(scratch.bytes, scratch.length)
+  })
+  state.stream?.digest((write) => {
+    begin(Part.stream, name)
+    write(scratch)
     sum.add(scratch.bytes, scratch.length)
   })
   const registers = state.hll?.payload

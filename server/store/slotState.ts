@@ -8,6 +8,7 @@
  *     key        := name text | kind u8 | content
  *     content    := stamp f64 | text | [expireAt varint]     one write, kinds 0 and 1 (with a TTL)
  *                 | state                                     kind 2, `server/crdt/keyStateCodec.ts`
+ *                 | groups                                    kind 4, in parts only: `groupRecord.ts`, behind the key's state
  *     floor      := 0 u8 | kind 3 u8 | mask u8 | stamp f64*   of deletes that were forgotten (`deleteFloors.ts`)
  */
 
@@ -21,10 +22,11 @@ import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { KeyState } from '#server/crdt/keyState.ts'
 import { readKeyState, writeKeyState } from '#server/crdt/keyStateCodec.ts'
 import type { Ref } from './arena.ts'
+import { loadGroups, usedGroups, writeGroups } from './groupRecord.ts'
 import type { SlotTables } from './slotTables.ts'
 
 /** A floor stands in the place of a key, with an empty name. */
-const ContentKind = { text: 0, expiringText: 1, state: 2, floor: 3 } as const
+const ContentKind = { text: 0, expiringText: 1, state: 2, floor: 3, groups: 4 } as const
 const never = Number.POSITIVE_INFINITY
 
 export function encodeSlot(tables: SlotTables, slot: number, writer: ByteWriter): void {
@@ -49,7 +51,7 @@ export function encodePart(
   const floor = position === 0 ? tables.deleteFloors.of(slot) : undefined
   if (floor !== undefined) writeFloor(writer, floor)
   let at = position
-  do at = tables.index.scan(slot, at, 1, (ref) => writeKey(writer, tables, ref))
+  do at = tables.index.scan(slot, at, 1, (ref) => writeKeyOfPart(writer, tables, ref))
   while (at !== 0 && writer.length < end)
   return at
 }
@@ -75,6 +77,17 @@ export function writeKey(writer: ByteWriter, tables: SlotTables, ref: Ref): void
   tables.readText(ref)
   writeRange(writer, tables)
   if (expireAtMs !== never) writer.varint(expireAtMs)
+}
+
+/** The same of a part, with what the key's groups are in this cluster. */
+export function writeKeyOfPart(writer: ByteWriter, tables: SlotTables, ref: Ref): void {
+  writeKey(writer, tables, ref)
+  const groups = usedGroups(tables.state(ref))
+  if (groups.length === 0) return
+  tables.readName(ref)
+  writeRange(writer, tables)
+  writer.u8(ContentKind.groups)
+  writeGroups(writer, groups)
 }
 
 function writeRange(writer: ByteWriter, { textBytes, textStart, textEnd }: SlotTables): void {
@@ -115,7 +128,7 @@ export function decodeSlot(reader: ByteReader, slot: number): SlotContent {
     const { bytes } = reader
     const start = reader.skipText()
     const name = latin1(bytes, start, reader.at)
-    const kind = readKind(reader)
+    const kind = readKind(reader, ContentKind.floor)
     if (kind === ContentKind.floor) {
       readFloor(reader, name, floor)
       continue
@@ -144,9 +157,9 @@ function decodeKey(reader: ByteReader, kind: number): ForeignKey {
   return new ForeignKey(stamp, text, kind === ContentKind.text ? never : reader.varint())
 }
 
-function readKind(reader: ByteReader): number {
+function readKind(reader: ByteReader, kindMax: number): number {
   const kind = reader.u8()
-  if (kind > ContentKind.floor) throw new FormatError(`content kind ${kind}`)
+  if (kind > kindMax) throw new FormatError(`content kind ${kind}`)
   return kind
 }
 
@@ -163,7 +176,12 @@ function loadKey(tables: SlotTables, slot: number, reader: ByteReader): void {
   const { bytes } = reader
   const start = reader.skipText()
   const end = reader.at
-  const kind = readKind(reader)
+  const kind = readKind(reader, ContentKind.groups)
+  if (kind === ContentKind.groups) {
+    tables.aimAt(bytes, start, end)
+    loadGroups(tables, reader)
+    return
+  }
   if (kind === ContentKind.floor) {
     const floor = emptyVector()
     readFloor(reader, latin1(bytes, start, end), floor)

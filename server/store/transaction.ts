@@ -78,11 +78,12 @@ export class Transaction extends HashIntents {
     this.#nowMs = nowMs
     this.keyspace.nowMs = nowMs
     this.#drafts.clear()
+    this.groupDrafts.clear()
   }
 
-  /** Whether there is an effect since `begin`. */
+  /** Whether there is an effect since `begin`, or a change of a group that is this cluster's own. */
   get written(): boolean {
-    return this.#drafts.count > 0
+    return this.#drafts.count > 0 || this.groupDrafts.count > 0
   }
 
   /** Of the slot that was written to last. */
@@ -92,12 +93,18 @@ export class Transaction extends HashIntents {
 
   /** What `finish` will write is not longer. */
   get recordBytesMax(): number {
-    return this.#drafts.recordBytesMax
+    return this.#drafts.recordBytesMax + this.groupDrafts.recordBytesMax
   }
 
-  /** Appends the record, if there is an effect, and raises the slots' vectors. False: nothing to log. */
+  /**
+   * Appends the record, if there is an effect, and raises the slots' vectors; behind it those of groups that have changed in
+   * this cluster. False: nothing to log.
+   */
   finish(writer: ByteWriter): boolean {
-    return this.#drafts.finish(writer)
+    const { written } = this
+    this.#drafts.finish(writer)
+    this.groupDrafts.finish(writer)
+    return written
   }
 
   // ---- intents

@@ -2,9 +2,13 @@
  * What handlers see of a key. Views are live and read-only: they show the state at the time of each call, and nothing may
  * be kept of them past the command (iterating while the same transaction writes the same key is not defined: take a copy).
  */
+import type { Origin, Stamp } from '#protocol/sync/stamp.ts'
+import type { StreamId } from '#protocol/sync/streamId.ts'
 import type { Random } from '#runtime/ports.ts'
+import type { LocalGroup } from '#server/crdt/localGroup.ts'
+import type { StreamEntry } from '#server/crdt/streamBlock.ts'
 
-export type VisibleType = 'none' | 'string' | 'hash' | 'set' | 'zset' | 'list'
+export type VisibleType = 'none' | 'string' | 'hash' | 'set' | 'zset' | 'list' | 'stream'
 
 export interface HashView {
   /** Fields that have a value; never 0 in a view that a keyspace gives. */
@@ -62,4 +66,50 @@ export interface ListView {
   range(start: number, end: number): Iterable<string>
   /** The same from the last to the first. */
   rangeReversed(start: number, end: number): Iterable<string>
+}
+
+/** May be empty: a stream whose entries are all gone, or one that a group has made. */
+export interface StreamView {
+  /** Entries. */
+  readonly size: number
+  /** The greatest id ever given, by any cluster that is known here; 0-0: none. */
+  readonly lastId: StreamId
+  readonly entriesAdded: number
+  readonly maxDeletedId: StreamId
+  /** Entries with ids in [from, to], ascending; of equal ids the earlier first. */
+  range(from: StreamId, to: StreamId): Iterable<StreamEntry>
+  /** The same from the last to the first. */
+  rangeReversed(from: StreamId, to: StreamId): Iterable<StreamEntry>
+  /** How many entries have lesser ids. */
+  countBelow(id: StreamId): number
+  /** Of the entry at `position`, counted from 0 in the order of `range`; undefined: there is none. */
+  idAt(position: number): StreamId | undefined
+  /** Entries behind the id that `cursor` tells for who added them, ascending. */
+  rangeBehind(cursor: (origin: Origin) => StreamId): Iterable<StreamEntry>
+  /** Of the entries that one origin has added (`originOf` their stamp), as `range`. */
+  rangeOf(origin: Origin, from: StreamId, to: StreamId): Iterable<StreamEntry>
+  /** Origins that have entries. */
+  origins(): readonly Origin[]
+  /** The greatest id of one origin that is known here; 0-0: none. */
+  lastIdOf(origin: Origin): StreamId
+  /** By name. */
+  groups(): Iterable<StreamGroupView>
+  group(name: string): StreamGroupView | undefined
+}
+
+export interface StreamGroupView {
+  readonly name: string
+  /**
+   * Stamps of the XGROUP CREATEs that made it, concurrent ones. Once there are other ones only, it is another group: what is
+   * remembered of a group elsewhere is remembered with one of these.
+   */
+  readonly created: readonly Stamp[]
+  /** Entries of `origin` up to here are not for the group. */
+  start(origin: Origin): StreamId
+  /** Entries of `origin` up to here have been acknowledged, in whatever cluster, or are before the start. */
+  ackedUpto(origin: Origin): StreamId
+  /** What the cluster `by` has told of the entries of `origin`: all in (from, upto] are acknowledged. */
+  toldOf(origin: Origin, by: Origin): { readonly from: StreamId; readonly upto: StreamId } | undefined
+  /** What the group is in this cluster alone; undefined: nobody has used it here. To be read only: see `Transaction.changeGroup`. */
+  readonly local: LocalGroup | undefined
 }

@@ -1,5 +1,6 @@
 /** One keyspace with the handlers, and nothing around them: no shard, log or proxy. The wall clock is given. */
 import { commands, lookup } from '#protocol/commands/index.ts'
+import type { StreamIdMode } from '#protocol/frames/streams.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import { ReplyWriter } from '#protocol/resp/replyWriter.ts'
 import { defaultRequestLimits, RequestScanner } from '#protocol/resp/requestScanner.ts'
@@ -17,12 +18,14 @@ import { encodeRequest, type ParsedReply } from '#test/realRedis.ts'
 import { SeededRandom } from '#test/seed.ts'
 import { parse } from './ask.ts'
 
-const clusterId = 1
-
 export interface HandlerDatabaseOptions {
   shards?: number
   shard?: number
   random?: Random
+  keyspace?: Keyspace
+  clusterId?: number
+  /** Redis's ids, unless told otherwise. */
+  streamIdMode?: StreamIdMode
   /** Handlers in place of the real ones: faults that a test is to find. */
   replaced?: Readonly<Record<string, Handler>>
 }
@@ -37,10 +40,10 @@ export class HandlerDatabase {
   readonly #replaced: Readonly<Record<string, Handler>>
 
   constructor(options: HandlerDatabaseOptions = {}) {
-    const origin = originOfCluster(clusterId)
+    const origin = originOfCluster(options.clusterId ?? 1)
     const range = evenRanges(options.shards ?? 1)[options.shard ?? 0]
     if (range === undefined) throw new Error('no such shard')
-    this.keyspace = new Keyspace({ origin, ranges: [range] })
+    this.keyspace = options.keyspace ?? new Keyspace({ origin, ranges: [range] })
     this.#replaced = options.replaced ?? {}
     this.#transaction = new Transaction(this.keyspace, new StampClock(origin))
     this.#context = {
@@ -50,6 +53,7 @@ export class HandlerDatabase {
       write: this.#transaction,
       nowMs: 0,
       random: options.random ?? new SeededRandom(1),
+      streamIdMode: options.streamIdMode ?? 'liberal',
       wait: null,
     }
   }
@@ -65,6 +69,11 @@ export class HandlerDatabase {
 
   get resp3(): boolean {
     return this.#reply.resp3
+  }
+
+  /** What the last transaction has logged: records, or nothing. */
+  get logged(): Uint8Array {
+    return this.#record.take()
   }
 
   /** Runs requests as one transaction; returns the raw reply of each. */

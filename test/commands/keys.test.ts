@@ -30,6 +30,11 @@ describe('keyPositions', () => {
     ['GEORADIUS', ['GEORADIUS', 'a', '0', '0', '1', 'm', 'STORE', 'STOREDIST'], [1, 7]],
     ['GEORADIUSBYMEMBER', ['GEORADIUSBYMEMBER', 'a', 'x', '1', 'm', 'STOREDIST', 'STORE'], [1, 6]],
     ['GEORADIUSBYMEMBER', ['GEORADIUSBYMEMBER', 'a', 'STORE', '1', 'm', 'STORE'], [1]],
+    ['XREAD', ['XREAD', 'COUNT', '2', 'streams', 'a', 'b', '0', '$'], [4, 5]],
+    ['XREAD', ['XREAD', 'STREAMS', 'a', 'b', '0'], [2]],
+    ['XREAD', ['XREAD', 'BLOCK', '0', 'STREAMS'], []],
+    ['XREAD', ['XREAD', 'COUNT', '2', 'a'], []],
+    ['XREADGROUP', ['XREADGROUP', 'GROUP', 'STREAMS', 'STREAMS', 'STREAMS', 'a', '>'], [5]],
     ['PING', ['PING', 'x'], []],
     ['DBSIZE', ['DBSIZE'], []],
   ])('finds those of %s', (name, args, expected) => {

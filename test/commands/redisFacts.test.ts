@@ -172,6 +172,13 @@ describe('COMMAND and its subcommands', () => {
     ['GETKEYSANDFLAGS', 'set', 'a', 'get'],
     ['GETKEYSANDFLAGS', 'set', 'a', 'b', 'PX', '1', 'get'],
     ['GETKEYSANDFLAGS', 'getex', 'a', 'persist'],
+    ['GETKEYSANDFLAGS', 'xread', 'count', '2', 'streams', 'a', 'b', '0', '$'],
+    ['GETKEYS', 'xread', 'count', '2', 'streams', 'a', 'b', '0'],
+    ['GETKEYS', 'xread', 'count', '2', 'streams', 'a'],
+    ['GETKEYS', 'xread', 'count', '2', 'streams'],
+    ['GETKEYS', 'xread', 'count', '2', 'a', 'b', '0'],
+    ['GETKEYSANDFLAGS', 'xreadgroup', 'group', 'streams', 'streams', 'streams', 'a', '>'],
+    ['GETKEYSANDFLAGS', 'xadd', 'a', '*', 'b', 'c'],
     ['HELP'],
   ]
 
@@ -181,10 +188,10 @@ describe('COMMAND and its subcommands', () => {
     expect(sorted(ask('COMMAND', ...args))).toEqual(sorted(await real().request('COMMAND', ...args)))
   })
 
-  it('gives the help of OBJECT as Redis does', async () => {
+  it.each(['OBJECT', 'XGROUP', 'XINFO'])('gives the help of %s as Redis does', async (command) => {
     const reply = new ReplyWriter()
-    writeHelp('OBJECT', reply)
-    expect(parse(reply.take())).toEqual(await real().request('OBJECT', 'HELP'))
+    writeHelp(command, reply)
+    expect(parse(reply.take())).toEqual(await real().request(command, 'HELP'))
   })
 
   it('lists and counts what there is', () => {

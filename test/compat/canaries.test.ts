@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { type Arguments, CommandArguments } from '#server/commands/arguments.ts'
 import type { CommandContext, Handler } from '#server/commands/context.ts'
 import { handlers } from '#server/commands/index.ts'
+import { idAt } from '#server/commands/streamArguments.ts'
 import { scan } from '#test/commands/ask.ts'
 import { HandlerDatabase } from '#test/commands/handlerDatabase.ts'
 import { SeededRandom, seedFromEnv } from '#test/seed.ts'
@@ -182,6 +183,48 @@ const faults: readonly Fault[] = [
         ...context,
         args: changed(args, (i, text) =>
           i > 2 && (args.is(i - 1, 'BYBOX') || args.is(i - 1, 'BYRADIUS')) ? `${text}0` : text,
+        ),
+      })
+    },
+  },
+  {
+    title: 'XACK leaves what it acknowledges',
+    command: 'XACK',
+    handler: ({ args, db, reply }) => {
+      const group =
+        db.type(args.text(1)) === 'stream' ? db.stream(args.text(1))?.group(args.text(2)) : undefined
+      if (group === undefined || args.count > 4) reply.integer(0)
+      else reply.integer(group.local?.firstPending === idAt(args, 3) ? 1 : 0)
+    },
+  },
+  {
+    title: 'XREADGROUP takes NOACK for nothing',
+    command: 'XREADGROUP',
+    handler: (context) => {
+      const texts = context.args.texts(0).filter((text) => text.toUpperCase() !== 'NOACK')
+      handlers['XREADGROUP']?.({ ...context, args: argumentsOf(texts) })
+    },
+  },
+  {
+    title: 'XCLAIM counts a delivery whatever is asked',
+    command: 'XCLAIM',
+    handler: (context) => {
+      const { args } = context
+      handlers['XCLAIM']?.({
+        ...context,
+        args: changed(args, (i, text) => (i > 5 && args.is(i - 1, 'RETRYCOUNT') ? '-1' : text)),
+      })
+    },
+  },
+  {
+    title: 'XTRIM leaves one entry more',
+    command: 'XTRIM',
+    handler: (context) => {
+      const { args } = context
+      handlers['XTRIM']?.({
+        ...context,
+        args: changed(args, (i, text) =>
+          args.count === 4 && i === 3 && /^[0-9]+$/.test(text) ? `${Number(text) + 1}` : text,
         ),
       })
     },

@@ -35,7 +35,13 @@ export class DatabaseSide implements Side {
     const world = this.#world
     this.#setClock()
     const shards = evenRanges(shardCount).map(
-      (range, index) => new TestShard({ world, index, ranges: [range], database: { persistence: 'none' } }),
+      (range, index) =>
+        new TestShard({
+          world,
+          index,
+          ranges: [range],
+          database: { persistence: 'none', streamIdMode: 'liberal' },
+        }),
     )
     const proxy = new DatabaseProxy(
       { ...configOf({ shardCount }), limits },

@@ -11,6 +11,7 @@ import { setRequests } from './setRequests.ts'
 import { nameOf, type Request } from './side.ts'
 import { sortedSetRequests } from './sortedSetRequests.ts'
 import { plain, type Step, transaction } from './step.ts'
+import { quietStreamWrites, streamRequests } from './streamRequests.ts'
 import { stringRequests } from './stringRequests.ts'
 import type { Vocabulary } from './vocabulary.ts'
 
@@ -26,6 +27,7 @@ export const makes: Readonly<Record<string, Make>> = {
   ...sortedSetRequests,
   ...geoRequests,
   ...listRequests,
+  ...streamRequests,
   ...hyperLogLogRequests,
   ...serverRequests,
 }
@@ -39,6 +41,12 @@ const weights: Readonly<Record<string, number>> = {
   GEOADD: 6,
   LPUSH: 4,
   RPUSH: 4,
+  XADD: 12,
+  XREADGROUP: 6,
+  XACK: 3,
+  'XGROUP|CREATE': 4,
+  'XGROUP|DESTROY': 0.3,
+  'XGROUP|DELCONSUMER': 0.3,
   PFADD: 4,
   PFCOUNT: 3,
   INCRBY: 2,
@@ -125,6 +133,7 @@ const quietWrites: ReadonlySet<string> = new Set([
   'GEOADD',
   'BITFIELD',
   'LTRIM',
+  ...quietStreamWrites,
   'PFCOUNT',
   'PFDEBUG',
   'PFMERGE',

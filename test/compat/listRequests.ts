@@ -60,7 +60,7 @@ function several(v: Vocabulary): string[] {
   const lists = v.some(4, () => v.listKey())
   const keyCount = v.chance(0.92)
     ? String(lists.length)
-    : v.pick(['0', '-1', '9', '9223372036854775807', v.oddText()])
+    : v.pick(['0', '-1', '99', '9223372036854775807', v.oddText()])
   const taken = v.chance(0.85)
     ? String(1 + v.below(4))
     : v.pick(['0', '-1', '9223372036854775807', v.oddText()])

@@ -164,6 +164,7 @@ export function readRequest(type: string): (key: string) => Request {
   if (type === 'hash') return (key) => ['HGETALL', key]
   if (type === 'zset') return (key) => ['ZRANGE', key, '0', '-1', 'WITHSCORES']
   if (type === 'list') return (key) => ['LRANGE', key, '0', '-1']
+  if (type === 'stream') return (key) => ['XINFO', 'STREAM', key, 'FULL', 'COUNT', '0']
   return type === 'set' ? (key) => ['SMEMBERS', key] : (key) => ['GET', key]
 }
 

@@ -47,6 +47,9 @@ function decode(reader: { text: string; at: number }): Reply {
 export const isError = (reply: Reply): boolean => reply.mark === '-'
 export const isAggregate = (reply: Reply): boolean => '*~>%'.includes(reply.mark) && !reply.isNull
 
+/** How replies of a command compare; those of others byte by byte. */
+export type Rule = (own: Reply, redis: Reply) => boolean
+
 /** One line for messages; two replies are equal iff these are. */
 export function show(reply: Reply): string {
   if (reply.isNull) return `${reply.mark}null`

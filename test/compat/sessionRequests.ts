@@ -92,6 +92,8 @@ export const sessionRequests: Readonly<Record<string, Make>> = {
   'MEMORY|nosuch': (v) => ['MEMORY', v.letters(4)],
   'MEMORY|STATS': () => ['MEMORY', 'STATS', 'x'],
   'OBJECT|HELP': odd('OBJECT', 'HELP'),
+  'XGROUP|HELP': odd('XGROUP', 'HELP'),
+  'XINFO|HELP': odd('XINFO', 'HELP'),
   SELECT: (v) => ['SELECT', v.pick(['0', '0', '1', '-1', 'x', '', '00', '99999999999999999999'])],
   UNWATCH: odd('UNWATCH'),
   // With keys only just before a transaction, see `generator.ts`.

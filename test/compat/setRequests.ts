@@ -30,7 +30,7 @@ function intersectionSize(v: Vocabulary): Request {
   const sets = v.some(4, () => v.setKey())
   const count = v.chance(0.9)
     ? String(sets.length)
-    : v.pick(['0', '-1', '9', '9223372036854775807', v.oddText()])
+    : v.pick(['0', '-1', '99', '9223372036854775807', v.oddText()])
   const limit = v.maybe(0.5, v.cased('LIMIT'), v.chance(0.8) ? String(v.below(4)) : v.integerArgument())
   return ['SINTERCARD', count, ...sets, ...limit, ...v.maybe(0.03, v.oddText())]
 }

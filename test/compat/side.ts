@@ -7,10 +7,12 @@ import { encodeRequest } from '#test/realRedis.ts'
 
 export type Request = readonly string[]
 
-/** The command in upper case, of `OBJECT` and `MEMORY` with the subcommand. */
+const containers = new Set(['OBJECT', 'MEMORY', 'XGROUP', 'XINFO'])
+
+/** The command in upper case, with the subcommand if it has some. */
 export function nameOf(request: Request): string {
   const name = request[0]?.toUpperCase() ?? ''
-  return name === 'OBJECT' || name === 'MEMORY' ? `${name}|${request[1]?.toUpperCase()}` : name
+  return containers.has(name) ? `${name}|${request[1]?.toUpperCase()}` : name
 }
 
 export interface Side {

@@ -3,8 +3,9 @@ import { geoCommands } from '#protocol/commands/geo.ts'
 import { sortedSetCommands } from '#protocol/commands/sortedSet.ts'
 import { doubleText } from '#protocol/resp/double.ts'
 import { knownDifference } from './knownDifferences.ts'
-import { decodeReply, isAggregate, isError, type Reply, show } from './reply.ts'
+import { decodeReply, isAggregate, isError, type Reply, type Rule, show } from './reply.ts'
 import { nameOf, type Request, type Side } from './side.ts'
+import { streamRules } from './streamRules.ts'
 
 export interface Sides {
   own: Side
@@ -35,9 +36,6 @@ export function plain(...requests: Request[]): Step {
     },
   }
 }
-
-/** How replies of a command compare; the others byte by byte. */
-type Rule = (own: Reply, redis: Reply) => boolean
 
 const sorted: Rule = (own, redis) =>
   own.mark === redis.mark && own.items.map(show).sort().join() === redis.items.map(show).sort().join()
@@ -102,6 +100,7 @@ const rules: Readonly<Record<string, Rule>> = {
   PEXPIRETIME: milliseconds,
   'OBJECT|IDLETIME': idle,
   'OBJECT|REFCOUNT': references,
+  ...streamRules,
 }
 
 export function compare(request: Request, own: Uint8Array, redis: Uint8Array): string | null {

@@ -12,6 +12,7 @@ const setKeys = ['{t}z1', '{t}z2', '{t}z3', '{t}z4', '{t}z5']
 const sortedKeys = ['{t}r1', '{t}r2', '{t}r3', '{t}r4']
 const geoKeys = ['{t}g1', '{t}g2', '{t}g3']
 const listKeys = ['{t}l1', '{t}l2', '{t}l3', '{t}l4']
+const streamKeys = ['{t}x1', '{t}x2', '{t}x3', '{t}x4']
 const hllKeys = ['{t}p1', '{t}p2', '{t}p3', '{t}p4']
 const otherKeys = ['{t}none', '{t}new']
 /** In slots of their own; only for commands with one key, and those that a cluster splits. */
@@ -107,13 +108,27 @@ export class Vocabulary extends SeededRandom {
     return this.#key(listKeys)
   }
 
+  streamKey(): string {
+    return this.#key(streamKeys)
+  }
+
   hllKey(): string {
     return this.#key(hllKeys)
   }
 
   /** With the tag. */
   anyKey(): string {
-    const kinds = [stringKeys, hashKeys, setKeys, sortedKeys, geoKeys, listKeys, bitmapKeys, otherKeys]
+    const kinds = [
+      stringKeys,
+      hashKeys,
+      setKeys,
+      sortedKeys,
+      geoKeys,
+      listKeys,
+      streamKeys,
+      bitmapKeys,
+      otherKeys,
+    ]
     return this.pick(this.pick(kinds))
   }
 

@@ -46,6 +46,7 @@ describe('a file', () => {
         evictionSamples: 5,
         password: null,
         guid: 'g-1',
+        crdtXaddIdUniquenessMode: 'strict',
         causalConsistency: false,
         members: [
           { id: 1, name: 'here', host: 'h', port: 12000 },

@@ -18,6 +18,7 @@ const database = (name: string): StoredDatabase => ({
   evictionSamples: 7,
   password: 'pässword',
   guid: `guid of ${name}`,
+  crdtXaddIdUniquenessMode: 'strict',
   causalConsistency: false,
   members: [{ id: 1, name: 'here', host: 'h', port: 12_000 }],
 })

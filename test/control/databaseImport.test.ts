@@ -12,6 +12,7 @@ const inFile: DatabaseSettings = {
   evictionSamples: 5,
   password: null,
   guid: null,
+  crdtXaddIdUniquenessMode: 'strict',
   causalConsistency: false,
   members: [],
 }

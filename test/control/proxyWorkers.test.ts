@@ -9,6 +9,7 @@ const database = (shards: number): StoredDatabase => ({
   persistence: 'everysec',
   password: null,
   guid: 'g',
+  crdtXaddIdUniquenessMode: 'strict',
   causalConsistency: false,
   members: [],
   memorySize: 0,

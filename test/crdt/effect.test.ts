@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { stampAt, stampEpochMs, stampStep } from '#protocol/sync/stamp.ts'
+import { idOf, maxId, minId, type StreamId, wideId } from '#protocol/sync/streamId.ts'
 import { FormatError } from '#runtime/bytes/byteReader.ts'
 import { bytesOf, latin1 } from '#runtime/bytes/bytes.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
@@ -45,6 +46,34 @@ const idRanges = fc.array(
     .map(([a, b]) => (compareIds(a, b) <= 0 ? { from: a, to: b } : { from: b, to: a })),
   { maxLength: 3 },
 )
+const streamIds = fc.oneof(
+  fc.tuple(fc.maxSafeNat(), fc.nat()).map(([ms, seq]) => idOf(ms, seq)),
+  fc
+    .tuple(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }))
+    .map(([ms, seq]) => wideId(ms, seq)),
+  fc.constantFrom(minId, maxId, idOf(0, 1)),
+)
+const idPairs = fc
+  .uniqueArray(streamIds, { minLength: 2, maxLength: 2 })
+  .map((ids) => ids.sort() as [StreamId, StreamId])
+const marks = fc.record({ lastId: streamIds, added: fc.maxSafeNat(), maxDeletedId: streamIds })
+const newEntries = fc
+  .uniqueArray(
+    streamIds.filter((id) => id !== minId),
+    { maxLength: 3 },
+  )
+  .chain((ids) =>
+    fc.tuple(
+      ...ids.sort().map((id) =>
+        fc.record({
+          id: fc.constant(id),
+          fields: fc
+            .array(fc.tuple(texts, texts), { minLength: 1, maxLength: 2 })
+            .map((pairs) => pairs.flat()),
+        }),
+      ),
+    ),
+  )
 const rankedValues = fc
   .tuple(fc.nat(16383), fc.integer({ min: 1, max: 63 }))
   .map(([index, rank]) => ranked(index, rank))
@@ -139,6 +168,41 @@ const calls: fc.Arbitrary<Call> = fc.oneof(
       (sink, stamp) =>
         sink.removeElements(stamp, k, ranges),
   ),
+  fc.tuple(texts, fc.boolean(), marks, newEntries).map(
+    ([k, fresh, m, entries]): Call =>
+      (sink, stamp) =>
+        sink.addEntries(stamp, k, fresh, { ...m, lastId: maxId }, entries),
+  ),
+  fc.tuple(texts, fc.boolean(), marks).map(
+    ([k, fresh, m]): Call =>
+      (sink, stamp) =>
+        sink.setMarks(stamp, k, fresh, m),
+  ),
+  fc.tuple(texts, fc.array(streamIds, { maxLength: 3 })).map(
+    ([k, ids]): Call =>
+      (sink, stamp) =>
+        sink.removeEntries(stamp, k, ids),
+  ),
+  fc.tuple(texts, streamIds).map(
+    ([k, upto]): Call =>
+      (sink, stamp) =>
+        sink.trimEntries(stamp, k, upto),
+  ),
+  fc.tuple(texts, fc.boolean(), texts, fc.array(streamIds, { minLength: 8, maxLength: 8 })).map(
+    ([k, fresh, group, starts]): Call =>
+      (sink, stamp) =>
+        sink.createGroup(stamp, k, fresh, group, starts),
+  ),
+  fc.tuple(texts, texts).map(
+    ([k, group]): Call =>
+      (sink, stamp) =>
+        sink.destroyGroup(stamp, k, group),
+  ),
+  fc.tuple(texts, texts, fc.nat({ max: 7 }), idPairs).map(
+    ([k, group, origin, [from, upto]]): Call =>
+      (sink, stamp) =>
+        sink.acknowledge(stamp, k, group, origin, from, upto),
+  ),
   fc.tuple(texts, fc.nat(), fc.boolean(), counters).map(
     ([k, types, ends, c]): Call =>
       (sink, stamp) =>
@@ -192,6 +256,13 @@ function recorder(): { told: unknown[]; sink: EffectSink } {
       pushElements: note('pushElements'),
       writeElement: note('writeElement'),
       removeElements: note('removeElements'),
+      addEntries: note('addEntries'),
+      setMarks: note('setMarks'),
+      removeEntries: note('removeEntries'),
+      trimEntries: note('trimEntries'),
+      createGroup: note('createGroup'),
+      destroyGroup: note('destroyGroup'),
+      acknowledge: note('acknowledge'),
       raiseRegisters: note('raiseRegisters'),
       joinRegisters: (stamp, key, fresh, registers) =>
         told.push(['joinRegisters', stamp, key, fresh, registers.text]),

@@ -1,6 +1,14 @@
 /** What operations on members of sorted sets and elements of lists mean; see `intents.ts`. */
 import type { KeyView } from './history.ts'
-import type { Intent, ListIntent, Meaning } from './intents.ts'
+import type { Intent, Meaning } from './intents.ts'
+
+export type ListIntent =
+  | { command: 'listPush'; key: string; side: 'left' | 'right'; values: string[] }
+  | { command: 'listPop'; key: string; side: 'left' | 'right'; count: number }
+  | { command: 'listSet'; key: string; index: number; text: string }
+  | { command: 'listInsert'; key: string; index: number; text: string }
+  | { command: 'listRemove'; key: string; indexes: number[] }
+  | { command: 'listTrim'; key: string; start: number; end: number }
 
 /** ZREMRANGEBYSCORE goes from 0 to it. */
 export const removedScoreMax = 10

@@ -72,6 +72,22 @@ const menu = {
       [9, 1],
     ],
   }),
+  streamAdd: (key) => ({ command: 'streamAdd', key, gap: 1, texts: ['a'] }),
+  streamAddLater: (key) => ({ command: 'streamAdd', key, gap: 2, texts: ['b', 'c'] }),
+  streamDelete: (key) => ({ command: 'streamDelete', key, indexes: [0] }),
+  streamTrim: (key) => ({ command: 'streamTrim', key, keep: 1 }),
+  streamSetId: (key) => ({ command: 'streamSetId', key, gap: 1, added: 9 }),
+  streamCreateGroup: (key) => ({ command: 'streamCreateGroup', key, group: 'g', start: 1 }),
+  streamCreateGroupAtEnd: (key) => ({ command: 'streamCreateGroup', key, group: 'g', start: 'end' }),
+  streamDestroyGroup: (key) => ({ command: 'streamDestroyGroup', key, group: 'g' }),
+  streamAcknowledge: (key) => ({
+    command: 'streamAcknowledge',
+    key,
+    group: 'g',
+    of: originOfCluster(1),
+    back: 0,
+    count: 2,
+  }),
 } satisfies Record<string, Make>
 
 /** One step of a history. */
@@ -105,7 +121,7 @@ class World {
       if (source !== undefined) this.#give(source, replica, sent)
       const seen = replica.seen(slot)
       const intent = make(key)
-      const meaning = meanings.of(intent, seen, nowMs)
+      const meaning = meanings.of(intent, seen, nowMs, replica.origin)
       if (meaning === undefined) continue
       const shipment = replica.commit(nowMs, () => run(replica.keyspace, replica.write, intent))
       if (shipment === undefined) continue
@@ -176,6 +192,7 @@ class World {
         shown.zset[0]?.[1] === told.zset[0]?.[1] &&
         shown.zset.length === told.zset.length &&
         JSON.stringify(shown.list) === JSON.stringify(told.list) &&
+        JSON.stringify(shown.stream) === JSON.stringify(told.stream) &&
         JSON.stringify(shown.hll) === JSON.stringify(told.hll),
       () => `origin ${replica.origin} shows ${JSON.stringify(shown)}, told ${JSON.stringify(told)}`,
     )
@@ -249,6 +266,13 @@ const pairs: readonly (readonly (keyof typeof menu)[])[] = [
   ['listPush', 'listSet', 'listRemove', 'delete'],
   ['listPushLeft', 'listPopRight', 'listInsert', 'expire'],
   ['listPush', 'set', 'setAdd', 'flush'],
+  ['streamAdd', 'streamAddLater', 'streamDelete', 'delete'],
+  ['streamAdd', 'streamTrim', 'streamSetId', 'delete'],
+  ['streamAdd', 'streamDelete', 'expire', 'flush'],
+  ['streamAdd', 'listPush', 'set', 'streamCreateGroup'],
+  ['streamCreateGroup', 'streamCreateGroupAtEnd', 'streamDestroyGroup', 'delete'],
+  ['streamAdd', 'streamCreateGroupAtEnd', 'streamAcknowledge', 'delete'],
+  ['streamCreateGroup', 'streamAcknowledge', 'streamDestroyGroup', 'flush'],
   ['hllAdd', 'hllAddMore', 'delete', 'expire'],
   ['hllMake', 'hllAdd', 'delete', 'flush'],
   ['hllSet', 'hllAdd', 'hllSetKeepTtl', 'expire'],

@@ -29,6 +29,7 @@ import { listFaults } from './listFaults.ts'
 import { focusedRun, randomRun, runOf } from './randomRuns.ts'
 import { type Heartbeat, type Production, production, Replica, type Shipment } from './replica.ts'
 import { scoreFaults } from './scoreFaults.ts'
+import { streamFaults } from './streamFaults.ts'
 
 const guessResets = (): (() => void) =>
   replace(
@@ -366,6 +367,7 @@ export const faults: readonly Fault[] = [
     made: { Replica: WholeOrNothingReplica },
   },
   ...listFaults,
+  ...streamFaults,
   ...deleteWinsFaults,
 ]
 

@@ -8,9 +8,10 @@
 import { type Origin, originOf, type Stamp, stampStep } from '#protocol/sync/stamp.ts'
 import type { VersionVector } from '#protocol/sync/versionVector.ts'
 import { comparePaths, pathNamed } from './listOrder.ts'
+import { type StreamAdd, type StreamKill, type StreamTold, streamOf } from './streamMeaning.ts'
 
-export type TypeName = 'string' | 'hash' | 'set' | 'zset' | 'list' | 'hll'
-export const typeNames: readonly TypeName[] = ['string', 'hash', 'set', 'zset', 'list', 'hll']
+export type TypeName = 'string' | 'hash' | 'set' | 'zset' | 'list' | 'stream' | 'hll'
+export const typeNames: readonly TypeName[] = ['string', 'hash', 'set', 'zset', 'list', 'stream', 'hll']
 
 export type ScoreTag = 'GT' | 'LT' | undefined
 
@@ -27,12 +28,14 @@ export type Add =
   | { kind: 'score'; key: string; type: 'zset'; element: string; score: number; tag: ScoreTag }
   /** `implied`: a plain SET, which is a TTL write for as long as it is a write. */
   | { kind: 'ttl'; key: string; expireAtMs: number; implied: boolean }
+  | StreamAdd
 
 export type Kill =
   /** Without `element`: the whole typed state. */
   | { kind: 'state'; key: string; type: TypeName; element?: string }
   | { kind: 'ttl'; key: string }
   | { kind: 'fieldTtl'; key: string; element: string }
+  | StreamKill
 
 export interface Operation {
   stamp: Stamp
@@ -55,6 +58,7 @@ export interface KeyView {
   zset: [member: string, score: number][]
   /** In order. */
   list: ListElement[]
+  stream: StreamTold | undefined
   /** Registers and their ranks, ascending; undefined: there is none. */
   hll: [register: number, rank: number][] | undefined
 }
@@ -65,7 +69,7 @@ export interface ListElement {
   text: string
 }
 
-interface Told<T> {
+export interface Told<T> {
   operation: Operation
   what: T
 }
@@ -82,16 +86,37 @@ export function contextAt(vector: VersionVector, stamp: Stamp): VersionVector {
   return context
 }
 
-function kills(kill: Kill, add: Add): boolean {
-  if (kill.kind === 'ttl') return add.kind === 'ttl'
-  if (kill.kind === 'fieldTtl') return add.kind === 'fieldTtl' && kill.element === add.element
-  if (add.kind === 'ttl') return add.implied && kill.type === 'string'
-  return kill.type === add.type && (kill.element === undefined || kill.element === add.element)
+/** Whether a kill is about the add; whether it comes to bear depends on who has seen whom. */
+function concerns({ what: kill, operation: by }: Told<Kill>, { what: add, operation }: Told<Add>): boolean {
+  switch (kill.kind) {
+    case 'ttl':
+      return add.kind === 'ttl'
+    case 'fieldTtl':
+      return add.kind === 'fieldTtl' && kill.element === add.element
+    case 'entries':
+      return add.kind === 'entry' && add.id === kill.id
+    case 'marks':
+      return add.kind === 'marks' && (!kill.own || originOf(by.stamp) === originOf(operation.stamp))
+    case 'groups':
+      return isOfGroup(add) && (kill.group === undefined || kill.group === add.group)
+    case 'state':
+      if (add.kind === 'ttl') return add.implied && kill.type === 'string'
+      if (add.kind === 'entry' || add.kind === 'marks') return kill.type === 'stream'
+      if (isOfGroup(add) || add.kind === 'deletion') return false
+      return kill.type === add.type && (kill.element === undefined || kill.element === add.element)
+  }
 }
 
-/** A kill takes the adds that it had seen; a delete of a HyperLogLog all those that had not seen it. */
-const takes = (kill: Operation, { operation, what }: Told<Add>): boolean =>
-  what.kind === 'register' ? !hasSeen(operation.context, kill.stamp) : hasSeen(kill.context, operation.stamp)
+const isOfGroup = (add: Add): add is Extract<Add, { kind: 'group' | 'acked' }> =>
+  add.kind === 'group' || add.kind === 'acked'
+
+/** A removal ends what it had seen; of groups and registers what had not seen it. */
+function kills(kill: Told<Kill>, add: Told<Add>): boolean {
+  if (kill.operation === add.operation || !concerns(kill, add)) return false
+  return isOfGroup(add.what) || add.what.kind === 'register'
+    ? !hasSeen(add.operation.context, kill.operation.stamp)
+    : hasSeen(kill.operation.context, add.operation.stamp)
+}
 
 export class History {
   readonly operations: Operation[] = []
@@ -108,14 +133,7 @@ export class History {
   liveAdds(key: string, seen?: VersionVector): Told<Add>[] {
     const known = <T>({ operation }: Told<T>): boolean => seen === undefined || hasSeen(seen, operation.stamp)
     const all = (this.#kills.get(key) ?? []).filter(known)
-    return (this.#adds.get(key) ?? []).filter(
-      (add) =>
-        known(add) &&
-        !all.some(
-          (kill) =>
-            kills(kill.what, add.what) && kill.operation !== add.operation && takes(kill.operation, add),
-        ),
-    )
+    return (this.#adds.get(key) ?? []).filter((add) => known(add) && !all.some((kill) => kills(kill, add)))
   }
 
   view(key: string, seen?: VersionVector): KeyView {
@@ -159,7 +177,7 @@ function listOf<T>(map: Map<string, T[]>, key: string): T[] {
 function viewOf(live: Told<Add>[]): KeyView {
   const elements = (type: TypeName): string[] =>
     [
-      ...new Set(live.flatMap(({ what }) => (isData(what) && what.type === type ? [what.element] : []))),
+      ...new Set(live.flatMap(({ what }) => (isElement(what) && what.type === type ? [what.element] : []))),
     ].sort()
   const ttl = live.flatMap(({ what }) => (what.kind === 'ttl' ? [what.expireAtMs] : []))
   const hash: Record<string, string> = {}
@@ -193,11 +211,19 @@ function viewOf(live: Told<Add>[]): KeyView {
     list: elements('list')
       .map((name) => ({ name, text: shownText(live, 'list', name) }))
       .sort((a, b) => comparePaths(pathNamed(a.name), pathNamed(b.name))),
+    stream: streamOf(live.filter(isOfStream), (a, b) => hasSeen(a.operation.context, b.operation.stamp)),
   }
 }
 
-const isData = (add: Add): add is Exclude<Add, { kind: 'ttl' | 'fieldTtl' }> =>
-  add.kind !== 'ttl' && add.kind !== 'fieldTtl'
+const isOfStream = (told: Told<Add>): told is Told<StreamAdd> =>
+  ['entry', 'marks', 'deletion', 'group', 'acked'].includes(told.what.kind)
+
+const isData = (add: Add): add is Exclude<Add, { kind: 'ttl' | 'fieldTtl' | 'deletion' | 'acked' }> =>
+  add.kind !== 'ttl' && add.kind !== 'fieldTtl' && add.kind !== 'deletion' && add.kind !== 'acked'
+
+/** Of the types that consist of elements with names. */
+const isElement = (add: Add): add is Exclude<Add, StreamAdd | { kind: 'ttl' | 'fieldTtl' }> =>
+  isData(add) && add.type !== 'stream'
 
 function registersOf(live: Told<Add>[]): KeyView['hll'] {
   const ranks = new Map<number, number>()
@@ -245,7 +271,7 @@ function shownScore(live: Told<Add>[], member: string): number {
   const writes: { stamp: Stamp; score: number; tag: ScoreTag }[] = []
   let sum = 0
   for (const { operation, what } of live) {
-    if (what.kind === 'ttl' || what.type !== 'zset' || what.element !== member) continue
+    if (!isElement(what) || what.type !== 'zset' || what.element !== member) continue
     if (what.kind === 'increment') sum += what.amount
     else if (what.kind === 'score') writes.push({ stamp: operation.stamp, score: what.score, tag: what.tag })
   }

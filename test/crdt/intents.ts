@@ -4,14 +4,14 @@
  * the replica, never from the replica.
  */
 import { slotOfKey } from '#protocol/slots/crc16.ts'
-import type { Stamp } from '#protocol/sync/stamp.ts'
+import type { Origin, Stamp } from '#protocol/sync/stamp.ts'
 import type { VersionVector } from '#protocol/sync/versionVector.ts'
 import { amountFromInteger, parseAmount } from '#server/crdt/amount.ts'
 import { ranked } from '#server/crdt/elementHash.ts'
 import { HyperLogLog, rising } from '#server/crdt/hyperLogLog.ts'
 import type { Keyspace } from '#server/store/keyspace.ts'
 import type { Transaction } from '#server/store/transaction.ts'
-import { ofList, ofScores, removedScoreMax } from './elementMeanings.ts'
+import { type ListIntent, ofList, ofScores, removedScoreMax } from './elementMeanings.ts'
 import {
   type Add,
   type History,
@@ -25,6 +25,8 @@ import {
   unexpiredFields,
 } from './history.ts'
 import { isStrictlyBetween, nameOf, type Path, pathNamed, pathOf, pushedPath } from './listOrder.ts'
+import { isOfStream, known, ofStream, type StreamIntent } from './streamMeaning.ts'
+import { runOnStream } from './streamRun.ts'
 
 export type Intent =
   | { command: 'set'; key: string; text: string }
@@ -53,19 +55,12 @@ export type Intent =
   /** SET to the bytes of a HyperLogLog, with KEEPTTL or without. */
   | { command: 'hllSet'; key: string; values: [register: number, rank: number][]; keep: boolean }
   | ListIntent
+  | StreamIntent
 
 type ElementIntent = Exclude<
   Extract<Intent, { command: `hash${string}` | `setAdd` | `setRemove` | `zset${string}` | 'hllAdd' }>,
   { command: 'hashDeleteExpired' }
 >
-
-export type ListIntent =
-  | { command: 'listPush'; key: string; side: 'left' | 'right'; values: string[] }
-  | { command: 'listPop'; key: string; side: 'left' | 'right'; count: number }
-  | { command: 'listSet'; key: string; index: number; text: string }
-  | { command: 'listInsert'; key: string; index: number; text: string }
-  | { command: 'listRemove'; key: string; indexes: number[] }
-  | { command: 'listTrim'; key: string; start: number; end: number }
 
 export interface Meaning {
   adds: Add[]
@@ -79,7 +74,7 @@ export interface Meaning {
 
 const never = Number.POSITIVE_INFINITY
 
-/** What a replica that has seen `seen` does on the intent at `nowMs`; undefined: a handler would refuse it, or do nothing. */
+/** What the replica `origin`, which has seen `seen`, does on the intent at `nowMs`; undefined: a handler would refuse it, or do nothing. */
 export class Meanings {
   readonly #history: History
   readonly #keys: readonly string[]
@@ -89,12 +84,19 @@ export class Meanings {
     this.#keys = keys
   }
 
-  of(intent: Intent, seen: VersionVector, nowMs: number): Meaning | undefined {
+  of(intent: Intent, seen: VersionVector, nowMs: number, origin: Origin): Meaning | undefined {
     const view = this.#history.view(intent.key, seen)
     const expired = hasExpired(view, nowMs)
     const visible = expired ? 'none' : view.type
     const meaning: Meaning = { adds: [], kills: [], keepsTtl: false }
     const { key } = intent
+    if (isOfStream(intent)) {
+      if (visible !== 'none' && visible !== 'stream') return undefined
+      const shown = visible === 'none' ? undefined : view.stream
+      if (!ofStream(intent, meaning, shown, known(this.#history, shown, key, seen, origin))) return undefined
+      this.#open(meaning, key, 'stream', view, expired, seen)
+      return meaning
+    }
     switch (intent.command) {
       case 'set':
         this.#setText(meaning, intent, never, view, expired)
@@ -114,7 +116,7 @@ export class Meanings {
       case 'hllSet':
         if (visible !== 'hll') {
           const command = intent.keep ? 'setKeepTtl' : 'set'
-          return this.of({ command, key, text: bytesOf(intent.values) }, seen, nowMs)
+          return this.of({ command, key, text: bytesOf(intent.values) }, seen, nowMs, origin)
         }
         if (intent.keep) this.#open(meaning, key, 'hll', view, expired, seen)
         else killKey(meaning, key, view)
@@ -316,7 +318,9 @@ export class Meanings {
     else if (view.type === 'none') meaning.kills.push({ kind: 'ttl', key })
     else {
       meaning.keepsTtl = true
-      const others = killLive(key, view).filter((kill) => kill.kind === 'state' && kill.type !== type)
+      const others = killLive(key, view).filter((kill) =>
+        kill.kind === 'state' ? kill.type !== type : type !== 'stream',
+      )
       meaning.kills.push(...others)
       const losesString = type !== 'string' && view.string !== undefined
       if (losesString && view.expireAtMs === never && this.#history.hasExplicitTtl(key, seen)) {
@@ -357,11 +361,16 @@ const killLive = (key: string, view: KeyView): Kill[] =>
     (kill) => kill.kind !== 'state' || kill.type !== 'hash' || Object.keys(view.hash).length > 0,
   )
 
-/** A delete of a HyperLogLog takes what it doesn't know of, so it is one only where there is something to delete. */
-const killTypes = (key: string, view: KeyView): Kill[] =>
-  typeNames
+/**
+ * A delete of a HyperLogLog takes what it doesn't know of, so it is one only where there is something to delete. So do groups end
+ * only where there is a stream.
+ */
+const killTypes = (key: string, view: KeyView): Kill[] => [
+  ...typeNames
     .filter((type) => type !== 'hll' || view.hll !== undefined)
-    .map((type) => ({ kind: 'state', key, type }))
+    .map((type): Kill => ({ kind: 'state', key, type })),
+  ...(view.stream === undefined ? [] : [{ kind: 'groups', key } as const]),
+]
 
 function killKey(meaning: Meaning, key: string, view: KeyView): void {
   meaning.kills.push(...killTypes(key, view), { kind: 'ttl', key })
@@ -457,6 +466,8 @@ export function run(db: Keyspace, write: Transaction, intent: Intent): string | 
     case 'listTrim':
       write.listTrim(intent.key, intent.start, intent.end)
       return undefined
+    default:
+      return runOnStream(db, write, intent)
   }
 }
 
@@ -480,6 +491,9 @@ export function replyOf(intent: Intent, before: KeyView, after: KeyView): string
         .map(({ text }) => text)
         .join()
     }
+    case 'streamDelete':
+    case 'streamTrim':
+      return String((before.stream?.entries.length ?? 0) - (after.stream?.entries.length ?? 0))
     default:
       return after.string
   }

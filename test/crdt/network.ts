@@ -21,6 +21,7 @@ import {
   type SlotCut,
 } from './replica.ts'
 import { checkVisible, madeAt, must, productionView, textOf } from './shown.ts'
+import { randomStreamIntent } from './streamRun.ts'
 
 export type Command = Intent['command'] | 'transaction'
 
@@ -165,7 +166,7 @@ export class Network {
     const seen = replica.seen(slot)
     seen[replica.origin] = Math.max(seen[replica.origin] as number, ...ownStamps(done, slot))
     const before = this.history.view(intent.key, seen)
-    const meaning = this.#meanings.of(intent, seen, nowMs)
+    const meaning = this.#meanings.of(intent, seen, nowMs, replica.origin)
     if (meaning === undefined) return
     const reply = run(replica.keyspace, replica.write, intent)
     const stamp = replica.clock.last
@@ -221,6 +222,7 @@ export class Network {
         return { command, key, fields: [] }
       case 'setAdd':
       case 'setRemove':
+      case 'zsetRemove':
         return { command, key, members: random.chance(0.7) ? [field] : fieldNames }
       case 'zsetAdd': {
         const tag = random.pick([undefined, 'GT', 'LT', this.#scoreTag, this.#scoreTag] as const)
@@ -228,12 +230,11 @@ export class Network {
       }
       case 'zsetIncrement':
         return { command, key, member: field, amount: random.chance(0.2) ? 100 : amount }
-      case 'zsetRemove':
-        return { command, key, members: random.chance(0.7) ? [field] : fieldNames }
       case 'hllAdd':
       case 'hllSet': {
         const rank = (): [number, number] => [random.below(3), 1 + random.below(4)]
         const values = Array.from({ length: random.pick([0, 1, 1, 2]) }, rank)
+        if (command === 'hllAdd') return { command, key, values }
         return { command, key, values, keep: random.chance(0.5) }
       }
       case 'listPush': {
@@ -258,6 +259,8 @@ export class Network {
       case 'deleteExpired':
       case 'zsetRemoveRange':
         return { command, key }
+      default:
+        return randomStreamIntent(random, command, key, field, `x${this.#values++}`)
     }
   }
 

@@ -1,7 +1,9 @@
 /** What a replica shows, in the words of the history that judges it. */
+import { maxId, minId, msOf } from '#protocol/sync/streamId.ts'
 import type { HashState } from '#server/crdt/hash.ts'
 import type { HllState } from '#server/crdt/hll.ts'
 import type { ListState } from '#server/crdt/list.ts'
+import type { StreamState } from '#server/crdt/stream.ts'
 import type { ListElements } from '#server/store/listRanges.ts'
 import { hasExpired, type KeyView, unexpiredFields } from './history.ts'
 import { nameOf, pathOf } from './listOrder.ts'
@@ -57,6 +59,33 @@ function fieldExpiryOf(hash: HashState | undefined): KeyView['fieldExpiry'] {
   return expiry
 }
 
+/** Through each way to look at a stream. */
+function streamOf(stream: StreamState | undefined): KeyView['stream'] {
+  if (stream === undefined || !stream.live) return undefined
+  const all = [...stream.range(minId, maxId)]
+  must(stream.size === all.length, () => `a stream of ${all.length} entries says ${stream.size}`)
+  const reversed = [...stream.rangeReversed(minId, maxId)].reverse()
+  must(JSON.stringify(reversed) === JSON.stringify(all), () => 'a stream is another backwards')
+  must(
+    all.every(({ id }, position) => stream.idAt(position) === id) && stream.idAt(all.length) === undefined,
+    () => 'a stream is another by position',
+  )
+  const byOrigin = stream.origins().flatMap((origin) => [...stream.rangeOf(origin, minId, maxId)])
+  must(byOrigin.length === all.length, () => 'a stream is another by origin')
+  return {
+    entries: all.map(({ id, fields }) => [msOf(id), fields[1] ?? '']),
+    lastId: msOf(stream.lastId),
+    added: stream.entriesAdded,
+    maxDeletedId: msOf(stream.maxDeletedId),
+    groups: [...stream.groups()].map((group) => ({
+      name: group.name,
+      created: [...group.created],
+      starts: group.starts.map(msOf),
+      acked: group.starts.map((_, origin) => msOf(group.ackedUpto(origin))),
+    })),
+  }
+}
+
 /** What the production state says, hidden states included, whether expired or not. */
 export function productionView(replica: Replica, key: string): KeyView {
   const { tables } = replica.keyspace
@@ -70,6 +99,7 @@ export function productionView(replica: Replica, key: string): KeyView {
     set: [],
     zset: [],
     list: [],
+    stream: undefined,
     hll: undefined,
   }
   if (found === 0) return none
@@ -84,6 +114,7 @@ export function productionView(replica: Replica, key: string): KeyView {
     set: [...(content.set?.members() ?? [])].sort(),
     zset: [...(content.zset?.range(0, content.zset.size) ?? [])],
     list: elementsOf(content.list, tables.listElements(found)),
+    stream: streamOf(content.stream),
     hll: registersOf(content.hll),
   }
 }
@@ -119,5 +150,6 @@ export const textOf = (view: KeyView): string =>
     view.set,
     view.zset,
     view.list,
+    view.stream,
     view.hll,
   ])

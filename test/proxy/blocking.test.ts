@@ -47,6 +47,24 @@ describe('a client in a blocking command', () => {
     expect(client.read()).toBe(`${nobody}+PONG\r\n${bulk('2')}`)
   })
 
+  it('reads streams as any other command does, unless it says BLOCK', () => {
+    const world = new BlockingWorld()
+    const client = world.client()
+    const entry = (id: string): string => `*2\r\n${bulk(id)}*2\r\n${bulk('f')}${bulk('v')}`
+    const given = (id: string): string => `*1\r\n*2\r\n${bulk('s')}*1\r\n${entry(id)}`
+    const sent = [
+      ['XADD', 's', '5', 'f', 'v'],
+      ['XREAD', 'STREAMS', 's', '0'],
+      ['XREAD', 'STREAMS', 's', '$'],
+      ['xread', 'block', '0', 'STREAMS', 's', '$'],
+      ['PING'],
+    ]
+    expect(client.raw(sent.map(encode).join(''))).toBe(`${bulk('5-1')}${given('5-1')}${nobody}`)
+    expect(world.blockedClients).toBe(1)
+    world.client(1).call('XADD', 's', '6', 'f', 'v')
+    expect(client.read()).toBe(`${given('6-1')}+PONG\r\n`)
+  })
+
   it('is given the order in which the clients of all workers came', () => {
     const world = new BlockingWorld()
     const clients = [0, 1, 0, 1].map((worker) => waiting(world, worker).client)

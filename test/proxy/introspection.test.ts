@@ -9,6 +9,7 @@ const shardInfo = (index: number): ShardInfo => ({
   index,
   runId: `run-${index}`,
   uptimeMs: 1000,
+  streamIdMode: 'strict',
   writesRefused: null,
   stale: false,
   keys: 10 * (index + 1),
@@ -343,6 +344,15 @@ describe('CONFIG', () => {
     }
     expect(asked).toEqual([question, question])
     expect(client.call('CONFIG', 'GET', 'maxclients')).toContain('$1\r\n7\r\n')
+    expect(set('crdt_xadd_id_uniqueness_mode', 'Semi-Strict')).toBe('+OK\r\n')
+    expect(asked.slice(2)).toEqual(
+      Array(2).fill({ what: 'configure', memory: {}, streamIdMode: 'semi-strict' }),
+    )
+    expect(client.call('CONFIG', 'GET', 'crdt_*')).toContain('$6\r\nstrict\r\n')
+    asked.splice(2)
+    expect(set('crdt_xadd_id_uniqueness_mode', 'loose')).toContain(
+      '- argument(s) must be one of the following: strict, semi-strict, liberal',
+    )
     expect(set('maxmemory-samples', '65')).toContain('- argument must be between 1 and 64 inclusive')
     expect(set('maxmemory', '-1')).toContain('- argument must be a memory value')
     expect(asked).toHaveLength(2)

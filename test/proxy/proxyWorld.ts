@@ -43,6 +43,7 @@ export function configOf(options: WorldOptions): ProxyConfig {
       persistence: 'everysec',
       ...unlimitedMemory,
       password: null,
+      streamIdMode: 'strict',
       causalConsistency: false,
       clusterId: 1,
       clusterName: 'c1',

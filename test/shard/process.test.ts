@@ -126,6 +126,7 @@ function prepare(change: (config: ShardConfig) => ShardConfig = (config) => conf
       bind: '127.0.0.1',
       shardCount: 1,
       password: null,
+      streamIdMode: 'strict',
       causalConsistency: false,
       clusterName: 'one',
     },

@@ -19,6 +19,7 @@ export const testShardOptions: ShardOptions = {
     guid: 'test',
     clusterId: 1,
     persistence: 'everysec',
+    streamIdMode: 'strict',
     shardCount: 1,
     ...unlimitedMemory,
     members: [{ clusterId: 1, name: 'one' }],

@@ -79,7 +79,15 @@ export class Ledger {
     this.#checkSum(`${at} points`, this.#of('points', tag), Number(points?.[1] ?? 0))
     this.#checkSum(`${at} left`, this.#of('pair', tag), Number(read['left'] ?? 0))
     this.#checkGrow(at, tag, read['grow'] as string[])
-    this.#checkOrder(at, tag, read['order'] as string[])
+    this.#checkOrder(at, this.#of('order', tag), read['order'] as string[])
+    const feed = (read['feed'] as string[]).map((entry) => entry.split('=') as [id: string, value: string])
+    if (new Set(feed.map(([id]) => id)).size < feed.length)
+      this.#world.fail(`${at} an id twice in ${feed.join()}`)
+    this.#checkOrder(
+      at,
+      this.#of('feed', tag),
+      feed.map(([, value]) => value),
+    )
   }
 
   get #nowMs(): number {
@@ -131,13 +139,12 @@ export class Ledger {
   }
 
   /** Nothing is there twice, and what one cluster pushed later lies behind. */
-  #checkOrder(at: string, tag: string, list: readonly string[]): void {
-    const entries = this.#of('order', tag)
+  #checkOrder(at: string, entries: readonly Entry[], list: readonly string[]): void {
     const places = new Map(list.map((value, place) => [value, place]))
     if (places.size < list.length) this.#world.fail(`${at} something is twice in ${list.join()}`)
     for (const value of list) {
       if (!entries.some(({ operation }) => operation.token === value))
-        this.#world.fail(`${at} ${value} was never pushed`)
+        this.#world.fail(`${at} ${value} was never added`)
     }
     for (const entry of entries) {
       const place = places.get(entry.operation.token)

@@ -129,6 +129,7 @@ export class Observer implements WorldWatch {
   #look(of: SimShard, view: View, bytes: Uint8Array, start: number, end: number, touched: Set<number>): void {
     const reader = this.#reader
     reader.read(bytes, start, end)
+    if (reader.kind === RecordKind.group) return
     if (reader.kind === RecordKind.slotState) {
       touched.add(reader.slot)
       const vector = this.#vectorOf(view, reader.slot)

@@ -270,10 +270,12 @@ export class Simulation {
         return this.ask(clusterId, ['ZRANGE', key, '0', '-1', 'WITHSCORES'])[0] ?? null
       case 'list':
         return this.ask(clusterId, ['LRANGE', key, '0', '-1'])[0] ?? null
+      case 'stream':
+        return this.#readStream(clusterId, key)
       case 'hash':
         return this.#pairs(this.ask(clusterId, ['HGETALL', key])[0] as string[])
       default:
-        return key.endsWith('grow') || key.endsWith('order') ? [] : null
+        return ['grow', 'order', 'feed'].some((name) => key.endsWith(name)) ? [] : null
     }
   }
 
@@ -282,6 +284,21 @@ export class Simulation {
     const text = this.ask(clusterId, ['GET', key])[0] ?? null
     if (typeof text !== 'string' || !HyperLogLog.isSpeltBy(text)) return text
     return this.ask(clusterId, ['PFCOUNT', key])[0] ?? null
+  }
+
+  /** Entries as id=value; of a key without a law also what else clusters share of it. */
+  #readStream(clusterId: number, key: string): Reply {
+    const ask = (...request: string[]) => this.ask(clusterId, request)[0] as Reply[]
+    const entries = (ask('XRANGE', key, '-', '+') as [string, string[]][]).map(
+      ([id, [, value]]) => `${id}=${value}`,
+    )
+    if (key.endsWith('feed')) return entries
+    const marks = ['length', 'last-generated-id', 'max-deleted-entry-id', 'entries-added']
+    const info = ask('XINFO', 'STREAM', key)
+    const groups = (ask('XINFO', 'GROUPS', key) as Reply[][]).map(
+      (group) => group[group.indexOf('name') + 1] ?? null,
+    )
+    return [...entries, ...marks.map((name) => info[info.indexOf(name) + 1] ?? null), ...groups]
   }
 
   #pairs(flat: readonly string[]): string[] {

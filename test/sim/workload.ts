@@ -6,13 +6,14 @@
  *     points       a sorted set with one member, only ever incremented in the same way
  *     grow         a set to which members are only added, each of them once
  *     order        a list to which values are only pushed on the right, each of them once
+ *     feed         a stream to which entries are only added, each of them once
  *     left, right  two counters that one MULTI moves oppositely
  *     text         a string that is only SET and DELeted, to values that are written once
  */
 import { slotOfKey } from '#protocol/slots/crc16.ts'
 import type { SeededRandom } from '#test/seed.ts'
 
-export type Law = 'none' | 'sum' | 'points' | 'grow' | 'order' | 'pair' | 'text' | 'flush'
+export type Law = 'none' | 'sum' | 'points' | 'grow' | 'order' | 'feed' | 'pair' | 'text' | 'flush'
 
 export interface Operation {
   law: Law
@@ -26,7 +27,7 @@ export interface Operation {
 
 export const keyOf = (tag: string, name: string): string => `{${tag}}${name}`
 
-const freeNames = ['s', 'c', 'h', 't', 'z', 'l', 'p', 'm']
+const freeNames = ['s', 'c', 'h', 't', 'z', 'l', 'x', 'p', 'm']
 const fields = ['f', 'g']
 const members = ['a', 'b', 'c']
 /** What the free keys are called, and those with a law. */
@@ -36,6 +37,7 @@ export const keyNames: readonly string[] = [
   'points',
   'grow',
   'order',
+  'feed',
   'left',
   'right',
   'text',
@@ -77,7 +79,8 @@ export class Workload {
     }
     if (x < 69) {
       const value = `e${this.#tokens++}`
-      return operation('order', true, [['RPUSH', key('order'), value]], value)
+      if (x < 67) return operation('order', true, [['RPUSH', key('order'), value]], value)
+      return operation('feed', true, [['XADD', key('feed'), '*', 'f', value]], value)
     }
     if (x < 73) {
       const member = `m${this.#tokens++}`
@@ -107,7 +110,8 @@ export class Workload {
     const random = this.#random
     // Each name mostly keeps its type; `m` takes any.
     const name = random.pick(freeNames)
-    const kind = name === 'm' || random.chance(0.05) ? random.pick(['s', 'c', 'h', 't', 'z', 'l', 'p']) : name
+    const kind =
+      name === 'm' || random.chance(0.05) ? random.pick(['s', 'c', 'h', 't', 'z', 'l', 'x', 'p']) : name
     const key = keyOf(tag, name)
     const any = random.below(10)
     if (any === 0) return ['DEL', key]
@@ -117,6 +121,7 @@ export class Workload {
     if (kind === 'c') return this.#onCounter(key)
     if (kind === 'z') return this.#onSortedSet(key)
     if (kind === 'l') return this.#onList(key)
+    if (kind === 'x') return this.#onStream(key)
     if (kind === 'p') return this.#onHyperLogLog(tag, key)
     return kind === 'h' ? this.#onHash(key) : this.#onSet(key)
   }
@@ -227,6 +232,39 @@ export class Workload {
         return ['LMOVE', key, key, random.pick(['LEFT', 'RIGHT']), random.pick(['LEFT', 'RIGHT'])]
       default:
         return ['LINSERT', key, random.pick(['BEFORE', 'AFTER']), value, random.pick(members)]
+    }
+  }
+
+  #onStream(key: string): string[] {
+    const random = this.#random
+    const group = random.pick(fields)
+    // As the first that cluster 1 or 2 gives in that millisecond.
+    const id = `${1 + random.below(4)}-${1 + random.below(2)}`
+    switch (random.below(12)) {
+      case 0:
+        return ['XDEL', key, id]
+      case 1:
+        return ['XTRIM', key, random.pick(['MAXLEN', 'MINID']), String(random.below(4))]
+      case 2:
+      case 3:
+        return ['XGROUP', 'CREATE', key, group, random.pick(['0', '$']), 'MKSTREAM']
+      case 4:
+        return ['XGROUP', 'DESTROY', key, group]
+      case 5:
+      case 6:
+        return ['XREADGROUP', 'GROUP', group, 'c', 'COUNT', '2', 'STREAMS', key, '>']
+      case 7:
+        return ['XACK', key, group, id]
+      case 8:
+        return ['XSETID', key, `${random.below(20)}-0`, 'ENTRIESADDED', '30', 'MAXDELETEDID', '0-0']
+      default:
+        return [
+          'XADD',
+          key,
+          random.chance(0.5) ? '*' : String(1 + random.below(20)),
+          'f',
+          `v${this.#tokens++}`,
+        ]
     }
   }
 

@@ -299,6 +299,7 @@ export class World {
         persistence: options.persistence,
         ...options.memory,
         password: null,
+        streamIdMode: 'strict',
         causalConsistency: false,
         clusterId,
         clusterName: name,

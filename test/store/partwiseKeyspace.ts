@@ -1,7 +1,7 @@
 /** Cuts slots in as many parts as it is asked for, however few keys they have: the index gives hundreds at a time. */
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { Keyspace } from '#server/store/keyspace.ts'
-import { writeKey } from '#server/store/slotState.ts'
+import { writeKeyOfPart } from '#server/store/slotState.ts'
 
 export class PartwiseKeyspace extends Keyspace {
   override encodeSlotPart(slot: number, position: number, bytesWanted: number, writer: ByteWriter): number {
@@ -16,7 +16,7 @@ export class PartwiseKeyspace extends Keyspace {
     keys.sort((a, b) => a.at - b.at)
     for (const [i, { at, ref }] of keys.entries()) {
       if (i > 0 && writer.length >= end) return at
-      writeKey(writer, tables, ref)
+      writeKeyOfPart(writer, tables, ref)
     }
     return 0
   }

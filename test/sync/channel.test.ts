@@ -350,6 +350,16 @@ describe('a channel', () => {
         },
       ],
       [
+        "what a group is in the feed's own cluster",
+        'record of kind 3',
+        (writer) => {
+          beginOperations(writer)
+          const start = beginRecord(writer, RecordKind.group)
+          writer.u16(1)
+          endRecord(writer, start)
+        },
+      ],
+      [
         'parts of a state out of order',
         'out of order',
         (writer) => writeSlotStatePart(writer, 1, 1, true, emptyVector(), state, 0, 3),

@@ -104,6 +104,8 @@ describe('records of operations', () => {
     ['no part', [1]],
     ['an unknown kind', [9, 0]],
     ['a slot out of range', [1, 0xff, 0xff]],
+    ['a slot out of range, of a group', [3, 0xff, 0xff]],
+    ['a group without a slot', [3, 1]],
     ['a stamp that is none', [1, 0, 0, 0, 0, 0, 0, 0, 0, 0xf8, 0x7f]],
   ])('%s is refused', (_what, body) => {
     const bytes = new Uint8Array([body.length, 0, 0, 0, ...body])
@@ -130,5 +132,18 @@ test('a slot state comes back as it was written', () => {
   const reader = new RecordReader()
   reader.read(bytes, 0, bytes.length)
   expect(reader).toMatchObject({ kind: RecordKind.slotState, slot: 77, label })
+  expect([...bytes.subarray(reader.stateStart, reader.stateEnd)]).toEqual([5, 6, 7])
+})
+
+test('changes of a group come back as they were written', () => {
+  const writer = new ByteWriter()
+  const start = beginRecord(writer, RecordKind.group)
+  writer.u16(77)
+  writer.raw(new Uint8Array([5, 6, 7]))
+  endRecord(writer, start)
+  const bytes = writer.take()
+  const reader = new RecordReader()
+  expect(reader.read(bytes, 0, bytes.length)).toBe(bytes.length)
+  expect(reader).toMatchObject({ kind: RecordKind.group, slot: 77 })
   expect([...bytes.subarray(reader.stateStart, reader.stateEnd)]).toEqual([5, 6, 7])
 })

@@ -37,6 +37,7 @@ const configOf = (identity: TlsIdentity, peerPort: number, socketPath: string): 
     persistence: 'everysec',
     ...unlimitedMemory,
     password: null,
+    streamIdMode: 'strict',
     causalConsistency: false,
     clusterId: 1,
     clusterName: 'cluster-1',

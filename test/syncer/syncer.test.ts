@@ -37,6 +37,7 @@ const configOf = (localShards: number, peers: readonly number[]): SyncerConfig =
     persistence: 'everysec',
     ...unlimitedMemory,
     password: null,
+    streamIdMode: 'strict',
     causalConsistency: false,
     clusterId: 1,
     clusterName: 'cluster-1',

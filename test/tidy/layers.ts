@@ -21,7 +21,7 @@ export const layers: { readonly [name: string]: Layer } = {
   'protocol/resp': { sees: ports },
   'protocol/commands': { sees: [...ports, 'protocol/resp'] },
   'protocol/slots': { sees: ['runtime/bytes'] },
-  'protocol/rdb': { sees: ['runtime/bytes'] },
+  'protocol/rdb': { sees: ['runtime/bytes', 'protocol/sync'] },
   'protocol/frames': { sees: ports },
   'protocol/sync': { sees: ports },
   config: { sees: ['runtime'] },

@@ -1,0 +1,362 @@
+/**
+ * A stream: entries that all stay until somebody removes them, in the order of their ids; of entries with the same id, which
+ * clusters may have given at the same time, the earlier first. Each entry is an add of its own, so XADD wins over a concurrent
+ * DEL, and nothing is kept of what is removed. The entries of an origin lie in a log of their own (`streamLog.ts`), as
+ * consumer groups read them; what else a stream knows is in registers, one an origin (`streamRegister.ts`).
+ *
+ * XDEL names ids, XTRIM a greatest id; both take what their context covers, all entries with such an id.
+ */
+import { type Origin, originOf, originsMax, type Stamp } from '#protocol/sync/stamp.ts'
+import { greaterId, maxId, minId, nextId, type StreamId } from '#protocol/sync/streamId.ts'
+import { covers, type VersionVector } from '#protocol/sync/versionVector.ts'
+import { type ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
+import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
+import type { StreamEntry } from './streamBlock.ts'
+import type { AckedInterval, StreamGroup } from './streamGroup.ts'
+import { StreamGroups } from './streamGroups.ts'
+import { StreamLog, writeEntry } from './streamLog.ts'
+import { readRegister, type StreamMarks, type StreamRegister, writeRegister } from './streamRegister.ts'
+
+/** An entry to be, whose stamp is its operation's. */
+export interface NewEntry {
+  readonly id: StreamId
+  /** Names and values in turn. */
+  readonly fields: readonly string[]
+}
+
+/** Entries up to this position are found by going there. */
+const walkedMax = 1_000
+/** Heap of an empty stream. */
+const streamBytes = 850
+const registerBytes = 100
+
+export class StreamState {
+  /** By origin. */
+  readonly #logs: (StreamLog | undefined)[] = new Array(originsMax).fill(undefined)
+  readonly #registers: (StreamRegister | undefined)[] = new Array(originsMax).fill(undefined)
+  readonly #groups: StreamGroups = new StreamGroups()
+
+  get usedBytes(): number {
+    let bytes = streamBytes + this.#groups.usedBytes
+    for (let origin = 0; origin < originsMax; origin++) {
+      bytes += this.#logs[origin]?.usedBytes ?? 0
+      if (this.#registers[origin] !== undefined) bytes += registerBytes
+    }
+    return bytes
+  }
+
+  // ---- what shows
+
+  /** Entries. */
+  get size(): number {
+    let size = 0
+    for (const log of this.#logs) size += log?.size ?? 0
+    return size
+  }
+
+  /** No entry outlives all registers: what covers them covers all that was added before them. */
+  get live(): boolean {
+    return this.#groups.live || this.#registers.some((register) => register !== undefined)
+  }
+
+  /** Neither value nor residue. */
+  get nothing(): boolean {
+    return !this.live && !this.hasDeletes
+  }
+
+  /** The greatest live stamp. */
+  greatest(): Stamp {
+    let greatest = this.#groups.greatest()
+    for (const register of this.#registers) greatest = Math.max(greatest, register?.stamp ?? 0)
+    return greatest
+  }
+
+  /** The greatest id ever given; 0-0: none. */
+  get lastId(): StreamId {
+    let last = minId
+    for (const register of this.#registers)
+      if (register !== undefined) last = greaterId(last, register.lastId)
+    return last
+  }
+
+  /** The greatest id of the entries of one origin that have been seen here. */
+  lastIdOf(origin: Origin): StreamId {
+    const log = this.#logs[origin]?.lastId ?? minId
+    return greaterId(log, this.#registers[origin]?.lastId ?? minId)
+  }
+
+  get entriesAdded(): number {
+    let added = 0
+    for (const register of this.#registers) added += register?.added ?? 0
+    return added
+  }
+
+  get maxDeletedId(): StreamId {
+    let max = minId
+    for (const register of this.#registers)
+      if (register !== undefined) max = greaterId(max, register.maxDeletedId)
+    return max
+  }
+
+  /** Of one origin, as it wrote it last: what its next write goes on from. */
+  addedBy(origin: Origin): number {
+    return this.#registers[origin]?.added ?? 0
+  }
+
+  /** Entries with ids in [from, to], ascending. */
+  range(from: StreamId, to: StreamId): IterableIterator<StreamEntry> {
+    return joined(
+      this.#logs.flatMap((log) => (log === undefined ? [] : [log.range(from, to)])),
+      inOrder,
+    )
+  }
+
+  /** The same from the last to the first. */
+  rangeReversed(from: StreamId, to: StreamId): IterableIterator<StreamEntry> {
+    return joined(
+      this.#logs.flatMap((log) => (log === undefined ? [] : [log.rangeReversed(from, to)])),
+      (a, b) => (a.id === b.id ? a.stamp > b.stamp : a.id > b.id),
+    )
+  }
+
+  /** Entries behind the id that `cursor` tells for their origin, ascending. */
+  rangeBehind(cursor: (origin: Origin) => StreamId): IterableIterator<StreamEntry> {
+    const sources = this.#logs.flatMap((log, origin) => {
+      const first = log === undefined ? undefined : nextId(cursor(origin))
+      return log === undefined || first === undefined ? [] : [log.range(first, maxId)]
+    })
+    return joined(sources, inOrder)
+  }
+
+  /** Those of one origin. */
+  rangeOf(origin: Origin, from: StreamId, to: StreamId): IterableIterator<StreamEntry> {
+    return this.#logs[origin]?.range(from, to) ?? [].values()
+  }
+
+  /** Origins that have entries. */
+  origins(): Origin[] {
+    return this.#logs.flatMap((log, origin) => (log === undefined ? [] : [origin]))
+  }
+
+  /** How many entries have lesser ids. */
+  countBelow(id: StreamId): number {
+    let count = 0
+    for (const log of this.#logs) count += log?.countBelow(id) ?? 0
+    return count
+  }
+
+  /** Of the entry at `position`, counted from 0 in the order of `range`; undefined: there is none. */
+  idAt(position: number): StreamId | undefined {
+    if (position < 0 || position >= this.size) return undefined
+    // XADD MAXLEN takes one or a hundred away each time.
+    const bounds = position < walkedMax ? [minId] : this.#logs.flatMap((log) => log?.bounds() ?? []).sort()
+    let low = 0
+    let high = bounds.length
+    while (low + 1 < high) {
+      const middle = (low + high) >>> 1
+      if (this.countBelow(bounds[middle] as StreamId) <= position) low = middle
+      else high = middle
+    }
+    const from = bounds[low] as StreamId
+    let left = position - this.countBelow(from)
+    for (const { id } of this.range(from, maxId)) if (left-- === 0) return id
+    return undefined
+  }
+
+  groups(): Iterable<StreamGroup> {
+    return this.#groups.all()
+  }
+
+  group(name: string): StreamGroup | undefined {
+    return this.#groups.get(name)
+  }
+
+  // ---- apply
+
+  /** XADD, or many at once; `marks` are the origin's own from now on. The ids ascend, from above all that are there. */
+  add(stamp: Stamp, marks: StreamMarks, entries: readonly NewEntry[]): void {
+    const origin = originOf(stamp)
+    for (const { id, fields } of entries) {
+      this.#logs[origin] ??= new StreamLog()
+      this.#logs[origin]?.add({ id, stamp, fields })
+    }
+    this.#mark(stamp, marks)
+  }
+
+  #mark(stamp: Stamp, marks: StreamMarks): void {
+    const origin = originOf(stamp)
+    // Not of an operation that is applied again.
+    if ((this.#registers[origin]?.stamp ?? 0) < stamp) this.#registers[origin] = { ...marks, stamp }
+  }
+
+  /** XSETID: these marks are in place of all that `context` covers. */
+  setMarks(context: VersionVector, stamp: Stamp, marks: StreamMarks): void {
+    this.#removeRegisters(context)
+    this.#mark(stamp, marks)
+  }
+
+  #removeRegisters(context: VersionVector): void {
+    for (let origin = 0; origin < originsMax; origin++) {
+      const register = this.#registers[origin]
+      if (register !== undefined && covers(context, register.stamp)) this.#registers[origin] = undefined
+    }
+  }
+
+  /** XDEL. What is known to be deleted is known to the registers that `context` covers. */
+  removeIds(context: VersionVector, ids: readonly StreamId[]): void {
+    for (let origin = 0; origin < originsMax; origin++) {
+      const log = this.#logs[origin]
+      for (const id of ids) log?.remove(id, context[origin] as Stamp)
+      this.#dropEmptyLog(origin)
+    }
+    const greatest = ids.reduce(greaterId, minId)
+    for (let origin = 0; origin < originsMax; origin++) {
+      const register = this.#registers[origin]
+      if (register === undefined || !covers(context, register.stamp)) continue
+      this.#registers[origin] = { ...register, maxDeletedId: greaterId(register.maxDeletedId, greatest) }
+    }
+  }
+
+  /** XTRIM: entries with ids up to `upto`. */
+  trim(context: VersionVector, upto: StreamId): void {
+    for (let origin = 0; origin < originsMax; origin++) {
+      this.#logs[origin]?.trim(upto, context[origin] as Stamp)
+      this.#dropEmptyLog(origin)
+    }
+  }
+
+  #dropEmptyLog(origin: Origin): void {
+    if (this.#logs[origin]?.size === 0) this.#logs[origin] = undefined
+  }
+
+  createGroup(context: VersionVector, stamp: Stamp, name: string, starts: readonly StreamId[]): void {
+    this.#groups.create(context, stamp, name, starts)
+  }
+
+  destroyGroup(stamp: Stamp, name: string): void {
+    this.#groups.destroy(stamp, name)
+  }
+
+  acknowledge(context: VersionVector, name: string, origin: Origin, interval: AckedInterval): void {
+    this.#groups.acknowledge(context, name, origin, interval)
+  }
+
+  /** Entries and marks that `context` covers, and all groups. */
+  delete(context: VersionVector, stamp: Stamp): void {
+    this.trim(context, maxId)
+    this.#removeRegisters(context)
+    this.#groups.deleteAll(stamp)
+  }
+
+  /** Stamps of deletes that unseen groups lose to. */
+  get hasDeletes(): boolean {
+    return this.#groups.hasDeletes
+  }
+
+  forgetDeletes(mayForget: (stamp: Stamp) => boolean): void {
+    this.#groups.forgetDeletes(mayForget)
+  }
+
+  /** What groups are here have been deleted elsewhere. */
+  clearGroups(): void {
+    this.#groups.clear()
+  }
+
+  // ---- merge
+
+  /** Joins `other`, labelled `label`, into this one, which `own` labels. `other` may not be used afterwards. */
+  merge(own: VersionVector, other: StreamState, label: VersionVector): void {
+    for (let origin = 0; origin < originsMax; origin++) {
+      const mine = this.#logs[origin]
+      const theirs = other.#logs[origin]
+      if (mine !== undefined || theirs !== undefined) {
+        const seen: [Stamp, Stamp] = [own[origin] as Stamp, label[origin] as Stamp]
+        this.#logs[origin] = StreamLog.merged(
+          mine ?? new StreamLog(),
+          seen[0],
+          theirs ?? new StreamLog(),
+          seen[1],
+        )
+        this.#dropEmptyLog(origin)
+      }
+      this.#registers[origin] = mergedRegister(this.#registers[origin], own, other.#registers[origin], label)
+    }
+    this.#groups.merge(own, other.#groups, label)
+  }
+
+  // ---- codec: a bit an origin with a register u8 | register* | a bit an origin with entries u8 | log* | groups
+
+  encode(writer: ByteWriter): void {
+    writer.u8(maskOf(this.#registers))
+    for (const register of this.#registers) if (register !== undefined) writeRegister(writer, register)
+    writer.u8(maskOf(this.#logs))
+    for (const log of this.#logs) log?.encode(writer)
+    this.#groups.encode(writer)
+  }
+
+  static decode(reader: ByteReader): StreamState {
+    const stream = new StreamState()
+    for (const origin of originsIn(reader.u8())) {
+      const register = readRegister(reader)
+      if (originOf(register.stamp) !== origin) throw new FormatError('the register of another origin')
+      stream.#registers[origin] = register
+    }
+    for (const origin of originsIn(reader.u8())) stream.#logs[origin] = StreamLog.decode(reader, origin)
+    stream.#groups.decode(reader)
+    return stream
+  }
+
+  /** One digest an entry, a register and what groups consist of, in no order. */
+  digest(take: (write: (writer: ByteWriter) => void) => void): void {
+    for (const register of this.#registers) {
+      if (register !== undefined) take((writer) => writeRegister(writer, register))
+    }
+    for (const entry of this.range(minId, maxId)) take((writer) => writeEntry(writer, entry))
+    this.#groups.digest(take)
+  }
+}
+
+const maskOf = (values: readonly unknown[]): number =>
+  values.reduce<number>((mask, value, origin) => (value === undefined ? mask : mask | (1 << origin)), 0)
+
+function* originsIn(mask: number): IterableIterator<Origin> {
+  for (let origin = 0; origin < originsMax; origin++) if (mask & (1 << origin)) yield origin
+}
+
+/** The greater stamp of two; of one, whether the other side has not seen it. Of the same write what has been deleted since. */
+function mergedRegister(
+  mine: StreamRegister | undefined,
+  own: VersionVector,
+  theirs: StreamRegister | undefined,
+  label: VersionVector,
+): StreamRegister | undefined {
+  if (mine !== undefined && mine.stamp === theirs?.stamp)
+    return { ...mine, maxDeletedId: greaterId(mine.maxDeletedId, theirs.maxDeletedId) }
+  const ours = mine === undefined || covers(label, mine.stamp) ? undefined : mine
+  return ours ?? (theirs === undefined || covers(own, theirs.stamp) ? undefined : theirs)
+}
+
+const inOrder = (a: StreamEntry, b: StreamEntry): boolean => (a.id === b.id ? a.stamp < b.stamp : a.id < b.id)
+
+/** Several sequences, each in order, as one. */
+function* joined(
+  sources: readonly Iterator<StreamEntry>[],
+  comesFirst: (a: StreamEntry, b: StreamEntry) => boolean,
+): IterableIterator<StreamEntry> {
+  const [only] = sources
+  if (only !== undefined && sources.length === 1) {
+    yield* { [Symbol.iterator]: () => only }
+    return
+  }
+  const heads = sources.map((source) => ({ source, next: source.next() }))
+  for (;;) {
+    let first: (typeof heads)[number] | undefined
+    for (const head of heads) {
+      if (head.next.done) continue
+      if (first === undefined || comesFirst(head.next.value, first.next.value as StreamEntry)) first = head
+    }
+    if (first === undefined) return
+    yield first.next.value as StreamEntry
+    first.next = first.source.next()
+  }
+}
