@@ -68,6 +68,8 @@ export interface ExecutionParts {
   watches: Watches
   clock: Clock
   random: Random
+  /** There may be other shards. */
+  sharded: boolean
   /** Called before a command that writes is run, so that the clock lease covers its stamps. */
   beforeWrite(nowMs: number): void
   /** Called while writes are taken, before a command that may need memory; what it returns is why it must not run. */
@@ -103,6 +105,7 @@ export class Execution {
       write: this.#transaction,
       nowMs: 0,
       random: parts.random,
+      sharded: parts.sharded,
       wait: null,
     }
     for (const spec of commands.values()) this.#register(spec)

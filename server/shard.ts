@@ -129,6 +129,7 @@ export class Shard implements LinkHost {
         watches: this.#watches,
         clock,
         random,
+        sharded: true,
         beforeWrite: (nowMs) => this.#renewLease(nowMs),
         makeRoom: () => this.#memory.makeRoom(),
       },

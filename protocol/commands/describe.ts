@@ -102,37 +102,65 @@ function writeKeySpec({ notes, flags, begin, find }: KeySpec, reply: ReplyWriter
   reply.bulk('flags')
   writeStatusSet(flags, reply)
   reply.bulk('begin_search')
-  if (find.kind === 'behind') {
-    const spec = [
-      ['keyword', find.word],
-      ['startfrom', begin],
-    ] as const
-    writeSearch('keyword', spec, reply)
-  } else writeSearch('index', [['index', begin]], reply)
+  writeSearch(beginOf(begin, find), reply)
   reply.bulk('find_keys')
-  if (find.kind !== 'counted') {
-    const { last, step } = find.kind === 'range' ? find : { last: 0, step: 1 }
-    const spec = [
-      ['lastkey', last],
-      ['keystep', step],
-      ['limit', 0],
-    ] as const
-    writeSearch('range', spec, reply)
-  } else {
-    const spec = [
-      ['keynumidx', 0],
-      ['firstkey', 1],
-      ['keystep', 1],
-    ] as const
-    writeSearch('keynum', spec, reply)
+  writeSearch(findOf(find), reply)
+}
+
+interface Search {
+  type: string
+  spec: readonly (readonly [string, string | number])[]
+}
+
+const unknown: Search = { type: 'unknown', spec: [] }
+
+function beginOf(begin: number, find: KeySpec['find']): Search {
+  switch (find.kind) {
+    case 'unknown':
+    case 'anywhere':
+      return unknown
+    case 'behind':
+      return {
+        type: 'keyword',
+        spec: [
+          ['keyword', find.word],
+          ['startfrom', begin],
+        ],
+      }
+    default:
+      return { type: 'index', spec: [['index', begin]] }
   }
 }
 
-function writeSearch(
-  type: string,
-  spec: readonly (readonly [string, string | number])[],
-  reply: ReplyWriter,
-): void {
+function findOf(find: KeySpec['find']): Search {
+  switch (find.kind) {
+    case 'unknown':
+    case 'anywhere':
+      return unknown
+    case 'counted':
+      return {
+        type: 'keynum',
+        spec: [
+          ['keynumidx', 0],
+          ['firstkey', 1],
+          ['keystep', 1],
+        ],
+      }
+    default: {
+      const { last, step } = find.kind === 'range' ? find : { last: 0, step: 1 }
+      return {
+        type: 'range',
+        spec: [
+          ['lastkey', last],
+          ['keystep', step],
+          ['limit', 0],
+        ],
+      }
+    }
+  }
+}
+
+function writeSearch({ type, spec }: Search, reply: ReplyWriter): void {
   reply.map(2)
   writePair('type', type, reply)
   reply.bulk('spec')

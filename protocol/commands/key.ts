@@ -1,18 +1,41 @@
 import {
   behind,
+  block,
   integer,
   key,
+  keyAnywhere,
   keyAt,
   keysFrom,
   multiple,
+  multipleWithToken,
+  noted,
+  oneOf,
   optional,
   since,
   text,
+  unknownKeys,
   value,
   word,
 } from './grammar.ts'
 import { keyExpiryCommands } from './keyExpiry.ts'
-import type { CommandTable } from './table.ts'
+import type { ArgumentSpec, CommandTable } from './table.ts'
+
+const patternKeysNote =
+  "For the optional BY/GET keyword. It is marked 'unknown' because the key names derive from the content of the key we sort"
+
+const patternDifference =
+  "Patterns of BY and GET must have a hash tag that keeps their keys in the slot of the sorted key, as in Redis 7.4 (7.0 and 7.2 refuse all of them in a cluster), unless `sharding` is off. Texts sort by their bytes, whatever the server's locale."
+
+const keyPattern: ArgumentSpec = { ...key('pattern', 1), type: 'pattern' }
+
+const sortArguments = [
+  key(),
+  optional(behind('BY', keyPattern)),
+  optional(behind('LIMIT', block('offset_count', integer('offset'), integer('count')))),
+  optional(multipleWithToken(behind('GET', keyPattern))),
+  optional(oneOf('order', word('ASC'), word('DESC'))),
+  optional(word('ALPHA', 'sorting')),
+]
 
 export const keyCommands = {
   ...keyExpiryCommands,
@@ -320,6 +343,47 @@ export const keyCommands = {
       optional(behind('COUNT', integer('count'))),
       since('6.0.0', optional(behind('TYPE', text('type')))),
     ],
+  },
+  SORT: {
+    arity: -2,
+    flags: ['write', 'denyoom', 'movablekeys'],
+    categories: ['write', 'set', 'sortedset', 'list', 'slow', 'dangerous'],
+    keys: [
+      keyAt(1, 'RO', 'access'),
+      noted(patternKeysNote, unknownKeys('RO', 'access')),
+      noted(
+        "For the optional STORE keyword. It is marked 'unknown' because the keyword can appear anywhere in the argument array",
+        keyAnywhere('STORE', 2, { LIMIT: 2, BY: 1, GET: 1 }, 'OW', 'update'),
+      ),
+    ],
+    request: 'slot',
+    reply: 'single',
+    geo: 'effect',
+    geoNote:
+      'Reads what this cluster has. With STORE it runs here once; the destination, as seen here, is removed and gets the elements as a new list. Concurrent pushes to the destination stay as well.',
+    difference: patternDifference,
+    since: '1.0.0',
+    complexity:
+      'O(N+M*log(M)) where N is the number of elements in the list or set to sort, and M the number of returned elements. When the elements are not sorted, complexity is O(N).',
+    summary:
+      'Lists or stores the elements of a list, set or sorted set, sorted by value or by what other keys hold.',
+    args: [...sortArguments, optional(behind('STORE', key('destination', 2)))],
+  },
+  SORT_RO: {
+    arity: -2,
+    flags: ['readonly', 'movablekeys'],
+    categories: ['read', 'set', 'sortedset', 'list', 'slow', 'dangerous'],
+    keys: [keyAt(1, 'RO', 'access'), noted(patternKeysNote, unknownKeys('RO', 'access'))],
+    request: 'slot',
+    reply: 'single',
+    geo: 'local',
+    geoNote: 'Reads what this cluster has; writes of other clusters show once they have arrived.',
+    difference: patternDifference,
+    since: '7.0.0',
+    complexity:
+      'O(N+M*log(M)) where N is the number of elements in the list or set to sort, and M the number of returned elements. When the elements are not sorted, complexity is O(N).',
+    summary: 'Lists the elements of a list, set or sorted set as SORT does, which can also store them.',
+    args: sortArguments,
   },
   TOUCH: {
     arity: -2,

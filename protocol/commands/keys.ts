@@ -43,7 +43,9 @@ export function keyPlaces(
 const keyCountPattern = /^[1-9][0-9]{0,8}$/
 
 function placesOf({ begin, find }: KeySpec, argumentCount: number, argumentAt: ArgumentAt): number[] | null {
+  if (find.kind === 'unknown') return []
   if (find.kind === 'behind') return placesBehind(find.word, begin, argumentCount, argumentAt)
+  if (find.kind === 'anywhere') return placeBehindLast(find, begin, argumentCount, argumentAt)
   let first = begin
   let last: number
   let step = 1
@@ -73,4 +75,19 @@ function placesBehind(word: string, begin: number, argumentCount: number, argume
     if (argumentAt(i).toUpperCase() === word) positions.push(i + 1)
   }
   return positions
+}
+
+function placeBehindLast(
+  { word, passed }: { word: string; passed: Readonly<Record<string, number>> },
+  begin: number,
+  argumentCount: number,
+  argumentAt: ArgumentAt,
+): number[] {
+  let place: number | undefined
+  for (let i = begin; i < argumentCount; i++) {
+    const option = argumentAt(i).toUpperCase()
+    if (option === word && i + 1 < argumentCount) place = ++i
+    else i += Object.hasOwn(passed, option) ? (passed[option] ?? 0) : 0
+  }
+  return place === undefined ? [] : [place]
 }

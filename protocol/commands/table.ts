@@ -60,6 +60,13 @@ export type KeySpec = {
     | { readonly kind: 'counted' }
     /** The argument behind the option `word`, from `begin` on; without the option there is none. */
     | { readonly kind: 'behind'; readonly word: string }
+    /**
+     * The argument behind the last option `word` anywhere from `begin` on; `passed` has the other options with values, and how
+     * many. Clients are told that they can't find it.
+     */
+    | { readonly kind: 'anywhere'; readonly word: string; readonly passed: Readonly<Record<string, number>> }
+    /** Not in the request. */
+    | { readonly kind: 'unknown' }
 }
 
 /** Who answers, and how the request gets there. */

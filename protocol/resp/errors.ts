@@ -88,6 +88,7 @@ export const errors = {
   timeoutNotFloat: 'ERR timeout is not a float or out of range',
   timeoutNegative: 'ERR timeout is negative',
   timeoutOutOfRange: 'ERR timeout is out of range',
+  sortNotNumbers: "ERR One or more scores can't be converted into double",
   busyKey: 'BUSYKEY Target key name already exists.',
   badDump: 'ERR DUMP payload version or checksum are wrong',
   badDumpData: 'ERR Bad data format',
@@ -145,6 +146,10 @@ export const errors = {
     }
     return `ERR unknown command '${quotable(command).slice(0, quotedBytesMax)}', with args beginning with: ${quoted}`
   },
+
+  /** Words of 7.4: before, such an option was refused wherever its keys were. */
+  sortAcrossSlots: (option: 'BY' | 'GET'): string =>
+    `ERR ${option} option of SORT denied in cluster mode when keys formed by the pattern may be in different slots.`,
 
   noInputKey: (command: string): string =>
     `ERR at least 1 input key is needed for '${command.toLowerCase()}' command`,

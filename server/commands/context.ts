@@ -39,6 +39,8 @@ export interface CommandContext {
   /** Wall clock of this step, whole milliseconds since 1970. */
   nowMs: number
   random: Random
+  /** The keys of a command lie in one slot; others may be at other shards. */
+  sharded: boolean
   /** Lets the client wait; the reply comes later. Null when it can't, as in a transaction: the command answers at once. */
   wait: ((waiting: Waiting) => void) | null
 }

@@ -23,6 +23,8 @@ export interface HandlerDatabaseOptions {
   shards?: number
   shard?: number
   random?: Random
+  /** As in a database of several shards. */
+  sharded?: boolean
   /** Handlers in place of the real ones: faults that a test is to find. */
   replaced?: Readonly<Record<string, Handler>>
 }
@@ -50,6 +52,7 @@ export class HandlerDatabase {
       write: this.#transaction,
       nowMs: 0,
       random: options.random ?? new SeededRandom(1),
+      sharded: options.sharded ?? false,
       wait: null,
     }
   }

@@ -9,6 +9,7 @@ import { sessionRequests } from './sessionRequests.ts'
 import { setRequests } from './setRequests.ts'
 import { nameOf, type Request } from './side.ts'
 import { sortedSetRequests } from './sortedSetRequests.ts'
+import { sortRequests } from './sortRequests.ts'
 import { plain, type Step, transaction } from './step.ts'
 import { stringRequests } from './stringRequests.ts'
 import type { Vocabulary } from './vocabulary.ts'
@@ -20,6 +21,7 @@ export const makes: Readonly<Record<string, Make>> = {
   ...stringRequests,
   ...bitmapRequests,
   ...keyRequests,
+  ...sortRequests,
   ...hashRequests,
   ...setRequests,
   ...sortedSetRequests,
@@ -110,11 +112,12 @@ function spoiled(v: Vocabulary, request: Request): Request {
 
 /**
  * What may change something without Redis telling those who watch. Adding a member that is there: to Antipode a write, which
- * survives a concurrent removal. A BITFIELD of which all operations fail: the value still grows. An LTRIM that removes nothing:
+ * survives a concurrent removal (SMOVE adds, too). A BITFIELD of which all operations fail: the value still grows. An LTRIM that removes nothing:
  * to Antipode nothing at all.
  */
 const quietWrites: ReadonlySet<string> = new Set([
   'SADD',
+  'SMOVE',
   'ZADD',
   'ZINCRBY',
   'GEOADD',
