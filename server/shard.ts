@@ -129,13 +129,13 @@ export class Shard implements LinkHost {
         watches: this.#watches,
         clock,
         random,
-        sharded: true,
+        sharded: options.database.sharding,
         beforeWrite: (nowMs) => this.#renewLease(nowMs),
         makeRoom: () => this.#memory.makeRoom(),
       },
       limits.transactionCommandsMax,
     )
-    const flushing = new Flushing(this.#execution, this.#db, clock)
+    const flushing = new Flushing(this.#execution, this.#db, clock, options.database.sharding)
     this.#blocked = this.#newBlocked(flushing, touches)
     this.#requests = new Requests(
       {

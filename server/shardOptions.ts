@@ -22,6 +22,8 @@ export interface ShardOptions {
     clusterId: number
     /** In this cluster. */
     shardCount: number
+    /** Whether the keys of a command must lie in one slot; without there is one shard. */
+    sharding: boolean
     persistence: Persistence
     /** This cluster included. */
     members: readonly ShardMember[]

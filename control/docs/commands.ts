@@ -75,7 +75,7 @@ const geoWords: Readonly<Record<GeoPolicy, string>> = {
 const requestWords: Readonly<Record<RequestPolicy, string>> = {
   proxy: 'Answered by the proxy.',
   transaction: 'Kept by the proxy until EXEC; then all of it runs on one shard.',
-  slot: 'Runs on the shard that owns the slot of its keys; keys in several slots are an error (`CROSSSLOT`).',
+  slot: 'Runs on the shard that owns the slot of its keys; keys in several slots are an error (`CROSSSLOT`), unless `sharding` is off.',
   perKey: 'Its keys may lie in several slots.',
   allShards: 'Runs on every shard.',
   cursor: 'Goes through the shards one after the other.',
@@ -103,6 +103,7 @@ function listPage(): string {
     '',
     'Facts of a command (arguments, flags, key positions, ACL categories) are those of Redis 7.2; `COMMAND INFO` and `COMMAND DOCS` tell them to clients.',
     'The pages say what a command means across clusters, and where it is different from Redis.',
+    'Keys of one command lie in one hash slot, as in a Redis cluster: a hash tag (`{user:7}:name`) keeps them together. A database with `sharding = false` has one shard and no such limit.',
     '',
     generated,
   ]

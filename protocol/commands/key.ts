@@ -49,7 +49,7 @@ export const keyCommands = {
     geo: 'effect',
     geoNote:
       'Runs here once; the new key gets the value as read here. Concurrent writes to the new key merge into it by the rules of its type.',
-    difference: 'Both keys must lie in one slot.',
+    difference: 'Both keys must lie in one slot, unless `sharding` is off.',
     since: '6.2.0',
     complexity:
       'O(N) worst case for collections, where N is the number of nested items. O(1) for string values.',
@@ -265,7 +265,7 @@ export const keyCommands = {
     geo: 'effect',
     geoNote:
       'Removes the source as seen here and writes its value as read here to the destination; a concurrent write to the source stays under the old name.',
-    difference: 'Both keys must lie in one slot.',
+    difference: 'Both keys must lie in one slot, unless `sharding` is off.',
     since: '1.0.0',
     complexity: 'O(1)',
     summary: 'Moves a value with its TTL to another key, in place of what is there.',
@@ -280,7 +280,7 @@ export const keyCommands = {
     reply: 'single',
     geo: 'effect',
     geoNote: 'As RENAME; whether the destination exists is judged in this cluster alone.',
-    difference: 'Both keys must lie in one slot.',
+    difference: 'Both keys must lie in one slot, unless `sharding` is off.',
     since: '1.0.0',
     history: [
       ['3.2.0', 'The command no longer returns an error when source and destination names are the same.'],

@@ -16,7 +16,7 @@ import type { Arguments } from './arguments.ts'
 
 /** What a blocking command asks for when there is nothing for it yet; see `server/blocking.ts`. */
 export interface Waiting {
-  /** All in one slot, in the order in which the command names them. */
+  /** In the order in which the command names them. */
   readonly keys: readonly string[]
   /** A key of another type has nothing for it. */
   readonly type: VisibleType

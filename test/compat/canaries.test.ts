@@ -228,6 +228,7 @@ describe('the comparison finds that', () => {
         seed,
         requests: requestsMax,
         session: false,
+        sharded: true,
       })
       await expect(comparing).rejects.toThrow(/own: /)
     })

@@ -50,11 +50,18 @@ const lottery: readonly Make[] = Object.entries(makes).flatMap(([name, make]) =>
 
 const isRequest = (made: Request | Step): made is Request => Array.isArray(made)
 
-/** `session`: also what a proxy answers by itself. */
-export function nextStep(v: Vocabulary, session: boolean): Step {
+export interface StepChoice {
+  /** Also what a proxy answers by itself. */
+  session: boolean
+  /** The keys of a transaction have to lie in one slot. */
+  sharded: boolean
+}
+
+export function nextStep(v: Vocabulary, choice: StepChoice): Step {
+  const { session } = choice
   if (session && v.chance(0.04)) return plain(sessionRequest(v))
   const roll = v.below(1000)
-  if (roll < 15) return randomTransaction(v, session)
+  if (roll < 15) return randomTransaction(v, choice)
   if (roll < 17) return plain(unknownRequest(v))
   const made = v.pick(lottery)(v)
   if (!isRequest(made)) return made
@@ -147,9 +154,9 @@ function unknownRequest(v: Vocabulary): Request {
   ])
 }
 
-/** Keys in one slot, and none for whole databases: a cluster runs a transaction on one shard. */
-function randomTransaction(v: Vocabulary, session: boolean): Step {
-  v.oneSlot = session
+/** In a cluster keys in one slot, and none for whole databases: it runs a transaction on one shard. */
+function randomTransaction(v: Vocabulary, { session, sharded }: StepChoice): Step {
+  v.oneSlot = sharded
   const step = transactionOf(v, session)
   v.oneSlot = false
   return step

@@ -20,6 +20,7 @@ export const testShardOptions: ShardOptions = {
     clusterId: 1,
     persistence: 'everysec',
     shardCount: 1,
+    sharding: true,
     ...unlimitedMemory,
     members: [{ clusterId: 1, name: 'one' }],
   },
