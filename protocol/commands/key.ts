@@ -300,7 +300,7 @@ export const keyCommands = {
     geoNote:
       'Every cluster gets the value as new writes: with REPLACE they remove what this cluster had seen, and join what others add meanwhile.',
     difference:
-      'Values of streams and modules are refused as bad data, and so is a value that reaches into the checksum behind it. The latest expiry is 2^49 ms since 1970 (about the year 19800).',
+      'Values of streams and modules are refused as bad data, and so is the form that hashes with expiring fields had before 7.4.0, and so is a value that reaches into the checksum behind it. The latest expiry is 2^49 ms since 1970 (about the year 19800).',
     since: '2.6.0',
     history: [
       ['3.0.0', 'Added the `REPLACE` modifier.'],
@@ -309,7 +309,7 @@ export const keyCommands = {
     ],
     complexity:
       'O(1) to create the new key and additional O(N*M) to reconstruct the serialized value, where N is the number of Redis objects composing the value and M their average size. For small string values the time complexity is thus O(1)+O(1*M) where M is small, so simply O(1). However for sorted set values the complexity is O(N*M*log(N)) because inserting values into sorted sets is O(log(N)).',
-    summary: 'Creates a key from what DUMP gave, of this server or of a Redis up to 7.2.',
+    summary: 'Creates a key from what DUMP gave, of this server or of a Redis up to 7.4.',
     args: [
       key(),
       integer('ttl'),

@@ -8,8 +8,9 @@ import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { crc64 } from './crc64.ts'
 import { RdbType, type RdbValue } from './rdbValue.ts'
 
-/** Of Redis 7.0: older servers refuse it, newer ones take it. */
+/** Of Redis 7.0: older servers refuse it, newer ones take it. Fields that expire came with 7.4. */
 const rdbVersion = 10
+const expiringRdbVersion = 12
 
 /** First byte of a string that is a small integer: 8, 16 or 32 bits follow. */
 const RdbInteger = { bits8: 0xc0, bits16: 0xc1, bits32: 0xc2 } as const
@@ -17,9 +18,14 @@ const RdbInteger = { bits8: 0xc0, bits16: 0xc1, bits32: 0xc2 } as const
 /** As `readPayload` reads it. */
 export function writePayload(value: RdbValue): Uint8Array {
   const writer = new ByteWriter()
+  if (value.type === 'hash' && value.expiring.size > 0) {
+    writer.u8(RdbType.expiringHash)
+    writeExpiringHash(writer, value)
+    return sealed(writer, expiringRdbVersion)
+  }
   writer.u8(RdbType[value.type])
   writeValue(writer, value)
-  return sealed(writer)
+  return sealed(writer, rdbVersion)
 }
 
 function writeValue(writer: ByteWriter, value: RdbValue): void {
@@ -49,13 +55,28 @@ function writeValue(writer: ByteWriter, value: RdbValue): void {
   }
 }
 
+/** `expiringHash` of `rdbValue.ts` says what is what. */
+function writeExpiringHash(writer: ByteWriter, { entries, expiring }: RdbValue & { type: 'hash' }): void {
+  const earliestMs = Math.min(...expiring.keys())
+  const offsets = new Map<string, number>()
+  for (const [atMs, fields] of expiring) for (const field of fields) offsets.set(field, atMs - earliestMs + 1)
+  writer.u32(earliestMs % 2 ** 32)
+  writer.u32(Math.floor(earliestMs / 2 ** 32))
+  writeLength(writer, entries.length)
+  for (const [field, text] of entries) {
+    writeLength(writer, offsets.get(field) ?? 0)
+    writeText(writer, field)
+    writeText(writer, text)
+  }
+}
+
 function writeTexts(writer: ByteWriter, texts: readonly string[]): void {
   writeLength(writer, texts.length)
   for (const text of texts) writeText(writer, text)
 }
 
-function sealed(writer: ByteWriter): Uint8Array {
-  writer.u16(rdbVersion)
+function sealed(writer: ByteWriter, version: number): Uint8Array {
+  writer.u16(version)
   const { high, low } = crc64(writer.bytes, 0, writer.length)
   writer.u32(low)
   writer.u32(high)
@@ -69,8 +90,9 @@ function writeLength(writer: ByteWriter, length: number): void {
     writer.u8(0x40 | (length >>> 8))
     writer.u8(length)
   } else {
-    writer.u8(0x80)
-    for (const shift of [24, 16, 8, 0]) writer.u8(length >>> shift)
+    const isShort = length < 2 ** 32
+    writer.u8(isShort ? 0x80 : 0x81)
+    for (let byte = isShort ? 3 : 7; byte >= 0; byte--) writer.u8(Math.floor(length / 256 ** byte) & 0xff)
   }
 }
 

@@ -6,18 +6,8 @@ import type { HashView } from '#server/store/views.ts'
 
 const never = Number.POSITIVE_INFINITY
 
-/** Payloads of RESTORE have no fields that expire. */
-type KeyValue = RdbValue | HashValue
-
-interface HashValue {
-  type: 'hash'
-  entries: readonly (readonly [field: string, value: string])[]
-  /** Fields that expire, by when. */
-  expiring: ReadonlyMap<number, readonly string[]>
-}
-
 /** The value of a key that is there. A copy: views are live, and the key may be deleted before the value is written. */
-export function takeValue(db: Keyspace, key: string): KeyValue {
+export function takeValue(db: Keyspace, key: string): RdbValue {
   switch (db.type(key)) {
     case 'hash':
       return hashValue(db.hash(key))
@@ -36,7 +26,7 @@ export function takeValue(db: Keyspace, key: string): KeyValue {
   }
 }
 
-function hashValue(hash: HashView | undefined): HashValue {
+function hashValue(hash: HashView | undefined): RdbValue {
   const expiring = new Map<number, string[]>()
   for (const field of hash?.fields() ?? []) {
     const atMs = hash?.expireAtMs(field) ?? never
@@ -48,7 +38,7 @@ function hashValue(hash: HashView | undefined): HashValue {
 }
 
 /** In place of what is there, whatever its type; `atMs` is Infinity for no TTL. */
-export function writeValue(write: Transaction, key: string, value: KeyValue, atMs: number): void {
+export function writeValue(write: Transaction, key: string, value: RdbValue, atMs: number): void {
   if (value.type === 'string') {
     write.setString(key, value.text, atMs === never ? { kind: 'clear' } : { kind: 'at', atMs })
     return
@@ -58,12 +48,11 @@ export function writeValue(write: Transaction, key: string, value: KeyValue, atM
   if (atMs !== never) write.expire(key, atMs)
 }
 
-function writeElements(write: Transaction, key: string, value: Exclude<KeyValue, { type: 'string' }>): void {
+function writeElements(write: Transaction, key: string, value: Exclude<RdbValue, { type: 'string' }>): void {
   switch (value.type) {
     case 'hash':
       for (const [field, text] of value.entries) write.hashSet(key, field, text)
-      if ('expiring' in value)
-        for (const [atMs, fields] of value.expiring) write.hashExpire(key, fields, atMs)
+      for (const [atMs, fields] of value.expiring) write.hashExpire(key, fields, atMs)
       return
     case 'set':
       write.setAdd(key, value.members)

@@ -16,11 +16,11 @@ export const RESTORE: Handler = ({ args, db, write, reply, nowMs }) => {
   if (!replace && db.type(key) !== 'none') throw new ReplyError(errors.busyKey)
   const ttl = args.integer(2)
   if (ttl < 0) throw new ReplyError(errors.negativeTtl)
-  const value = decoded(args.bytes.subarray(args.start(3), args.end(3)))
+  const value = unexpired(decoded(args.bytes.subarray(args.start(3), args.end(3))), nowMs)
   const atMs =
     Number(ttl) === 0 ? never : timeMs(ttl, absolute ? millisecondsSinceEpoch : millisecondsFromNow, nowMs)
   if (atMs === undefined) throw new ReplyError(errors.invalidExpire('RESTORE'))
-  if (atMs <= nowMs) write.delete(key)
+  if (atMs <= nowMs || value === undefined) write.delete(key)
   else {
     writeValue(write, key, value, atMs)
     if (frequency !== undefined) db.setFrequency(key, frequency)
@@ -37,6 +37,19 @@ function decoded(payload: Uint8Array): RdbValue {
     if (error instanceof FormatError) throw new ReplyError(errors.badDumpData)
     throw error
   }
+}
+
+/** Without the fields whose time is over; undefined: nothing is left. */
+function unexpired(value: RdbValue, nowMs: number): RdbValue | undefined {
+  if (value.type !== 'hash' || value.expiring.size === 0) return value
+  const gone = new Set<string>()
+  const expiring = new Map<number, readonly string[]>()
+  for (const [atMs, fields] of value.expiring) {
+    if (atMs > nowMs) expiring.set(atMs, fields)
+    else for (const field of fields) gone.add(field)
+  }
+  const entries = value.entries.filter(([field]) => !gone.has(field))
+  return entries.length === 0 ? undefined : { ...value, entries, expiring }
 }
 
 interface RestoreOptions {
