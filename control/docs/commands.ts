@@ -120,9 +120,7 @@ function listPage(): string {
     )
     for (const spec of inGroup(group).flatMap(described)) {
       const name = displayName(spec)
-      lines.push(
-        `| [${name}](${file}#${anchorOf(spec)}) | ${geoWords[spec.geo]} | ${cell(spec.row.summary)} |`,
-      )
+      lines.push(`| [${name}](${pageLinkOf(spec)}) | ${geoWords[spec.geo]} | ${cell(spec.row.summary)} |`)
     }
   }
   return `${lines.join('\n')}\n`
@@ -162,10 +160,15 @@ function displayName(spec: CommandSpec): string {
   return spec.name.replace('|', ' ')
 }
 
+/** Where the pages tell of a command, from their folder on. */
+export function pageLinkOf(spec: CommandSpec): string {
+  return `${groupPages[spec.group].file}#${anchorOf(spec)}`
+}
+
 function anchorOf(spec: CommandSpec): string {
   return displayName(spec).toLowerCase().replaceAll(' ', '-')
 }
 
-function cell(text: string): string {
+export function cell(text: string): string {
   return text.replaceAll('|', '\\|')
 }

@@ -260,7 +260,7 @@ function answerList(request: RequestView, reply: ReplyWriter): void {
   for (const command of commands.values()) {
     for (const spec of [command, ...command.subcommands]) if (isChosen(spec)) names.push(spec.lowerName)
   }
-  reply.set(names.length)
+  reply.array(names.length)
   for (const name of names) reply.bulk(name)
 }
 
@@ -305,11 +305,21 @@ function quotedCommand(request: RequestView): CommandSpec | undefined {
   return spec.subcommand(request.bytes, request.start(3), request.endOf(3))
 }
 
-/** Some flags depend on the options: SET reads the old value only with GET. */
+/** Some flags depend on the options: SET reads the old value only with GET, BITFIELD may only read. */
 function flagsInUse(spec: CommandSpec, { flags }: KeySpec, request: RequestView): readonly KeyFlag[] {
-  if (spec.name !== 'SET') return flags.filter((flag) => flag !== 'variable_flags')
-  for (let i = 5; i < request.argumentCount; i++) {
-    if (request.text(i).toUpperCase() === 'GET') return ['RW', 'access', 'update']
+  const words: string[] = []
+  for (let i = 4; i < request.argumentCount; i++) words.push(request.text(i).toUpperCase())
+  if (spec.name === 'SET') return words.includes('GET', 1) ? ['RW', 'access', 'update'] : ['OW', 'update']
+  if (spec.name === 'BITFIELD' && onlyGets(words)) return ['RO', 'access']
+  return flags.filter((flag) => flag !== 'variable_flags')
+}
+
+/** Operations of BITFIELD, well formed. */
+function onlyGets(words: readonly string[]): boolean {
+  let at = 0
+  while (at < words.length) {
+    const length = words[at] === 'GET' ? 3 : words[at] === 'OVERFLOW' ? 2 : Number.POSITIVE_INFINITY
+    at += length
   }
-  return ['OW', 'update']
+  return at === words.length
 }
