@@ -58,7 +58,8 @@ function writeElements(write: Transaction, key: string, value: Exclude<RdbValue,
       write.setAdd(key, value.members)
       return
     case 'zset':
-      for (const [member, score] of value.scores) write.zsetAdd(key, member, score)
+      // There is one zero.
+      for (const [member, score] of value.scores) write.zsetAdd(key, member, score + 0)
       return
     case 'list':
       write.listPush(key, 'right', value.values)

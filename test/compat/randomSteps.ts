@@ -216,13 +216,23 @@ export function lexRange(key: string, request: Request, written?: string): Step 
   }
 }
 
-/** Digits behind which a long number is cut, so that a double holds it. */
-const cutDigits = 200
+/** Longer numbers are beyond doubles. */
+const doubleDigitsMax = 300
+/** Both sides agree in so many digits. */
+const equalDigits = 14
 
 function nearlyEqual(a: string, b: string): boolean {
-  const cut = Math.max(a.length, b.length) > 300 ? cutDigits : 0
-  const [x, y] = [a, b].map((text) => Number(text.slice(0, text.length - cut))) as [number, number]
-  return Math.abs(x - y) <= 1e-14 * Math.max(1, Math.abs(x))
+  if (Math.max(a.length, b.length) > doubleDigitsMax) return nearlyEqualIntegers(a, b)
+  const [x, y] = [Number(a), Number(b)]
+  return Math.abs(x - y) <= 10 ** -equalDigits * Math.max(1, Math.abs(x))
+}
+
+/** What is behind the point of such numbers is far below what counts. */
+function nearlyEqualIntegers(a: string, b: string): boolean {
+  const [x, y] = [a, b].map((text) => (/^-?[0-9]+/.exec(text) ?? [])[0])
+  if (x === undefined || y === undefined) return false
+  const magnitude = (value: bigint): bigint => (value < 0n ? -value : value)
+  return magnitude(BigInt(x) - BigInt(y)) * 10n ** BigInt(equalDigits) <= magnitude(BigInt(x))
 }
 
 /** After a difference that is known, the key goes away on both sides. */

@@ -67,8 +67,10 @@ const within =
 const clockToleranceMs = 5000
 const seconds = within(clockToleranceMs / 1000)
 const milliseconds = within(clockToleranceMs)
+/** A command that only judges a condition is no use of a key here; a comparison takes less than so long. */
+const conditionSecondsMax = 90
 /** Redis shares small integers, and with them the time of their last use. */
-const idle: Rule = (own, redis) => Number(own.text) <= Number(redis.text) + 2
+const idle: Rule = (own, redis) => Number(own.text) <= Number(redis.text) + conditionSecondsMax
 
 /** Redis 7.0 prints doubles with 17 digits, 7.2 the shortest ones that say the same. */
 const doubles: Rule = (own, redis) => {
