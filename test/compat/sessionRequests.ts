@@ -111,7 +111,7 @@ export const sessionRequests: Readonly<Record<string, Make>> = {
       ['FILTERBY'],
       ['FILTERBY', 'nosuch', 'x'],
       ['filterby', 'MODULE', 'x'],
-      ['FILTERBY', 'PATTERN', 'sort*'],
+      ['FILTERBY', 'PATTERN', 'sort_r?'],
     ]),
   ],
   'COMMAND|nosuch': (v) => ['COMMAND', v.letters(4)],
