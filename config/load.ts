@@ -220,6 +220,9 @@ function contradictions(settings: NodeSettings): Problem[] {
     'certificate, key and authority are needed together',
   )
   const { databases } = settings
+  databases.forEach(({ sharding, shards }, i) => {
+    claim(sharding || shards === 1, `database[${i}].shards`, 'must be 1 when sharding is off')
+  })
   problems.push(
     ...duplicates(databases, (database) => database.name, 'name', 'database'),
     ...duplicates(databases, (database) => database.port, 'port', 'database'),

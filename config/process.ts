@@ -32,6 +32,8 @@ export interface DatabaseConfig {
   port: number
   bind: string
   shardCount: number
+  /** Whether the keys of a command must lie in one slot; without there is one shard. */
+  sharding: boolean
   persistence: Persistence
   /** Of keys and values in this cluster, shared evenly by its shards; 0: no limit. */
   memorySizeBytes: number

@@ -256,6 +256,9 @@ export const databaseSection = section(
     shards: integer('count', 1, 256, 1, {
       doc: 'Processes that share the hash slots. Members may differ in it.',
     }),
+    sharding: boolean(true, {
+      doc: 'Whether the keys of one command, and of one transaction, must lie in one hash slot, as in a Redis cluster. With `false` there is one shard and no such limit, and a transaction over several slots is one step at every member. The same at every member.',
+    }),
     persistence: choice(['none', 'everysec', 'always'], 'everysec', {
       doc: '`none`: nothing is kept over a restart. `everysec`: a crash of a process loses nothing, one of the machine at most a second. `always`: a write is on the disk before it is answered.',
     }),

@@ -115,7 +115,10 @@ export class DatabaseProxy implements SessionHost, RelayHost, SiblingsOwner {
     this.counters = new Counters(ports.clock)
     this.startedMs = ports.clock.monotonicMs()
     this.runId = Array.from({ length: 40 }, () => ports.random.below(16).toString(16)).join('')
-    this.links = new ShardLinks(config.shards.map((address) => ({ address, link: this.#newLink(address) })))
+    this.links = new ShardLinks(
+      config.shards.map((address) => ({ address, link: this.#newLink(address) })),
+      config.database.sharding,
+    )
     this.#applySettings()
     for (const link of this.links.all) link.dial()
     this.siblings.configure(config)
@@ -179,7 +182,7 @@ export class DatabaseProxy implements SessionHost, RelayHost, SiblingsOwner {
       kept.add(link)
       return { address, link }
     })
-    this.links = new ShardLinks(shards)
+    this.links = new ShardLinks(shards, config.database.sharding)
     this.#applySettings()
     for (const link of this.links.all) if (!old.all.includes(link)) link.dial()
     for (const link of old.all) if (!kept.has(link)) link.close()

@@ -170,7 +170,13 @@ export class SyncRelay implements ConnectionHandler, RoomWaiter {
       runId: link.runId,
     }))
     this.#output.addFrame(
-      helloFrame({ role: 'database', guid: database.guid, clusterId: database.clusterId, shards }),
+      helloFrame({
+        role: 'database',
+        guid: database.guid,
+        clusterId: database.clusterId,
+        sharding: database.sharding,
+        shards,
+      }),
     )
     const { clusterId, clusterName, instance } = hello
     this.#host.logger.info({ peer: clusterName, clusterId, instance }, 'link from a peer opened')

@@ -4,7 +4,6 @@
  */
 import { type Frame, FrameFlag, readU32 } from '#protocol/frames/frame.ts'
 import type { ReplyWriter } from '#protocol/resp/replyWriter.ts'
-import { slotOfKey } from '#protocol/slots/crc16.ts'
 import { latin1 } from '#runtime/bytes/bytes.ts'
 import type { Clock, Timers } from '#runtime/ports.ts'
 import type { Keyspace } from '#server/store/keyspace.ts'
@@ -37,7 +36,7 @@ export class BlockedRequests {
     this.#parts = parts
     const { db, flushing } = parts
     const typeOf = (key: string) => {
-      if (flushing.active) flushing.precedeSlot(slotOfKey(key))
+      if (flushing.active) flushing.precedeKey(key)
       return db.type(key)
     }
     this.blocking = new Blocking(typeOf, parts.touches, parts, clientsMax)

@@ -69,6 +69,8 @@ export interface ExecutionParts {
   watches: Watches
   clock: Clock
   random: Random
+  /** There may be other shards. */
+  sharded: boolean
   /** Called before a command that writes is run, so that the clock lease covers its stamps. */
   beforeWrite(nowMs: number): void
   /** Called while writes are taken, before a command that may need memory; what it returns is why it must not run. */
@@ -105,6 +107,7 @@ export class Execution {
       nowMs: 0,
       random: parts.random,
       streamIdMode,
+      sharded: parts.sharded,
       wait: null,
     }
     for (const spec of commands.values()) this.#register(spec)

@@ -4,6 +4,7 @@
  * command touches a slot that is still to be flushed, that slot is flushed.
  */
 import type { CommandSpec } from '#protocol/commands/index.ts'
+import { slotOfKey } from '#protocol/slots/crc16.ts'
 import type { Clock } from '#runtime/ports.ts'
 import type { Keyspace } from '#server/store/keyspace.ts'
 import type { Execution } from './execution.ts'
@@ -14,12 +15,15 @@ export class Flushing {
   readonly #execution: Execution
   readonly #db: Keyspace
   readonly #clock: Clock
+  /** The keys of a command lie in one slot. */
+  readonly #sharded: boolean
   readonly #pending = new Set<number>()
 
-  constructor(execution: Execution, db: Keyspace, clock: Clock) {
+  constructor(execution: Execution, db: Keyspace, clock: Clock, sharded: boolean) {
     this.#execution = execution
     this.#db = db
     this.#clock = clock
+    this.#sharded = sharded
   }
 
   get active(): boolean {
@@ -48,13 +52,22 @@ export class Flushing {
 
   /** Before a command runs: flushes what it may look at. */
   precede(spec: CommandSpec | undefined, slot: number): void {
-    if (spec?.request === 'slot') this.precedeSlot(slot)
-    else for (const pending of this.#pending) this.#flush(pending)
+    if (spec?.request === 'slot' && (this.#sharded || spec.onlyKey > 0)) this.#precedeSlot(slot)
+    else this.#precedeAll()
   }
 
-  /** The same for one slot. */
-  precedeSlot(slot: number): void {
+  /** The same for a command of several keys, of which `key` is one. */
+  precedeKey(key: string): void {
+    if (this.#sharded) this.#precedeSlot(slotOfKey(key))
+    else this.#precedeAll()
+  }
+
+  #precedeSlot(slot: number): void {
     if (this.#pending.has(slot)) this.#flush(slot)
+  }
+
+  #precedeAll(): void {
+    for (const pending of this.#pending) this.#flush(pending)
   }
 
   #flush(slot: number): void {

@@ -129,13 +129,14 @@ export class Shard implements LinkHost {
         watches: this.#watches,
         clock,
         random,
+        sharded: options.database.sharding,
         beforeWrite: (nowMs) => this.#renewLease(nowMs),
         makeRoom: () => this.#memory.makeRoom(),
       },
       limits.transactionCommandsMax,
       database.streamIdMode,
     )
-    const flushing = new Flushing(this.#execution, this.#db, clock)
+    const flushing = new Flushing(this.#execution, this.#db, clock, options.database.sharding)
     this.#blocked = this.#newBlocked(flushing, touches)
     this.#requests = new Requests(
       {

@@ -23,6 +23,8 @@ export interface ShardOptions {
     clusterId: number
     /** In this cluster. */
     shardCount: number
+    /** Whether the keys of a command must lie in one slot; without there is one shard. */
+    sharding: boolean
     persistence: Persistence
     /** Which ids XADD takes and gives. */
     streamIdMode: StreamIdMode

@@ -178,7 +178,14 @@ export class Syncer implements PeerLinkListener, ShardLinkListener {
   #addPeer(member: MemberConfig): void {
     const { database, tls, timings } = this.#config
     const peer = new PeerLink(
-      { member, guid: database.guid, hello: this.#hello, identity: tls, timings },
+      {
+        member,
+        guid: database.guid,
+        sharding: database.sharding,
+        hello: this.#hello,
+        identity: tls,
+        timings,
+      },
       this.#ports,
       this,
     )
@@ -242,8 +249,9 @@ export class Syncer implements PeerLinkListener, ShardLinkListener {
 const peersOf = ({ database }: SyncerConfig): MemberConfig[] =>
   database.members.filter((member) => member.clusterId !== database.clusterId)
 
-const identityOf = ({ database: { guid, clusterId, clusterName } }: SyncerConfig) => ({
+const identityOf = ({ database: { guid, sharding, clusterId, clusterName } }: SyncerConfig) => ({
   guid,
+  sharding,
   clusterId,
   clusterName,
 })

@@ -51,7 +51,9 @@ export class RealRedis {
       '--appendonly',
       'no',
     ]
-    const child = spawn('redis-server', [...fixed, ...options], { stdio: ['ignore', 'pipe', 'inherit'] })
+    // SORT compares texts as its locale does.
+    const env = { ...process.env, LC_ALL: 'C' }
+    const child = spawn('redis-server', [...fixed, ...options], { stdio: ['ignore', 'pipe', 'inherit'], env })
     await new Promise<void>((ready, failed) => {
       child.on('error', (error) => failed(new Error(`${error.message}: apt-get install -y redis-server`)))
       child.on('exit', (code) => failed(new Error(`redis-server ended with ${code}`)))

@@ -114,6 +114,7 @@ function databaseConfig(settings: NodeSettings, stored: StoredDatabase): Databas
     port: stored.port,
     bind: settings.proxy.bind,
     shardCount: stored.shards,
+    sharding: stored.sharding,
     persistence: stored.persistence,
     memorySizeBytes: stored.memorySize,
     evictionPolicy: stored.evictionPolicy,

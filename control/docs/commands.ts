@@ -85,7 +85,7 @@ const geoWords: Readonly<Record<GeoPolicy, string>> = {
 const requestWords: Readonly<Record<RequestPolicy, string>> = {
   proxy: 'Answered by the proxy.',
   transaction: 'Kept by the proxy until EXEC; then all of it runs on one shard.',
-  slot: 'Runs on the shard that owns the slot of its keys; keys in several slots are an error (`CROSSSLOT`).',
+  slot: 'Runs on the shard that owns the slot of its keys; keys in several slots are an error (`CROSSSLOT`), unless `sharding` is off.',
   perKey: 'Its keys may lie in several slots.',
   allShards: 'Runs on every shard.',
   cursor: 'Goes through the shards one after the other.',
@@ -113,6 +113,7 @@ function listPage(): string {
     '',
     'Facts of a command (arguments, flags, key positions, ACL categories) are those of Redis 7.2; `COMMAND INFO` and `COMMAND DOCS` tell them to clients.',
     'The pages say what a command means across clusters, and where it is different from Redis.',
+    'Keys of one command lie in one hash slot, as in a Redis cluster: a hash tag (`{user:7}:name`) keeps them together. A database with `sharding = false` has one shard and no such limit.',
     '',
     generated,
   ]
@@ -129,9 +130,7 @@ function listPage(): string {
     )
     for (const spec of inGroup(group).flatMap(described)) {
       const name = displayName(spec)
-      lines.push(
-        `| [${name}](${file}#${anchorOf(spec)}) | ${geoWords[spec.geo]} | ${cell(spec.row.summary)} |`,
-      )
+      lines.push(`| [${name}](${pageLinkOf(spec)}) | ${geoWords[spec.geo]} | ${cell(spec.row.summary)} |`)
     }
   }
   return `${lines.join('\n')}\n`
@@ -171,10 +170,15 @@ function displayName(spec: CommandSpec): string {
   return spec.name.replace('|', ' ')
 }
 
+/** Where the pages tell of a command, from their folder on. */
+export function pageLinkOf(spec: CommandSpec): string {
+  return `${groupPages[spec.group].file}#${anchorOf(spec)}`
+}
+
 function anchorOf(spec: CommandSpec): string {
   return displayName(spec).toLowerCase().replaceAll(' ', '-')
 }
 
-function cell(text: string): string {
+export function cell(text: string): string {
   return text.replaceAll('|', '\\|')
 }

@@ -20,7 +20,7 @@ export function completeDatabase(
 }
 
 /** Settings that the data on the disk, or at the peers, depends on. */
-const fixed: readonly (keyof DatabaseSettings)[] = ['guid', 'shards']
+const fixed: readonly (keyof DatabaseSettings)[] = ['guid', 'shards', 'sharding']
 
 export interface Difference {
   database: string

@@ -102,38 +102,73 @@ function writeKeySpec({ notes, flags, begin, find }: KeySpec, reply: ReplyWriter
   reply.bulk('flags')
   writeStatusSet(flags, reply)
   reply.bulk('begin_search')
-  if (find.kind === 'behind' || find.kind === 'halfBehind') {
-    const spec = [
-      ['keyword', find.word],
-      ['startfrom', begin],
-    ] as const
-    writeSearch('keyword', spec, reply)
-  } else writeSearch('index', [['index', begin]], reply)
+  writeSearch(beginOf(begin, find), reply)
   reply.bulk('find_keys')
-  if (find.kind !== 'counted') {
-    const { last, step } =
-      find.kind === 'range' ? find : { last: find.kind === 'halfBehind' ? -1 : 0, step: 1 }
-    const spec = [
-      ['lastkey', last],
-      ['keystep', step],
-      ['limit', find.kind === 'halfBehind' ? 2 : 0],
-    ] as const
-    writeSearch('range', spec, reply)
-  } else {
-    const spec = [
-      ['keynumidx', 0],
-      ['firstkey', 1],
-      ['keystep', 1],
-    ] as const
-    writeSearch('keynum', spec, reply)
+  writeSearch(findOf(find), reply)
+}
+
+interface Search {
+  type: string
+  spec: readonly (readonly [string, string | number])[]
+}
+
+const unknown: Search = { type: 'unknown', spec: [] }
+
+function beginOf(begin: number, find: KeySpec['find']): Search {
+  switch (find.kind) {
+    case 'unknown':
+    case 'anywhere':
+      return unknown
+    case 'behind':
+    case 'halfBehind':
+      return {
+        type: 'keyword',
+        spec: [
+          ['keyword', find.word],
+          ['startfrom', begin],
+        ],
+      }
+    default:
+      return { type: 'index', spec: [['index', begin]] }
   }
 }
 
-function writeSearch(
-  type: string,
-  spec: readonly (readonly [string, string | number])[],
-  reply: ReplyWriter,
-): void {
+function findOf(find: KeySpec['find']): Search {
+  switch (find.kind) {
+    case 'unknown':
+    case 'anywhere':
+      return unknown
+    case 'counted':
+      return {
+        type: 'keynum',
+        spec: [
+          ['keynumidx', 0],
+          ['firstkey', 1],
+          ['keystep', 1],
+        ],
+      }
+    case 'halfBehind':
+      return keyRange(-1, 1, 2)
+    case 'range':
+      return keyRange(find.last, find.step)
+    default:
+      return keyRange(0, 1)
+  }
+}
+
+/** `limit` 2: the first half of them only. */
+function keyRange(last: number, step: number, limit = 0): Search {
+  return {
+    type: 'range',
+    spec: [
+      ['lastkey', last],
+      ['keystep', step],
+      ['limit', limit],
+    ],
+  }
+}
+
+function writeSearch({ type, spec }: Search, reply: ReplyWriter): void {
   reply.map(2)
   writePair('type', type, reply)
   reply.bulk('spec')
@@ -239,7 +274,7 @@ function answerList(request: RequestView, reply: ReplyWriter): void {
   for (const command of commands.values()) {
     for (const spec of [command, ...command.subcommands]) if (isChosen(spec)) names.push(spec.lowerName)
   }
-  reply.set(names.length)
+  reply.array(names.length)
   for (const name of names) reply.bulk(name)
 }
 
@@ -284,11 +319,21 @@ function quotedCommand(request: RequestView): CommandSpec | undefined {
   return spec.subcommand(request.bytes, request.start(3), request.endOf(3))
 }
 
-/** Some flags depend on the options: SET reads the old value only with GET. */
+/** Some flags depend on the options: SET reads the old value only with GET, BITFIELD may only read. */
 function flagsInUse(spec: CommandSpec, { flags }: KeySpec, request: RequestView): readonly KeyFlag[] {
-  if (spec.name !== 'SET') return flags.filter((flag) => flag !== 'variable_flags')
-  for (let i = 5; i < request.argumentCount; i++) {
-    if (request.text(i).toUpperCase() === 'GET') return ['RW', 'access', 'update']
+  const words: string[] = []
+  for (let i = 4; i < request.argumentCount; i++) words.push(request.text(i).toUpperCase())
+  if (spec.name === 'SET') return words.includes('GET', 1) ? ['RW', 'access', 'update'] : ['OW', 'update']
+  if (spec.name === 'BITFIELD' && onlyGets(words)) return ['RO', 'access']
+  return flags.filter((flag) => flag !== 'variable_flags')
+}
+
+/** Operations of BITFIELD, well formed. */
+function onlyGets(words: readonly string[]): boolean {
+  let at = 0
+  while (at < words.length) {
+    const length = words[at] === 'GET' ? 3 : words[at] === 'OVERFLOW' ? 2 : Number.POSITIVE_INFINITY
+    at += length
   }
-  return ['OW', 'update']
+  return at === words.length
 }

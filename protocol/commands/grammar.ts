@@ -36,6 +36,21 @@ export function keysInFirstHalfBehind(word: string, from: number, ...flags: KeyF
   return { flags, begin: from, find: { kind: 'halfBehind', word } }
 }
 
+/** The key behind an option that may stand anywhere; `passed` says how many values other options have. */
+export function keyAnywhere(
+  word: string,
+  from: number,
+  passed: Readonly<Record<string, number>>,
+  ...flags: KeyFlag[]
+): KeySpec {
+  return { flags, begin: from, find: { kind: 'anywhere', word, passed } }
+}
+
+/** Keys that the request doesn't name. */
+export function unknownKeys(...flags: KeyFlag[]): KeySpec {
+  return { flags, begin: 0, find: { kind: 'unknown' } }
+}
+
 export function noted(notes: string, spec: KeySpec): KeySpec {
   return { ...spec, notes }
 }

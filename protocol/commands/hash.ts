@@ -89,7 +89,7 @@ export const hashCommands = {
     geoNote:
       'Concurrent increments of all clusters add up, as exact decimals; an HSET or HDEL takes away only the increments it had seen.',
     difference:
-      'Sums are exact decimals with at most 17 digits behind the point: 80-bit floats leave noise there. Numbers in hexadecimal are refused.',
+      'Sums are exact decimals with at most 17 digits behind the point: 80-bit floats leave noise there, and behind the first 19 of large numbers. Numbers in hexadecimal are refused.',
     since: '2.6.0',
     complexity: 'O(1)',
     summary: 'Adds a decimal number to a field, which counts as 0 if it is missing, and returns the result.',

@@ -1,18 +1,41 @@
 import {
   behind,
+  block,
   integer,
   key,
+  keyAnywhere,
   keyAt,
   keysFrom,
   multiple,
+  multipleWithToken,
+  noted,
+  oneOf,
   optional,
   since,
   text,
+  unknownKeys,
   value,
   word,
 } from './grammar.ts'
 import { keyExpiryCommands } from './keyExpiry.ts'
-import type { CommandTable } from './table.ts'
+import type { ArgumentSpec, CommandTable } from './table.ts'
+
+const patternKeysNote =
+  "For the optional BY/GET keyword. It is marked 'unknown' because the key names derive from the content of the key we sort"
+
+const patternDifference =
+  "Patterns of BY and GET must have a hash tag that keeps their keys in the slot of the sorted key, as in Redis 7.4 (7.0 and 7.2 refuse all of them in a cluster), unless `sharding` is off. Texts sort by their bytes, whatever the server's locale."
+
+const keyPattern: ArgumentSpec = { ...key('pattern', 1), type: 'pattern' }
+
+const sortArguments = [
+  key(),
+  optional(behind('BY', keyPattern)),
+  optional(behind('LIMIT', block('offset_count', integer('offset'), integer('count')))),
+  optional(multipleWithToken(behind('GET', keyPattern))),
+  optional(oneOf('order', word('ASC'), word('DESC'))),
+  optional(word('ALPHA', 'sorting')),
+]
 
 export const keyCommands = {
   ...keyExpiryCommands,
@@ -26,7 +49,7 @@ export const keyCommands = {
     geo: 'effect',
     geoNote:
       'Runs here once; the new key gets the value as read here. Concurrent writes to the new key merge into it by the rules of its type.',
-    difference: 'Both keys must lie in one slot.',
+    difference: 'Both keys must lie in one slot, unless `sharding` is off.',
     since: '6.2.0',
     complexity:
       'O(N) worst case for collections, where N is the number of nested items. O(1) for string values.',
@@ -151,6 +174,8 @@ export const keyCommands = {
         reply: 'single',
         geo: 'local',
         geoNote: 'Counts accesses in this cluster, and writes of all.',
+        difference:
+          "A command that only looks whether a condition holds (NX, XX, GT, LT, a key that must not exist, a type) doesn't count as a use of the key.",
         since: '4.0.0',
         complexity: 'O(1)',
         summary: 'Tells how often a key is used, on a logarithmic scale; only under an LFU eviction policy.',
@@ -180,6 +205,8 @@ export const keyCommands = {
         reply: 'single',
         geo: 'local',
         geoNote: 'Counts accesses in this cluster, and writes of all.',
+        difference:
+          "A command that only looks whether a condition holds (NX, XX, GT, LT, a key that must not exist, a type) doesn't count as a use of the key.",
         since: '2.2.3',
         complexity: 'O(1)',
         summary: 'Tells how many seconds ago a key was last used; not under an LFU eviction policy.',
@@ -242,7 +269,7 @@ export const keyCommands = {
     geo: 'effect',
     geoNote:
       'Removes the source as seen here and writes its value as read here to the destination; a concurrent write to the source stays under the old name.',
-    difference: 'Both keys must lie in one slot.',
+    difference: 'Both keys must lie in one slot, unless `sharding` is off.',
     since: '1.0.0',
     complexity: 'O(1)',
     summary: 'Moves a value with its TTL to another key, in place of what is there.',
@@ -257,7 +284,7 @@ export const keyCommands = {
     reply: 'single',
     geo: 'effect',
     geoNote: 'As RENAME; whether the destination exists is judged in this cluster alone.',
-    difference: 'Both keys must lie in one slot.',
+    difference: 'Both keys must lie in one slot, unless `sharding` is off.',
     since: '1.0.0',
     history: [
       ['3.2.0', 'The command no longer returns an error when source and destination names are the same.'],
@@ -277,7 +304,7 @@ export const keyCommands = {
     geoNote:
       'Every cluster gets the value as new writes: with REPLACE they remove what this cluster had seen, and join what others add meanwhile.',
     difference:
-      'Values of streams and modules are refused as bad data, and so is a value that reaches into the checksum behind it. The latest expiry is 2^49 ms since 1970 (about the year 19800).',
+      'Values of streams and modules are refused as bad data, and so is the form that hashes with expiring fields had before 7.4.0, and so is a value that reaches into the checksum behind it. The latest expiry is 2^49 ms since 1970 (about the year 19800).',
     since: '2.6.0',
     history: [
       ['3.0.0', 'Added the `REPLACE` modifier.'],
@@ -286,7 +313,7 @@ export const keyCommands = {
     ],
     complexity:
       'O(1) to create the new key and additional O(N*M) to reconstruct the serialized value, where N is the number of Redis objects composing the value and M their average size. For small string values the time complexity is thus O(1)+O(1*M) where M is small, so simply O(1). However for sorted set values the complexity is O(N*M*log(N)) because inserting values into sorted sets is O(log(N)).',
-    summary: 'Creates a key from what DUMP gave, of this server or of a Redis up to 7.2.',
+    summary: 'Creates a key from what DUMP gave, of this server or of a Redis up to 7.4.',
     args: [
       key(),
       integer('ttl'),
@@ -320,6 +347,47 @@ export const keyCommands = {
       optional(behind('COUNT', integer('count'))),
       since('6.0.0', optional(behind('TYPE', text('type')))),
     ],
+  },
+  SORT: {
+    arity: -2,
+    flags: ['write', 'denyoom', 'movablekeys'],
+    categories: ['write', 'set', 'sortedset', 'list', 'slow', 'dangerous'],
+    keys: [
+      keyAt(1, 'RO', 'access'),
+      noted(patternKeysNote, unknownKeys('RO', 'access')),
+      noted(
+        "For the optional STORE keyword. It is marked 'unknown' because the keyword can appear anywhere in the argument array",
+        keyAnywhere('STORE', 2, { LIMIT: 2, BY: 1, GET: 1 }, 'OW', 'update'),
+      ),
+    ],
+    request: 'slot',
+    reply: 'single',
+    geo: 'effect',
+    geoNote:
+      'Reads what this cluster has. With STORE it runs here once; the destination, as seen here, is removed and gets the elements as a new list. Concurrent pushes to the destination stay as well.',
+    difference: patternDifference,
+    since: '1.0.0',
+    complexity:
+      'O(N+M*log(M)) where N is the number of elements in the list or set to sort, and M the number of returned elements. When the elements are not sorted, complexity is O(N).',
+    summary:
+      'Lists or stores the elements of a list, set or sorted set, sorted by value or by what other keys hold.',
+    args: [...sortArguments, optional(behind('STORE', key('destination', 2)))],
+  },
+  SORT_RO: {
+    arity: -2,
+    flags: ['readonly', 'movablekeys'],
+    categories: ['read', 'set', 'sortedset', 'list', 'slow', 'dangerous'],
+    keys: [keyAt(1, 'RO', 'access'), noted(patternKeysNote, unknownKeys('RO', 'access'))],
+    request: 'slot',
+    reply: 'single',
+    geo: 'local',
+    geoNote: 'Reads what this cluster has; writes of other clusters show once they have arrived.',
+    difference: patternDifference,
+    since: '7.0.0',
+    complexity:
+      'O(N+M*log(M)) where N is the number of elements in the list or set to sort, and M the number of returned elements. When the elements are not sorted, complexity is O(N).',
+    summary: 'Lists the elements of a list, set or sorted set as SORT does, which can also store them.',
+    args: sortArguments,
   },
   TOUCH: {
     arity: -2,

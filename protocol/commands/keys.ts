@@ -47,8 +47,10 @@ const isEmptyRest = ({ begin, find }: KeySpec, argumentCount: number): boolean =
 const keyCountPattern = /^[1-9][0-9]{0,8}$/
 
 function placesOf({ begin, find }: KeySpec, argumentCount: number, argumentAt: ArgumentAt): number[] | null {
+  if (find.kind === 'unknown') return []
   if (find.kind === 'behind') return placesBehind(find.word, begin, argumentCount, argumentAt)
   if (find.kind === 'halfBehind') return firstHalfBehind(find.word, begin, argumentCount, argumentAt)
+  if (find.kind === 'anywhere') return placeBehindLast(find, begin, argumentCount, argumentAt)
   let first = begin
   let last: number
   let step = 1
@@ -92,4 +94,19 @@ function firstHalfBehind(
   first++
   const count = Math.floor((argumentCount - first) / 2)
   return count < 1 ? null : Array.from({ length: count }, (_, i) => first + i)
+}
+
+function placeBehindLast(
+  { word, passed }: { word: string; passed: Readonly<Record<string, number>> },
+  begin: number,
+  argumentCount: number,
+  argumentAt: ArgumentAt,
+): number[] {
+  let place: number | undefined
+  for (let i = begin; i < argumentCount; i++) {
+    const option = argumentAt(i).toUpperCase()
+    if (option === word && i + 1 < argumentCount) place = ++i
+    else i += Object.hasOwn(passed, option) ? (passed[option] ?? 0) : 0
+  }
+  return place === undefined ? [] : [place]
 }

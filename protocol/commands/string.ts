@@ -202,7 +202,7 @@ export const stringCommands = {
     geoNote:
       'Concurrent increments and decrements of all clusters add up; a SET or DEL takes away only the increments it had seen. Sums are exact decimals, the same everywhere.',
     difference:
-      'Sums are exact decimals with at most 17 digits behind the point: 80-bit floats leave noise there. Numbers in hexadecimal are refused.',
+      'Sums are exact decimals with at most 17 digits behind the point: 80-bit floats leave noise there, and behind the first 19 of large numbers. Numbers in hexadecimal are refused.',
     since: '2.6.0',
     complexity: 'O(1)',
     summary:

@@ -64,6 +64,13 @@ export type KeySpec = {
     | { readonly kind: 'behind'; readonly word: string }
     /** The first half of all that follows the first `word` from `begin` on. */
     | { readonly kind: 'halfBehind'; readonly word: string }
+    /**
+     * The argument behind the last option `word` anywhere from `begin` on; `passed` has the other options with values, and how
+     * many. Clients are told that they can't find it.
+     */
+    | { readonly kind: 'anywhere'; readonly word: string; readonly passed: Readonly<Record<string, number>> }
+    /** Not in the request. */
+    | { readonly kind: 'unknown' }
 }
 
 /** Who answers, and how the request gets there. */

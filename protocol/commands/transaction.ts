@@ -25,7 +25,7 @@ export const transactionCommands = {
     reply: 'single',
     geo: 'effect',
     geoNote: 'All effects of a transaction arrive at the other clusters together: nobody sees a part of it.',
-    difference: 'All keys must lie in one slot.',
+    difference: 'All keys must lie in one slot, unless `sharding` is off.',
     since: '1.2.0',
     complexity: 'Depends on commands in the transaction',
     summary:
@@ -70,7 +70,8 @@ export const transactionCommands = {
     geo: 'local',
     geoNote:
       'A write that arrives from another cluster counts as a change; a concurrent one that has not arrived yet does not.',
-    difference: 'The watched keys and those of the transaction must lie in one slot.',
+    difference:
+      'The watched keys and those of the transaction must lie in one slot, unless `sharding` is off.',
     since: '2.2.0',
     complexity: 'O(1) for every key.',
     summary: 'Makes the next EXEC do nothing if one of these keys changes before it.',

@@ -41,7 +41,7 @@ export type Hello =
   /** A shard's answer to either. */
   | ({ role: 'shard' } & HelloShard)
   /** A database port's answer to a peer's syncer: the shards that can be asked through it. */
-  | { role: 'database'; guid: string; clusterId: number; shards: HelloShard[] }
+  | { role: 'database'; guid: string; clusterId: number; sharding: boolean; shards: HelloShard[] }
 
 export interface ChannelOpening {
   /** What the opened end does: send the shard's operations, or take in those of the other end. */
@@ -126,7 +126,8 @@ function helloOf(value: unknown): Hello | null {
     if (shard === null) return null
     read.push(shard)
   }
-  return { role, guid, clusterId, shards: read }
+  // Releases without the setting have databases with sharding only.
+  return { role, guid, clusterId, sharding: value['sharding'] !== false, shards: read }
 }
 
 /** What a channelOpen frame asks for, or an error text. */

@@ -45,6 +45,10 @@ export class RdbReader extends ByteReader {
     return value
   }
 
+  length(): number {
+    return this.#length(this.u8())
+  }
+
   string(): string {
     const first = this.u8()
     if (first >>> 6 !== Form.encoded) return latin1(this.raw(this.#length(first)))
@@ -77,8 +81,8 @@ export class RdbReader extends ByteReader {
   }
 
   #compressed(): Uint8Array {
-    const compressedLength = this.#length(this.u8())
-    const length = this.#length(this.u8())
+    const compressedLength = this.length()
+    const length = this.length()
     const start = this.at
     this.skip(compressedLength)
     return decompress(this.bytes, start, this.at, length)

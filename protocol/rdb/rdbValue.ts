@@ -1,5 +1,5 @@
 /**
- * What a DUMP payload holds, whatever encoding a Redis up to 7.2 has written it in:
+ * What a DUMP payload holds, whatever encoding a Redis up to 7.4 has written it in:
  *
  *     payload := type u8 | value | RDB version u16 | CRC-64 of all before it u64
  *
@@ -17,12 +17,19 @@ export type RdbValue =
   | { type: 'string'; text: string }
   | { type: 'list'; values: readonly string[] }
   | { type: 'set'; members: readonly string[] }
-  | { type: 'hash'; entries: readonly (readonly [field: string, value: string])[] }
+  | HashValue
   | { type: 'zset'; scores: readonly (readonly [member: string, score: number])[] }
   | RdbStream
 
-/** Of Redis 7.2; a later one may hold what is not known here. */
-export const rdbVersionMax = 11
+interface HashValue {
+  type: 'hash'
+  entries: readonly (readonly [field: string, value: string])[]
+  /** Fields that expire, by when: milliseconds since 1970. */
+  expiring: ReadonlyMap<number, readonly string[]>
+}
+
+/** Of Redis 7.4; a later one may hold what is not known here. */
+const rdbVersionMax = 12
 const footerBytes = 10
 
 /** Whether the payload's end says that it is whole, and of a version that can be read. */
@@ -49,7 +56,7 @@ export function readPayload(bytes: Uint8Array): RdbValue {
 type Read = (reader: RdbReader) => RdbValue
 
 /** Type bytes of `rdb.h` for the plain encodings; of streams that of Redis 7.0. */
-export const RdbType = { string: 0, list: 1, set: 2, hash: 4, zset: 5, stream: 19 } as const
+export const RdbType = { string: 0, list: 1, set: 2, hash: 4, zset: 5, stream: 19, expiringHash: 24 } as const
 
 /** By the type byte. */
 const readers: Readonly<Record<number, Read>> = {
@@ -72,6 +79,12 @@ const readers: Readonly<Record<number, Read>> = {
   [RdbType.stream]: (reader) => readStream(reader, { counts: true, activeTimes: false }),
   20: (reader) => set(readListpack(reader.blob())),
   21: (reader) => readStream(reader, { counts: true, activeTimes: true }),
+  [RdbType.expiringHash]: (reader) => expiringHash(reader),
+  25: (reader) => {
+    // The earliest, again.
+    reader.skip(8)
+    return timedHash(triplesOf(readListpack(reader.blob())))
+  },
 }
 
 function strings(reader: RdbReader, each: number): string[] {
@@ -131,14 +144,54 @@ function set(members: string[]): RdbValue {
 }
 
 function hash(texts: string[]): RdbValue {
-  const entries = pairsOf(texts)
-  requireDistinct(entries.map(([field]) => field))
-  return { type: 'hash', entries }
+  return timedHash(pairsOf(texts).map(([field, value]) => [field, value, neverMs]))
+}
+
+type TimedField = readonly [field: string, value: string, atMs: number]
+
+/** In place of a time. */
+const neverMs = 0
+/** The latest that this server takes: any that Redis writes is earlier. */
+const expireMsMax = 2 ** 49
+
+function timedHash(fields: readonly TimedField[]): RdbValue {
+  requireDistinct(fields.map(([field]) => field))
+  const expiring = new Map<number, string[]>()
+  for (const [field, , atMs] of fields) {
+    if (atMs === neverMs) continue
+    if (!(Number.isInteger(atMs) && atMs > 0 && atMs <= expireMsMax))
+      throw new FormatError('a field that expires out of time')
+    const together = expiring.get(atMs)
+    if (together === undefined) expiring.set(atMs, [field])
+    else together.push(field)
+  }
+  return { type: 'hash', entries: fields.map(([field, value]) => [field, value]), expiring }
+}
+
+/** Of Redis 7.4: the earliest time, then each field behind its time, from there on and plus one. */
+function expiringHash(reader: RdbReader): RdbValue {
+  const earliestMs = reader.u32() + reader.u32() * 2 ** 32
+  const fields: TimedField[] = []
+  for (let left = reader.count(); left > 0; left--) {
+    const offset = reader.length()
+    const field = reader.string()
+    fields.push([field, reader.string(), offset === 0 ? neverMs : earliestMs + offset - 1])
+  }
+  return timedHash(fields)
+}
+
+const timeOf = (text: string): number => (/^\d+$/.test(text) ? Number(text) : Number.NaN)
+
+function triplesOf(texts: readonly string[]): TimedField[] {
+  if (texts.length % 3 > 0) throw new FormatError('fields without their times')
+  const fields: TimedField[] = []
+  for (let at = 0; at < texts.length; at += 3)
+    fields.push([texts[at] as string, texts[at + 1] as string, timeOf(texts[at + 2] as string)])
+  return fields
 }
 
 function sortedSet(found: [string, number][]): RdbValue {
   requireDistinct(found.map(([member]) => member))
   if (found.some(([, score]) => Number.isNaN(score))) throw new FormatError('a score that is no number')
-  // -0, which Redis keeps in large sorted sets only, is 0.
-  return { type: 'zset', scores: found.map(([member, score]) => [member, score + 0]) }
+  return { type: 'zset', scores: found }
 }

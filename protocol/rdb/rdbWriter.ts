@@ -9,15 +9,21 @@ import { writeStream } from './rdbStreamWriter.ts'
 import { writeLength, writeText } from './rdbStringWriter.ts'
 import { RdbType, type RdbValue } from './rdbValue.ts'
 
-/** Of Redis 7.0: older servers refuse it, newer ones take it. */
+/** Of Redis 7.0: older servers refuse it, newer ones take it. Fields that expire came with 7.4. */
 const rdbVersion = 10
+const expiringRdbVersion = 12
 
 /** As `readPayload` reads it. */
 export function writePayload(value: RdbValue): Uint8Array {
   const writer = new ByteWriter()
+  if (value.type === 'hash' && value.expiring.size > 0) {
+    writer.u8(RdbType.expiringHash)
+    writeExpiringHash(writer, value)
+    return sealed(writer, expiringRdbVersion)
+  }
   writer.u8(RdbType[value.type])
   writeValue(writer, value)
-  return sealed(writer)
+  return sealed(writer, rdbVersion)
 }
 
 function writeValue(writer: ByteWriter, value: RdbValue): void {
@@ -50,13 +56,28 @@ function writeValue(writer: ByteWriter, value: RdbValue): void {
   }
 }
 
+/** `expiringHash` of `rdbValue.ts` says what is what. */
+function writeExpiringHash(writer: ByteWriter, { entries, expiring }: RdbValue & { type: 'hash' }): void {
+  const earliestMs = Math.min(...expiring.keys())
+  const offsets = new Map<string, number>()
+  for (const [atMs, fields] of expiring) for (const field of fields) offsets.set(field, atMs - earliestMs + 1)
+  writer.u32(earliestMs % 2 ** 32)
+  writer.u32(Math.floor(earliestMs / 2 ** 32))
+  writeLength(writer, entries.length)
+  for (const [field, text] of entries) {
+    writeLength(writer, offsets.get(field) ?? 0)
+    writeText(writer, field)
+    writeText(writer, text)
+  }
+}
+
 function writeTexts(writer: ByteWriter, texts: readonly string[]): void {
   writeLength(writer, texts.length)
   for (const text of texts) writeText(writer, text)
 }
 
-function sealed(writer: ByteWriter): Uint8Array {
-  writer.u16(rdbVersion)
+function sealed(writer: ByteWriter, version: number): Uint8Array {
+  writer.u16(version)
   const { high, low } = crc64(writer.bytes, 0, writer.length)
   writer.u32(low)
   writer.u32(high)

@@ -94,6 +94,7 @@ export const errors = {
   timeoutNotInteger: 'ERR timeout is not an integer or out of range',
   timeoutNegative: 'ERR timeout is negative',
   timeoutOutOfRange: 'ERR timeout is out of range',
+  sortNotNumbers: "ERR One or more scores can't be converted into double",
   busyKey: 'BUSYKEY Target key name already exists.',
   badDump: 'ERR DUMP payload version or checksum are wrong',
   badDumpData: 'ERR Bad data format',
@@ -199,6 +200,10 @@ export const errors = {
     `ERR Invalid ${argument} argument for ${command}`,
 
   unknownClaimOption: (option: string): string => `ERR Unrecognized XCLAIM option '${quotable(option)}'`,
+
+  /** Words of 7.4: before, such an option was refused wherever its keys were. */
+  sortAcrossSlots: (option: 'BY' | 'GET'): string =>
+    `ERR ${option} option of SORT denied in cluster mode when keys formed by the pattern may be in different slots.`,
 
   noInputKey: (command: string): string =>
     `ERR at least 1 input key is needed for '${command.toLowerCase()}' command`,

@@ -43,6 +43,7 @@ function serverFields({ host, missingWorkers }: InfoFacts): InfoField[] {
     ['cluster_id', host.config.database.clusterId],
     ['cluster_name', host.config.database.clusterName],
     ['shards', host.links.all.length],
+    ['sharding', host.links.sharding ? 'yes' : 'no'],
     ['proxy_worker', host.config.worker],
     ['proxy_workers', host.config.workers.length],
     ['proxy_workers_missing', missingWorkers.join(',')],

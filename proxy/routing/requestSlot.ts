@@ -8,10 +8,12 @@ import { slotOf } from '#protocol/slots/crc16.ts'
 export const noSlot = -1
 export const crossSlot = -2
 
-export function requestSlot(spec: CommandSpec, request: RequestScanner): number {
+/** With `sharding` all its keys must lie there; without, the first one's slot stands for all. */
+export function requestSlot(spec: CommandSpec, request: RequestScanner, sharding: boolean): number {
   let slot = noSlot
   for (const position of keyPositions(spec, request.argumentCount, (i) => request.text(i))) {
     const own = slotOf(request.bytes, request.start(position), request.endOf(position))
+    if (!sharding) return own
     if (slot >= 0 && slot !== own) return crossSlot
     slot = own
   }

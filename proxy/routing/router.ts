@@ -66,7 +66,7 @@ export class Router {
       case 'cursor':
         return this.#routeCursor(request, links, to)
       default: {
-        const slot = requestSlot(request.spec, request.arguments)
+        const slot = requestSlot(request.spec, request.arguments, links.sharding)
         if (slot === crossSlot) return errors.crossSlot
         return this.#forward(request, links.of(Math.max(0, slot)), Math.max(0, slot), to)
       }

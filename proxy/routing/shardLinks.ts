@@ -19,17 +19,22 @@ export class ShardLinks {
   readonly shards: readonly LinkedShard[]
   /** The links of `shards`. */
   readonly all: readonly ShardLink[]
+  /** Whether the keys of a command must lie in one slot; without there is one shard. */
+  readonly sharding: boolean
   /** Place of each slot's owner in `all`: small, because every request reads a random one of its entries. */
   readonly #owners: Uint8Array
 
   /** Each slot has an owner, or it is an error: a command must have somewhere to go. */
-  constructor(shards: readonly LinkedShard[]) {
+  constructor(shards: readonly LinkedShard[], sharding: boolean) {
+    this.sharding = sharding
     this.shards = shards
       .filter(({ address }) => address.ranges.length > 0)
       .sort((a, b) => firstSlotOf(a.address) - firstSlotOf(b.address))
     this.all = this.shards.map(({ link }) => link)
     if (this.all.length > shardsMax)
       throw new RangeError(`${this.all.length} shards, at most ${shardsMax} can be`)
+    if (!sharding && this.all.length > 1)
+      throw new RangeError(`${this.all.length} shards of a database without sharding`)
     const map = new SlotMap(this.shards.map(({ address }) => address))
     if (map.firstUnowned() >= 0) throw new RangeError(`no shard owns slot ${map.firstUnowned()}`)
     const places = new Map(this.all.map(({ index }, place) => [index, place]))

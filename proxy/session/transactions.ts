@@ -1,6 +1,7 @@
 /**
  * MULTI, EXEC, DISCARD, WATCH and UNWATCH. The queue lives here; a shard sees a transaction only whole. All its keys, and
  * the watched ones, must lie in one slot: the slot is what a transaction can be atomic in, whatever the number of shards.
+ * Without sharding there is one shard at every member, and they may lie anywhere.
  */
 import type { CommandSpec } from '#protocol/commands/index.ts'
 import { errors } from '#protocol/resp/errors.ts'
@@ -70,9 +71,10 @@ export class SessionTransactions {
         break
       case 'slot':
       case 'perKey': {
-        const slot = requestSlot(spec, request.arguments)
+        const slot = requestSlot(spec, request.arguments, links.sharding)
         const expected = queue.slot >= 0 ? queue.slot : this.#watchSlot
-        if (slot === crossSlot || (slot >= 0 && expected >= 0 && slot !== expected)) return errors.crossSlot
+        if (slot === crossSlot || (links.sharding && slot >= 0 && expected >= 0 && slot !== expected))
+          return errors.crossSlot
         if (slot >= 0) queue.slot = slot
       }
     }
@@ -116,9 +118,11 @@ export class SessionTransactions {
   #watch(request: RoutedRequest, to: ReplyPlace): Routing {
     if (this.queue !== null) return this.#say(errors.watchInsideMulti, to)
     const { bytes, start, end, spec } = request
-    const slot = requestSlot(spec, request.arguments)
-    if (slot < 0 || (this.#watchSlot >= 0 && slot !== this.#watchSlot)) return errors.crossSlot
-    const link = this.#host.links.of(slot)
+    const { links } = this.#host
+    const slot = requestSlot(spec, request.arguments, links.sharding)
+    if (slot < 0 || (links.sharding && this.#watchSlot >= 0 && slot !== this.#watchSlot))
+      return errors.crossSlot
+    const link = links.of(slot)
     if (link.isFull) return link
     this.#watchSlot = slot
     link.watch(to.output, to.expect(), slot, this.#session.shardSession, bytes, start, end)

@@ -17,7 +17,7 @@ import type { Arguments } from './arguments.ts'
 
 /** What a blocking command asks for when there is nothing for it yet; see `server/blocking.ts`. */
 export interface Waiting {
-  /** All in one slot, in the order in which the command names them. */
+  /** In the order in which the command names them. */
   readonly keys: readonly string[]
   /** A key of another type has nothing for it. 'any': it is to be served whatever the key has become, also nothing. */
   readonly type: VisibleType | 'any'
@@ -42,6 +42,8 @@ export interface CommandContext {
   random: Random
   /** Which ids XADD takes and gives. */
   streamIdMode: StreamIdMode
+  /** The keys of a command lie in one slot; others may be at other shards. */
+  sharded: boolean
   /** Lets the client wait; the reply comes later. Null when it can't, as in a transaction: the command answers at once. */
   wait: ((waiting: Waiting) => void) | null
 }

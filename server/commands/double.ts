@@ -27,9 +27,24 @@ const leadingSpace = /^[ \t\n\v\f\r]+/
  * at all is 0, and a NUL byte ends the text.
  */
 export function parseLooseDouble(text: string): number | undefined {
-  const nul = text.indexOf('\0')
-  const read = nul < 0 ? text : text.slice(0, nul)
+  const read = upToNul(text)
   return read === '' ? 0 : readDouble(read.replace(leadingSpace, ''))
+}
+
+function upToNul(text: string): string {
+  const nul = text.indexOf('\0')
+  return nul < 0 ? text : text.slice(0, nul)
+}
+
+const leastNormal = 2 ** -1022
+
+/** What SORT compares: read as loosely, but a number is refused that a double can't hold with all its digits. */
+export function parseSortWeight(text: string): number | undefined {
+  const value = parseLooseDouble(text)
+  if (value === undefined) return undefined
+  const read = upToNul(text).replace(leadingSpace, '')
+  const isHeld = value === 0 ? zero.test(read) : Math.abs(value) >= leastNormal
+  return isHeld && (Number.isFinite(value) || infinity.test(read)) ? value : undefined
 }
 
 /** 80 bits: what follows them only decides whether they are exactly half-way between two doubles. */

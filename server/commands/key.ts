@@ -18,6 +18,7 @@ import {
 import { KEYS, RANDOMKEY, SCAN } from './keyScan.ts'
 import { takeValue } from './keyValue.ts'
 import { RESTORE } from './restore.ts'
+import { SORT, SORT_RO } from './sort.ts'
 
 const DEL: Handler = ({ args, write, reply }) => {
   let deleted = 0
@@ -96,6 +97,8 @@ export const keyHandlers = {
   RENAMENX,
   RESTORE,
   SCAN,
+  SORT,
+  SORT_RO,
   TOUCH,
   TTL,
   TYPE,

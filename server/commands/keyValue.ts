@@ -7,21 +7,13 @@ import { takeStream, writeStream } from './streamValue.ts'
 
 const never = Number.POSITIVE_INFINITY
 
-/** Payloads of RESTORE have no fields that expire. */
-export type KeyValue = RdbValue | HashValue | HyperLogLogValue
+export type KeyValue = RdbValue | HyperLogLogValue
 
 /** To a payload it is a string; where it is copied to it stays a HyperLogLog. */
 interface HyperLogLogValue {
   type: 'string'
   text: string
   isHyperLogLog: true
-}
-
-interface HashValue {
-  type: 'hash'
-  entries: readonly (readonly [field: string, value: string])[]
-  /** Fields that expire, by when. */
-  expiring: ReadonlyMap<number, readonly string[]>
 }
 
 /** The value of a key that is there. A copy: views are live, and the key may be deleted before the value is written. */
@@ -50,7 +42,7 @@ export function takeValue(db: Keyspace, key: string): KeyValue {
   }
 }
 
-function hashValue(hash: HashView | undefined): HashValue {
+function hashValue(hash: HashView | undefined): RdbValue {
   const expiring = new Map<number, string[]>()
   for (const field of hash?.fields() ?? []) {
     const atMs = hash?.expireAtMs(field) ?? never
@@ -87,14 +79,14 @@ function writeElements(db: Keyspace, write: Transaction, key: string, value: Ele
       return
     case 'hash':
       for (const [field, text] of value.entries) write.hashSet(key, field, text)
-      if ('expiring' in value)
-        for (const [atMs, fields] of value.expiring) write.hashExpire(key, fields, atMs)
+      for (const [atMs, fields] of value.expiring) write.hashExpire(key, fields, atMs)
       return
     case 'set':
       write.setAdd(key, value.members)
       return
     case 'zset':
-      for (const [member, score] of value.scores) write.zsetAdd(key, member, score)
+      // There is one zero.
+      for (const [member, score] of value.scores) write.zsetAdd(key, member, score + 0)
       return
     case 'list':
       write.listPush(key, 'right', value.values)

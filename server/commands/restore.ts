@@ -17,11 +17,11 @@ export const RESTORE: Handler = ({ args, db, write, reply, nowMs }) => {
   if (!replace && db.type(key) !== 'none') throw new ReplyError(errors.busyKey)
   const ttl = args.integer(2)
   if (ttl < 0) throw new ReplyError(errors.negativeTtl)
-  const value = decoded(args.bytes.subarray(args.start(3), args.end(3)))
+  const value = unexpired(decoded(args.bytes.subarray(args.start(3), args.end(3))), nowMs)
   const atMs =
     Number(ttl) === 0 ? never : timeMs(ttl, absolute ? millisecondsSinceEpoch : millisecondsFromNow, nowMs)
   if (atMs === undefined) throw new ReplyError(errors.invalidExpire('RESTORE'))
-  if (atMs <= nowMs) write.delete(key)
+  if (atMs <= nowMs || value === undefined) write.delete(key)
   else {
     writeValue(db, write, key, restored(value), atMs)
     if (frequency !== undefined) db.setFrequency(key, frequency)
@@ -43,6 +43,19 @@ function decoded(payload: Uint8Array): RdbValue {
 /** What DUMP wrote of a HyperLogLog is a string to all servers; one that spells a HyperLogLog becomes one again. */
 const restored = (value: RdbValue): KeyValue =>
   value.type === 'string' && HyperLogLog.isSpeltBy(value.text) ? { ...value, isHyperLogLog: true } : value
+
+/** Without the fields whose time is over; undefined: nothing is left. */
+function unexpired(value: RdbValue, nowMs: number): RdbValue | undefined {
+  if (value.type !== 'hash' || value.expiring.size === 0) return value
+  const gone = new Set<string>()
+  const expiring = new Map<number, readonly string[]>()
+  for (const [atMs, fields] of value.expiring) {
+    if (atMs > nowMs) expiring.set(atMs, fields)
+    else for (const field of fields) gone.add(field)
+  }
+  const entries = value.entries.filter(([field]) => !gone.has(field))
+  return entries.length === 0 ? undefined : { ...value, entries, expiring }
+}
 
 interface RestoreOptions {
   replace: boolean

@@ -7,6 +7,8 @@ import type { HashView, ListView, SetView, SortedSetView } from './views.ts'
 
 const embstrBytesMax = 44
 const intsetMembersMax = 512
+const hashListpackFieldsMax = 512
+/** Of sets and sorted sets. */
 const listpackEntriesMax = 128
 const listpackValueBytesMax = 64
 /** `list-max-listpack-size` is -2: 8 KiB. */
@@ -20,11 +22,14 @@ export function stringEncoding(text: string): string {
 }
 
 export function hashEncoding(hash: HashView): string {
-  if (hash.size > listpackEntriesMax) return 'hashtable'
+  if (hash.size > hashListpackFieldsMax) return 'hashtable'
+  let expires = false
   for (const [field, value] of hash.entries()) {
     if (field.length > listpackValueBytesMax || value.length > listpackValueBytesMax) return 'hashtable'
+    expires ||= hash.expireAtMs(field) !== Number.POSITIVE_INFINITY
   }
-  return 'listpack'
+  // As of Redis 7.4.
+  return expires ? 'listpackex' : 'listpack'
 }
 
 export function sortedSetEncoding(sortedSet: SortedSetView): string {

@@ -17,6 +17,8 @@ import { FrameLink, type LinkOwner, type LinkPorts } from './frameLink.ts'
 export interface PeerLinkOptions {
   member: MemberConfig
   guid: string
+  /** Of the database here: a transaction must not be one step at one member and several at another. */
+  sharding: boolean
   hello: Hello
   identity: TlsIdentity
   timings: SyncTimings
@@ -85,6 +87,8 @@ export class PeerLink implements LinkOwner {
     if (hello.role !== 'database') return `a ${hello.role} answered instead of a database`
     if (hello.guid !== this.#options.guid) return `it serves the database ${hello.guid}`
     if (hello.clusterId !== clusterId) return `cluster ${hello.clusterId} answered instead of ${clusterId}`
+    if (hello.sharding !== this.#options.sharding)
+      return `sharding is ${onOff(hello.sharding)} there and ${onOff(this.#options.sharding)} here`
     const error = slotError(hello.shards)
     if (error !== null) return error
     this.shards = hello.shards
@@ -158,3 +162,5 @@ function slotError(shards: readonly HelloShard[]): string | null {
     return error instanceof RangeError ? error.message : String(error)
   }
 }
+
+const onOff = (value: boolean): string => (value ? 'on' : 'off')

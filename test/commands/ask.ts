@@ -22,12 +22,17 @@ export function scan(args: readonly string[]): RequestScanner {
 }
 
 export function ask(...args: string[]): ParsedReply {
+  return parse(askRaw(false, ...args))
+}
+
+export function askRaw(resp3: boolean, ...args: string[]): Uint8Array {
   const request = scan(args)
   const command = lookup(request.bytes, request.start(0), request.endOf(0)) as CommandSpec
   const isPlain = request.argumentCount === 1
   const spec = isPlain ? command : command.subcommand(request.bytes, request.start(1), request.endOf(1))
   if (spec === undefined) throw new Error('no such subcommand')
   const reply = new ReplyWriter()
+  reply.resp3 = resp3
   answerCommand(spec, request, reply)
-  return parse(reply.take())
+  return reply.take()
 }

@@ -34,6 +34,8 @@ describe('geohash', () => {
     const point = fc.record({ longitude: within(longitudeMax), latitude: within(latitudeMax) })
     fc.assert(
       fc.property(point, ({ longitude, latitude }) => {
+        // There the score has more bits than a double: the latitude is less exact, in Redis too.
+        fc.pre(longitude < longitudeMax)
         const found = pointOf(scoreOf({ longitude, latitude }))
         expect(Math.abs(found.longitude - longitude)).toBeLessThan(360 / 2 ** 26)
         expect(Math.abs(found.latitude - latitude)).toBeLessThan(171 / 2 ** 26)

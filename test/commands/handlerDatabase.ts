@@ -26,6 +26,8 @@ export interface HandlerDatabaseOptions {
   clusterId?: number
   /** Redis's ids, unless told otherwise. */
   streamIdMode?: StreamIdMode
+  /** As in a database of several shards. */
+  sharded?: boolean
   /** Handlers in place of the real ones: faults that a test is to find. */
   replaced?: Readonly<Record<string, Handler>>
 }
@@ -54,6 +56,7 @@ export class HandlerDatabase {
       nowMs: 0,
       random: options.random ?? new SeededRandom(1),
       streamIdMode: options.streamIdMode ?? 'liberal',
+      sharded: options.sharded ?? false,
       wait: null,
     }
   }

@@ -70,3 +70,20 @@ export function zipmap(pairs: readonly (readonly [string, string])[]): string {
 /** Type byte and value. */
 export const rdb = (type: number, ...parts: readonly string[]): string =>
   sealed(String.fromCharCode(type) + parts.join(''))
+
+/** Texts of less than 64 bytes, and integers as 64 bits. */
+export function listpack(items: readonly (string | number)[]): string {
+  const body = items
+    .map((item) => {
+      const entry =
+        typeof item === 'string'
+          ? String.fromCharCode(0x80 | item.length) + item
+          : `\xf4${little(item, 4)}${little(Math.floor(item / 2 ** 32), 4)}`
+      return entry + little(entry.length, 1)
+    })
+    .join('')
+  return `${little(7 + body.length, 4)}${little(items.length, 2)}${body}\xff`
+}
+
+/** A 64-bit number, as times are written. */
+export const rdbMilliseconds = (ms: number): string => little(ms, 4) + little(Math.floor(ms / 2 ** 32), 4)

@@ -3,8 +3,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { writeHelp } from '#protocol/commands/describe.ts'
 import { type CommandSpec, commands } from '#protocol/commands/index.ts'
 import { ReplyWriter } from '#protocol/resp/replyWriter.ts'
+import { decodeReply, isAggregate, type Reply } from '#test/compat/reply.ts'
+import { SocketSide } from '#test/compat/side.ts'
 import { type ParsedReply, RealRedis } from '#test/realRedis.ts'
-import { ask, parse } from './ask.ts'
+import { ask, askRaw, parse } from './ask.ts'
 
 /** The oracle is Redis 7.0; the table follows 7.2. */
 const newSince70 = new Set(['client|setinfo', 'client|no-touch'])
@@ -127,6 +129,13 @@ describe('the table', () => {
   })
 })
 
+/** The types of a reply and its elements; those of a set have no order. */
+function shape(reply: Reply): string {
+  if (!isAggregate(reply)) return reply.mark
+  const shapes = reply.items.map(shape)
+  return `${reply.mark}(${(reply.mark === '~' ? shapes.sort() : shapes).join('')})`
+}
+
 describe('COMMAND and its subcommands', () => {
   const requests: readonly string[][] = [
     ['INFO', 'nonsense'],
@@ -179,6 +188,15 @@ describe('COMMAND and its subcommands', () => {
     ['GETKEYS', 'xread', 'count', '2', 'a', 'b', '0'],
     ['GETKEYSANDFLAGS', 'xreadgroup', 'group', 'streams', 'streams', 'streams', 'a', '>'],
     ['GETKEYSANDFLAGS', 'xadd', 'a', '*', 'b', 'c'],
+    ['GETKEYSANDFLAGS', 'set', 'a', 'b', 'get'],
+    ['GETKEYSANDFLAGS', 'bitfield', 'a'],
+    ['GETKEYSANDFLAGS', 'bitfield', 'a', 'get', 'u8', '0', 'OVERFLOW', 'wrap', 'GET', 'u8', '1'],
+    ['GETKEYSANDFLAGS', 'bitfield', 'a', 'get', 'u8', '0', 'set', 'u8', '1', '1'],
+    ['GETKEYSANDFLAGS', 'bitfield', 'a', 'get', 'u8'],
+    ['GETKEYSANDFLAGS', 'bitfield', 'a', 'nonsense'],
+    ['GETKEYSANDFLAGS', 'bitfield_ro', 'a', 'get', 'u8', '0'],
+    ['GETKEYSANDFLAGS', 'sort', 'a', 'BY', 'store', 'get', 'b*', 'limit', '0', '1', 'store', 'c'],
+    ['GETKEYSANDFLAGS', 'sort_ro', 'a', 'get', 'b*'],
     ['HELP'],
   ]
 
@@ -186,6 +204,28 @@ describe('COMMAND and its subcommands', () => {
     const sorted = (reply: ParsedReply) =>
       args[0] === 'LIST' && Array.isArray(reply) ? [...reply].sort() : reply
     expect(sorted(ask('COMMAND', ...args))).toEqual(sorted(await real().request('COMMAND', ...args)))
+  })
+
+  it('answers with the types of RESP3 that Redis has', async () => {
+    const side = await SocketSide.connect({ path: real().socketPath })
+    const plain = ours
+      .filter((spec) => !spec.isContainer && !spec.name.includes('|'))
+      .map(({ lowerName }) => lowerName)
+    const known = new Set(knownDifferences.map(([command]) => command))
+    const asked = [
+      ['INFO', ...plain.filter((name) => !known.has(name)), 'nonsense'],
+      ['LIST', 'FILTERBY', 'PATTERN', 'sort*'],
+      ['GETKEYSANDFLAGS', 'sort', 'a', 'store', 'b'],
+      ['DOCS', 'nonsense'],
+      ['COUNT'],
+    ]
+    const [, ...replies] = await side.send([['HELLO', '3'], ...asked.map((args) => ['COMMAND', ...args])])
+    side.close()
+    asked.forEach((args, i) => {
+      expect(shape(decodeReply(askRaw(true, 'COMMAND', ...args)))).toBe(
+        shape(decodeReply(replies[i] as Uint8Array)),
+      )
+    })
   })
 
   it.each(['OBJECT', 'XGROUP', 'XINFO'])('gives the help of %s as Redis does', async (command) => {

@@ -266,3 +266,12 @@ describe('options', () => {
     expect(show(ofOwn(...request))).toBe(show(await ofRedis(...request)))
   })
 })
+
+describe('a score of minus zero', () => {
+  it('is the one zero that there is', async () => {
+    await ofRedis('DEL', 'd')
+    await ofRedis('ZADD', 'd', '-0', 'm')
+    db.run('RESTORE', 'd', '0', await dumpOfRedis('d'), 'REPLACE')
+    expect(db.ask('ZSCORE d m')).toBe('0')
+  })
+})

@@ -217,6 +217,19 @@ const faults: readonly Fault[] = [
     },
   },
   {
+    title: 'SORT knows no DESC',
+    command: 'SORT',
+    handler: (context) => {
+      const { args } = context
+      const text = args.texts(0).some((word) => /^(store|by|alpha|get)$/i.test(word))
+      if (text || context.db.type(args.text(1)) !== 'list') return handlers['SORT']?.(context)
+      handlers['SORT']?.({
+        ...context,
+        args: changed(args, (_, word) => (/^desc$/i.test(word) ? 'ASC' : word)),
+      })
+    },
+  },
+  {
     title: 'XTRIM leaves one entry more',
     command: 'XTRIM',
     handler: (context) => {
@@ -227,6 +240,17 @@ const faults: readonly Fault[] = [
           args.count === 4 && i === 3 && /^[0-9]+$/.test(text) ? `${Number(text) + 1}` : text,
         ),
       })
+    },
+  },
+  {
+    title: 'SORT stores over the elements that are there',
+    command: 'SORT',
+    handler: (context) => {
+      const target = context.args.texts(0).findLast((_, i) => i > 2 && context.args.is(i - 1, 'STORE'))
+      if (target === undefined || context.db.type(target) !== 'list') return handlers['SORT']?.(context)
+      const before = [...(context.db.list(target)?.range(0, 1) ?? [])]
+      handlers['SORT']?.(context)
+      if (context.db.type(target) === 'list') context.write.listPush(target, 'left', before)
     },
   },
   {
@@ -261,6 +285,7 @@ describe('the comparison finds that', () => {
         seed,
         requests: requestsMax,
         session: false,
+        sharded: true,
       })
       await expect(comparing).rejects.toThrow(/own: /)
     })

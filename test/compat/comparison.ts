@@ -2,7 +2,7 @@
 import { makes, nextStep } from './generator.ts'
 import { readRequest } from './randomSteps.ts'
 import { decodeReply, type Reply, textsOf } from './reply.ts'
-import { nameOf, type Request } from './side.ts'
+import { nameOf, type Request, type Side } from './side.ts'
 import { compareTrees, type Sides, type Step } from './step.ts'
 import { Vocabulary } from './vocabulary.ts'
 
@@ -12,6 +12,14 @@ export interface ComparisonOptions {
   requests: number
   /** Antipode's side has a proxy, which answers some commands by itself. */
   session: boolean
+  /** Keys of one command, or transaction, lie in one slot; without, no key carries a tag. */
+  sharded: boolean
+}
+
+/** The same requests with keys that lie in slots of their own. */
+function withoutTags(side: Side): Side {
+  const untagged = (request: Request): Request => request.map((text) => text.replaceAll('{t}', ''))
+  return { send: (requests) => side.send(requests.map(untagged)) }
 }
 
 /** Requests on their way together; a known batch keeps the two clocks close. */
@@ -32,14 +40,15 @@ export class Comparison {
   readonly covered = new Set<string>()
 
   constructor(sides: Sides, options: ComparisonOptions, nowMs: number) {
-    this.#sides = sides
+    const { own, redis } = sides
+    this.#sides = options.sharded ? sides : { own: withoutTags(own), redis: withoutTags(redis) }
     this.#options = options
     this.#vocabulary = new Vocabulary(options.seed, nowMs)
   }
 
   async run(): Promise<void> {
     for (let steps = 1; this.#sent < this.#options.requests; steps++) {
-      await this.#take(nextStep(this.#vocabulary, this.#options.session))
+      await this.#take(nextStep(this.#vocabulary, this.#options))
       if (steps % checkEverySteps !== 0) continue
       await this.#flush()
       await this.#compareContent()

@@ -31,27 +31,30 @@ export class DatabaseSide implements Side {
   readonly #client: MemoryConnection
   #received: Uint8Array[] = []
 
-  constructor(shardCount: number, seed: number) {
+  /** No shards: there is one, in a database without sharding. */
+  constructor(shards: number, seed: number) {
     const world = this.#world
     this.#setClock()
-    const shards = evenRanges(shardCount).map(
+    const sharding = shards > 0
+    const shardCount = Math.max(1, shards)
+    const own = evenRanges(shardCount).map(
       (range, index) =>
         new TestShard({
           world,
           index,
           ranges: [range],
-          database: { persistence: 'none', streamIdMode: 'liberal' },
+          database: { persistence: 'none', streamIdMode: 'liberal', sharding },
         }),
     )
     const proxy = new DatabaseProxy(
-      { ...configOf({ shardCount }), limits },
+      { ...configOf({ shardCount, database: { sharding } }), limits },
       {
         clock: world,
         timers: world,
         random: new SeededRandom(seed),
         net: new MemoryNet(world, (target) => (far) => {
           const path = target.kind === 'unix' ? target.path : ''
-          shards.find((_, index) => path === `/shard/${index}`)?.shard.accept(far)
+          own.find((_, index) => path === `/shard/${index}`)?.shard.accept(far)
         }),
         logger: new RecordingLogger(),
         process: () => ({ processId: 1, residentBytes: 1, cpuUserMs: 1, cpuSystemMs: 1 }),

@@ -10,6 +10,7 @@ import { sessionRequests } from './sessionRequests.ts'
 import { setRequests } from './setRequests.ts'
 import { nameOf, type Request } from './side.ts'
 import { sortedSetRequests } from './sortedSetRequests.ts'
+import { sortRequests } from './sortRequests.ts'
 import { plain, type Step, transaction } from './step.ts'
 import { quietStreamWrites, streamRequests } from './streamRequests.ts'
 import { stringRequests } from './stringRequests.ts'
@@ -22,6 +23,7 @@ export const makes: Readonly<Record<string, Make>> = {
   ...stringRequests,
   ...bitmapRequests,
   ...keyRequests,
+  ...sortRequests,
   ...hashRequests,
   ...setRequests,
   ...sortedSetRequests,
@@ -60,11 +62,18 @@ const lottery: readonly Make[] = Object.entries(makes).flatMap(([name, make]) =>
 
 const isRequest = (made: Request | Step): made is Request => Array.isArray(made)
 
-/** `session`: also what a proxy answers by itself. */
-export function nextStep(v: Vocabulary, session: boolean): Step {
+export interface StepChoice {
+  /** Also what a proxy answers by itself. */
+  session: boolean
+  /** The keys of a transaction have to lie in one slot. */
+  sharded: boolean
+}
+
+export function nextStep(v: Vocabulary, choice: StepChoice): Step {
+  const { session } = choice
   if (session && v.chance(0.04)) return plain(sessionRequest(v))
   const roll = v.below(1000)
-  if (roll < 15) return randomTransaction(v, session)
+  if (roll < 15) return randomTransaction(v, choice)
   if (roll < 17) return plain(unknownRequest(v))
   const made = v.pick(lottery)(v)
   if (!isRequest(made)) return made
@@ -122,12 +131,13 @@ function spoiled(v: Vocabulary, request: Request): Request {
 
 /**
  * What may change something without Redis telling those who watch. Adding a member that is there: to Antipode a write, which
- * survives a concurrent removal. A BITFIELD of which all operations fail: the value still grows. An LTRIM that removes nothing:
- * to Antipode nothing at all. Of HyperLogLogs Redis tells that a
- * count was kept, which is no change here, and not that one has become dense.
+ * survives a concurrent removal (SMOVE adds, too). A BITFIELD of which all operations fail: the value still grows. An LTRIM that
+ * removes nothing: to Antipode nothing at all. Of HyperLogLogs Redis tells that a count was kept, which is no change here, and not
+ * that one has become dense.
  */
 const quietWrites: ReadonlySet<string> = new Set([
   'SADD',
+  'SMOVE',
   'ZADD',
   'ZINCRBY',
   'GEOADD',
@@ -161,9 +171,9 @@ function unknownRequest(v: Vocabulary): Request {
   ])
 }
 
-/** Keys in one slot, and none for whole databases: a cluster runs a transaction on one shard. */
-function randomTransaction(v: Vocabulary, session: boolean): Step {
-  v.oneSlot = session
+/** In a cluster keys in one slot, and none for whole databases: it runs a transaction on one shard. */
+function randomTransaction(v: Vocabulary, { session, sharded }: StepChoice): Step {
+  v.oneSlot = sharded
   const step = transactionOf(v, session)
   v.oneSlot = false
   return step

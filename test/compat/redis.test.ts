@@ -38,15 +38,26 @@ describe('Antipode and redis-server', () => {
 
   it(`give the same replies to ${requests} random requests, through a proxy and three shards`, async () => {
     const seed = seedFromEnv()
-    const comparison = await redis.compare(new DatabaseSide(3, seed), { seed, requests, session: true })
+    const comparison = await redis.compare(new DatabaseSide(3, seed), {
+      seed,
+      requests,
+      session: true,
+      sharded: true,
+    })
     if (requests < everythingMet) return
     expect([...comparison.covered].sort()).toEqual(handled.sort())
     expect(knownDifferences.filter((difference) => !met.has(difference))).toEqual([])
   }, 300_000)
 
+  it('give them without sharding too, to keys in slots of their own', async () => {
+    const seed = seedFromEnv()
+    const options = { seed, requests: requests / 2, session: true, sharded: false }
+    await redis.compare(new DatabaseSide(0, seed), options)
+  }, 300_000)
+
   it('give them without a proxy too, where transactions span slots', async () => {
     const seed = seedFromEnv()
     const own = new HandlerSide(new HandlerDatabase({ random: new SeededRandom(seed) }))
-    await redis.compare(own, { seed, requests: requests / 4, session: false })
+    await redis.compare(own, { seed, requests: requests / 4, session: false, sharded: false })
   }, 300_000)
 })

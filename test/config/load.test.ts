@@ -40,6 +40,7 @@ describe('a file', () => {
         name: 'db1',
         port: 12000,
         shards: 4,
+        sharding: true,
         persistence: 'always',
         memorySize: 0,
         evictionPolicy: 'noeviction',
@@ -166,6 +167,7 @@ describe('settings that contradict each other', () => {
       database(member(1, 'here', 1) + member(2, 'there', 2)),
       'tls: must be given: database[0] has members elsewhere',
     ],
+    [database('shards = 2\nsharding = false\n'), 'database[0].shards: must be 1 when sharding is off'],
   ])('%j', (toml, problem) => {
     expect(problemsOf(node + toml)).toContain(problem)
   })

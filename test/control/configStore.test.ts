@@ -12,6 +12,7 @@ const database = (name: string): StoredDatabase => ({
   name,
   port: 12_000,
   shards: 2,
+  sharding: true,
   persistence: 'everysec',
   memorySize: 1_000_000,
   evictionPolicy: 'allkeys-lru',
@@ -52,8 +53,20 @@ describe('the config store', () => {
   })
 
   it('fills in what a store of an earlier release does not have', () => {
-    const { memorySize: _, evictionPolicy: __, evictionSamples: ___, ...earlier } = database('db1')
-    const wanted = { ...earlier, memorySize: 0, evictionPolicy: 'noeviction', evictionSamples: 5 }
+    const {
+      memorySize: _,
+      evictionPolicy: __,
+      evictionSamples: ___,
+      sharding: ____,
+      ...earlier
+    } = database('db1')
+    const wanted = {
+      ...earlier,
+      memorySize: 0,
+      evictionPolicy: 'noeviction',
+      evictionSamples: 5,
+      sharding: true,
+    }
     const journalled = new FaultyDisk()
     commit(open(journalled), { kind: 'import', databases: [earlier as StoredDatabase] })
     expect(open(journalled.afterKill()).state.databases).toEqual([wanted])

@@ -6,6 +6,7 @@ const inFile: DatabaseSettings = {
   name: 'db1',
   port: 12_000,
   shards: 2,
+  sharding: true,
   persistence: 'everysec',
   memorySize: 0,
   evictionPolicy: 'noeviction',

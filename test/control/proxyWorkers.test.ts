@@ -6,6 +6,7 @@ const database = (shards: number): StoredDatabase => ({
   name: `db${shards}`,
   port: 12_000,
   shards,
+  sharding: true,
   persistence: 'everysec',
   password: null,
   guid: 'g',

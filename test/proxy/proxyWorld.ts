@@ -40,6 +40,7 @@ export function configOf(options: WorldOptions): ProxyConfig {
       port: 12000,
       bind: '127.0.0.1',
       shardCount,
+      sharding: true,
       persistence: 'everysec',
       ...unlimitedMemory,
       password: null,

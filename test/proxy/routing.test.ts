@@ -81,6 +81,23 @@ describe('commands of many keys', () => {
     expect(client.call('SINTERCARD', 'x', 'a')).toBe('-ERR fake shard: SINTERCARD\r\n')
   })
 
+  it('go whole to the one shard without sharding', () => {
+    const world = new ProxyWorld({ database: { sharding: false } })
+    const client = world.client()
+    const requests = [
+      ['MSET', 'a', '1', 'b', '2'],
+      ['RENAME', 'a', 'b'],
+      ['SINTERSTORE', 'a', 'b', 'c'],
+      ['SORT', 'a', 'BY', 'w*', 'STORE', 'b'],
+    ]
+    for (const request of requests) expect(client.call(...request)).not.toContain('CROSSSLOT')
+    expect(world.shards.flatMap(({ seen }) => seen.flatMap(({ commands: sent }) => sent))).toEqual(requests)
+  })
+
+  it('have one shard without sharding', () => {
+    expect(() => new ProxyWorld({ shardCount: 2, database: { sharding: false } })).toThrow('without sharding')
+  })
+
   it('SCAN walks over all shards', () => {
     const world = new ProxyWorld({ shardCount: 3 })
     const client = world.client()

@@ -101,6 +101,7 @@ describe("a peer's syncer", () => {
       role: 'database',
       guid: 'guid-1',
       clusterId: 1,
+      sharding: true,
       shards: [
         { index: 0, ranges: [{ first: 0, last: 8191 }], runId: 'run-0' },
         { index: 1, ranges: [{ first: 8192, last: 16383 }], runId: 'run-1' },

@@ -114,6 +114,16 @@ describe('MULTI and EXEC', () => {
     expect(client.call('DISCARD')).toBe('+OK\r\n')
   })
 
+  it('may span slots without sharding', () => {
+    const client = new ProxyWorld({ database: { sharding: false } }).client()
+    client.call('WATCH', 'a', 'b')
+    expect(client.call('WATCH', 'c')).toBe('+OK\r\n')
+    client.call('MULTI')
+    client.call('SET', 'd', '1')
+    expect(client.call('MGET', 'd', 'e')).toBe('+QUEUED\r\n')
+    expect(client.call('EXEC')).toBe('*2\r\n+OK\r\n*2\r\n$1\r\n1\r\n$-1\r\n')
+  })
+
   it('take commands of all shards only when there is one', () => {
     const one = new ProxyWorld().client()
     one.call('MULTI')

@@ -3,6 +3,7 @@
  *
  *     scenario NAME             starts one; its clusters are empty and fully connected
  *     clusters A B C            how many (A and B when the line is missing)
+ *     without sharding          its clusters have one shard each, and commands may span slots
  *     cut A B | heal | settle   cut a link; mend all; wait until all clusters hold the same
  *     A> COMMAND                runs it on cluster A; the lines below are what redis-cli would print
  *     all> COMMAND              on every cluster, each with that reply (nothing below: any reply)
@@ -36,6 +37,7 @@ export interface CommandStep {
 export interface Scenario {
   name: string
   clusters: string[]
+  sharding: boolean
   steps: Step[]
 }
 
@@ -47,7 +49,12 @@ export function parseScenarios(text: string): Scenario[] {
   const scenarios: Scenario[] = []
   for (const [index, line] of text.split('\n').entries()) {
     if (line.startsWith('scenario ')) {
-      scenarios.push({ name: line.slice('scenario '.length), clusters: ['A', 'B'], steps: [] })
+      scenarios.push({
+        name: line.slice('scenario '.length),
+        clusters: ['A', 'B'],
+        sharding: true,
+        steps: [],
+      })
     } else if (line.startsWith('#') || line.trim() === '') {
     } else {
       const scenario = scenarios.at(-1)
@@ -67,6 +74,7 @@ function takeLine(scenario: Scenario, line: string, number: number): void {
   const begin = beginLine.exec(line)
   const end = endLine.exec(line)
   if (words[0] === 'clusters') scenario.clusters = words.slice(1)
+  else if (line === 'without sharding') scenario.sharding = false
   else if (words[0] === 'cut')
     scenario.steps.push({ kind: 'cut', one: String(words[1]), other: String(words[2]) })
   else if (line === 'heal' || line === 'settle') scenario.steps.push({ kind: line })

@@ -74,12 +74,19 @@ class Stage {
   }
 }
 
-for (const count of [2, 3]) {
-  describe(`${count} clusters`, () => {
+const stages = [
+  { count: 2, sharding: true },
+  { count: 3, sharding: true },
+  { count: 2, sharding: false },
+]
+
+for (const { count, sharding } of stages) {
+  describe(`${count} clusters${sharding ? '' : ' without sharding'}`, () => {
     let lab: Lab
 
     beforeAll(async () => {
-      lab = await Lab.up({ clusters: count })
+      const whole = { shards: 1, settings: ['database.sharding=false'] }
+      lab = await Lab.up({ clusters: count, ...(sharding ? {} : whole) })
     })
 
     afterAll(async () => {
@@ -88,7 +95,8 @@ for (const count of [2, 3]) {
 
     for (const file of files) {
       const scenarios = parseScenarios(readFileSync(join(import.meta.dirname, file), 'utf8'))
-      for (const scenario of scenarios.filter(({ clusters }) => clusters.length === count)) {
+      const ours = scenarios.filter((one) => one.clusters.length === count && one.sharding === sharding)
+      for (const scenario of ours) {
         it(`${file}: ${scenario.name}`, async () => {
           const stage = new Stage(lab, scenario)
           try {

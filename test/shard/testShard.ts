@@ -21,6 +21,7 @@ export const testShardOptions: ShardOptions = {
     persistence: 'everysec',
     streamIdMode: 'strict',
     shardCount: 1,
+    sharding: true,
     ...unlimitedMemory,
     members: [{ clusterId: 1, name: 'one' }],
   },

@@ -4,7 +4,14 @@
  */
 
 import { readMessage } from '#protocol/sync/message.ts'
-import type { RecordPart } from '#protocol/sync/record.ts'
+import {
+  beginPart,
+  beginRecord,
+  endRecord,
+  RecordKind,
+  type RecordPart,
+  RecordReader,
+} from '#protocol/sync/record.ts'
 import type { VersionVector } from '#protocol/sync/versionVector.ts'
 import { raiseTo } from '#protocol/sync/versionVector.ts'
 import { ListState } from '#server/crdt/list.ts'
@@ -13,6 +20,7 @@ import { Strnum } from '#server/crdt/strnum.ts'
 import { leaseFile } from '#server/log/lease.ts'
 import { Log } from '#server/log/log.ts'
 import { SnapshotWriter } from '#server/log/snapshotWriter.ts'
+import { Drafts } from '#server/store/drafts.ts'
 import { Keyspace } from '#server/store/keyspace.ts'
 import { PackedList } from '#server/store/packedList.ts'
 import { Intake } from '#server/sync/intake.ts'
@@ -156,7 +164,37 @@ function reversePushes(): () => void {
   }
 }
 
+/** Each slot that a transaction writes to gets a record of its own. */
+function logSlotsApart(): () => void {
+  const { finish } = Drafts.prototype
+  const reader = new RecordReader()
+  Drafts.prototype.finish = function (this: Drafts, writer) {
+    const start = writer.length
+    if (!finish.call(this, writer)) return false
+    const bytes = writer.bytes.slice(start, writer.length)
+    reader.read(bytes, 0, bytes.length)
+    writer.length = start
+    for (const part of reader.parts.slice(0, reader.partCount)) {
+      const { slot, first, last, previous, context, effectsStart, effectsEnd } = part
+      const record = beginRecord(writer, RecordKind.operations)
+      beginPart(writer, slot, first, last, previous, context, effectsEnd - effectsStart)
+      writer.raw(bytes, effectsStart, effectsEnd)
+      endRecord(writer, record)
+    }
+    return true
+  }
+  return () => {
+    Drafts.prototype.finish = finish
+  }
+}
+
 export const faults: readonly Fault[] = [
+  {
+    name: 'slotsApart',
+    what: 'a transaction over several slots is a record for each',
+    options: { world: { sharding: false, shards: [1, 1, 1] } },
+    plant: logSlotsApart,
+  },
   {
     name: 'snapshotBeforeLog',
     what: 'a snapshot counts before the log is durable up to what it holds',

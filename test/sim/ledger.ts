@@ -37,15 +37,20 @@ const uncertainMax = 14
 
 export class Ledger {
   readonly #world: World
+  /** Shards that may have been given the slots of one transaction at different times. */
+  readonly #torn: ReadonlySet<SimShard>
   readonly #entries: Entry[] = []
   readonly #losses: Loss[] = []
   #flushed = false
   done = 0
   refused = 0
   unknown = 0
+  /** Reads of two slots that had to agree. */
+  wholeReads = 0
 
-  constructor(world: World) {
+  constructor(world: World, torn: ReadonlySet<SimShard>) {
     this.#world = world
+    this.#torn = torn
   }
 
   onLoss(shard: SimShard, kind: LossKind): void {
@@ -90,6 +95,19 @@ export class Ledger {
     )
   }
 
+  /** A read of the final state of the two counters in two slots. */
+  checkAcross(clusterName: string, near: Reply, far: Reply): void {
+    if (this.#flushedHalf) return
+    this.#checkPair(`${clusterName}, two slots:`, [near, far])
+    const entries = this.#entries.filter(({ operation }) => operation.law === 'across')
+    if (!this.#flushed) this.#checkSum(`${clusterName} near`, entries, Number(near ?? 0))
+  }
+
+  /** Whether a FLUSHALL may have seen, and so removed, one slot of a transaction and not the other. */
+  get #flushedHalf(): boolean {
+    return this.#flushed && this.#torn.size > 0
+  }
+
   get #nowMs(): number {
     return this.#world.events.nowMs
   }
@@ -101,6 +119,10 @@ export class Ledger {
   #checkRead({ operation, shard, sentMs }: Entry, reply: Reply): void {
     const at = `read at cluster ${shard.cluster.clusterId}, ${operation.tag}:`
     if (operation.law === 'pair') this.#checkPair(at, reply as Reply[])
+    if (operation.law === 'across' && !this.#torn.has(shard) && !this.#flushedHalf) {
+      this.wholeReads++
+      this.#checkPair(at, reply as Reply[])
+    }
     if (operation.law === 'text') this.#checkText(at, operation.tag, reply)
     if (operation.law !== 'grow' || this.#flushed) return
     // What this cluster had acknowledged before, unless it lost something since.

@@ -67,6 +67,13 @@ export class Observer implements WorldWatch {
   /** The same at the time when the origin's disk was lost. */
   readonly #excused = new Map<string, Stamp>()
   readonly #views = new Map<Shard, View>()
+  /** Of a record with several parts: all their names, by each. */
+  readonly #together = new Map<string, readonly string[]>()
+  /**
+   * Those that have merged the state of a slot, or were given a record without a part that such a state is to bring: they may
+   * have shown half a transaction for a while.
+   */
+  readonly torn = new Set<SimShard>()
   /** Slots with operations. */
   readonly slots = new Set<number>()
   /** Of the lives that have ended. */
@@ -131,6 +138,7 @@ export class Observer implements WorldWatch {
     reader.read(bytes, start, end)
     if (reader.kind === RecordKind.group) return
     if (reader.kind === RecordKind.slotState) {
+      this.torn.add(of)
       touched.add(reader.slot)
       const vector = this.#vectorOf(view, reader.slot)
       for (let origin = 0; origin < originsMax; origin++) {
@@ -140,12 +148,33 @@ export class Observer implements WorldWatch {
       }
       return
     }
+    this.#lookAtWhole(of, view)
+    const before = this.#greatestIssued(of, view)
     for (let i = 0; i < reader.partCount; i++) {
       const part = reader.parts[i] as RecordPart
       touched.add(part.slot)
-      this.#lookAtPart(of, view, part, bytes)
+      this.#lookAtPart(of, view, part, bytes, before)
       this.#follow(of, view, part)
     }
+  }
+
+  /** The parts of one record stay together, but for those that are there already. */
+  #lookAtWhole(of: SimShard, view: View): void {
+    const parts = this.#reader.parts.slice(0, this.#reader.partCount)
+    const names = parts.map(({ slot, last }) => nameOf(slot, last))
+    const [first] = parts
+    if (first === undefined) return
+    const together = this.#together.get(nameOf(first.slot, first.last))
+    if (together === undefined) {
+      if (parts.length > 1) for (const name of names) this.#together.set(name, names)
+      return
+    }
+    const missing = together.filter((name) => !names.includes(name))
+    const isThere = (name: string): boolean => {
+      const [slot, stamp] = name.split('/').map(Number) as [number, Stamp]
+      return stamp <= (this.#vectorOf(view, slot)[first.origin] as number)
+    }
+    if (!missing.every(isThere)) this.torn.add(of)
   }
 
   #noteWritten(of: SimShard, shard: Shard, { unwritten }: View): void {
@@ -180,7 +209,8 @@ export class Observer implements WorldWatch {
     vector[origin] = last
   }
 
-  #lookAtPart(of: SimShard, view: View, part: RecordPart, bytes: Uint8Array): void {
+  /** `before` was the last stamp before the record, whose parts may take turns. */
+  #lookAtPart(of: SimShard, view: View, part: RecordPart, bytes: Uint8Array, before: Stamp): void {
     const { slot, origin, first, last } = part
     const effects = `${first} ${latin1(bytes, part.effectsStart, part.effectsEnd)}`
     const issued = this.#issued.get(nameOf(slot, last))
@@ -192,12 +222,15 @@ export class Observer implements WorldWatch {
     }
     // Its own, come back from a peer.
     if (issued?.effects === effects && last <= (this.#known.get(`${slot}/${origin}`) ?? 0)) return
-    const before = view.unwritten.at(-1)?.[1] ?? this.#lastIssued.get(of) ?? 0
     if (first <= before)
       this.#world.fail(`shard ${of.name} issues stamp ${first}, but ${before} was issued before`)
-    view.unwritten.push([view.position, last])
+    view.unwritten.push([view.position, Math.max(last, this.#greatestIssued(of, view))])
     this.slots.add(slot)
     this.#issued.set(nameOf(slot, last), { context: [...part.context], effects })
+  }
+
+  #greatestIssued(of: SimShard, view: View): Stamp {
+    return view.unwritten.at(-1)?.[1] ?? this.#lastIssued.get(of) ?? 0
   }
 
   #know(of: SimShard, slot: number, origin: number, stamp: Stamp): void {

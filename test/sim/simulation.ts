@@ -51,6 +51,8 @@ export interface RunResult {
   operations: number
   refused: number
   unknown: number
+  /** Reads of two slots that had to agree. */
+  wholeReads: number
   counts: SyncCounts
   messages: ReadonlyMap<string, number>
 }
@@ -84,6 +86,7 @@ function drawWorld(random: SeededRandom): Omit<DrawnWorld, 'memory'> {
   ])
   return {
     clusters,
+    sharding: true,
     shards: Array.from({ length: clusters }, () => 1 + random.below(2)),
     persistence,
     losingDisks: persistence !== 'none' && random.chance(0.15),
@@ -130,10 +133,11 @@ export class Simulation {
     this.world.verbose = options.verbose
     this.observer = new Observer(this.world)
     this.world.watch = this.observer
-    this.ledger = new Ledger(this.world)
+    this.ledger = new Ledger(this.world, this.observer.torn)
     this.nemesis = new Nemesis(this.world, this.ledger, this.observer, options.harms)
     const lawful = this.world.options.memory.evictionPolicy === 'noeviction'
-    this.workload = new Workload(random, spreadTags(2), random.chance(0.2), lawful)
+    const spanning = !this.world.options.sharding
+    this.workload = new Workload(random, spreadTags(2), random.chance(0.2), lawful, spanning)
     this.world.start()
     this.clients = this.world.clusters.flatMap((cluster) =>
       Array.from(
@@ -254,9 +258,15 @@ export class Simulation {
         const read = Object.fromEntries(keyNames.map((name) => [name, content.get(keyOf(tag, name)) ?? null]))
         this.world.guard(() => this.ledger.checkFinal(tag, `cluster ${cluster.clusterId}`, read))
       }
+      if (!this.world.options.sharding) this.#checkAcross(cluster.clusterId)
       return JSON.stringify([...content])
     })
     if (new Set(seen).size > 1) this.world.fail(`clients see different contents:\n${seen.join('\n')}`)
+  }
+
+  #checkAcross(clusterId: number): void {
+    const [near, far] = this.workload.acrossKeys.map((key) => this.#read(clusterId, key))
+    this.world.guard(() => this.ledger.checkAcross(`cluster ${clusterId}`, near ?? null, far ?? null))
   }
 
   #read(clusterId: number, key: string): Reply {
@@ -348,6 +358,7 @@ export function runSeed(seed: number, options: Partial<RunOptions> = {}): RunRes
     operations,
     refused: ledger.refused,
     unknown: ledger.unknown,
+    wholeReads: ledger.wholeReads,
     counts: observer.counts,
     messages: world.messages,
   }

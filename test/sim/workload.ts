@@ -8,12 +8,13 @@
  *     order        a list to which values are only pushed on the right, each of them once
  *     feed         a stream to which entries are only added, each of them once
  *     left, right  two counters that one MULTI moves oppositely
+ *     near, far    the same two, but in two slots (only where transactions span slots)
  *     text         a string that is only SET and DELeted, to values that are written once
  */
 import { slotOfKey } from '#protocol/slots/crc16.ts'
 import type { SeededRandom } from '#test/seed.ts'
 
-export type Law = 'none' | 'sum' | 'points' | 'grow' | 'order' | 'feed' | 'pair' | 'text' | 'flush'
+export type Law = 'none' | 'sum' | 'points' | 'grow' | 'order' | 'feed' | 'pair' | 'across' | 'text' | 'flush'
 
 export interface Operation {
   law: Law
@@ -48,14 +49,28 @@ export class Workload {
   readonly tags: readonly string[]
   readonly #flushing: boolean
   readonly #lawful: boolean
+  /** Transactions and commands of several keys span slots. */
+  readonly #spanning: boolean
   #tokens = 0
 
   /** `lawful`: nobody but the clients deletes, so that keys with a law may be written. */
-  constructor(random: SeededRandom, tags: readonly string[], flushing: boolean, lawful = true) {
+  constructor(
+    random: SeededRandom,
+    tags: readonly string[],
+    flushing: boolean,
+    lawful = true,
+    spanning = false,
+  ) {
     this.#random = random
     this.tags = tags
     this.#flushing = flushing
     this.#lawful = lawful
+    this.#spanning = spanning
+  }
+
+  /** Two counters in two slots that one MULTI moves oppositely. */
+  get acrossKeys(): readonly [near: string, far: string] {
+    return [keyOf(this.tags[0] ?? '', 'near'), keyOf(this.tags[1] ?? '', 'far')]
   }
 
   next(): Operation {
@@ -69,6 +84,10 @@ export class Workload {
       commands,
       token,
     })
+    if (this.#spanning && random.chance(0.3)) {
+      const { law, write, commands, token } = this.#across()
+      return operation(law, write, commands, token)
+    }
     const x = random.below(this.#lawful ? 100 : 54)
     if (x < 50) return operation('none', true, [this.#free(tag)])
     if (x < 54) return operation('none', true, this.#transaction(tag))
@@ -279,6 +298,38 @@ export class Workload {
         return ['DEL', key]
       default:
         return ['PFADD', key, `e${random.below(200)}`, `e${random.below(200)}`]
+    }
+  }
+
+  #across(): Pick<Operation, 'law' | 'write' | 'commands' | 'token'> {
+    const random = this.#random
+    const [near, far] = this.acrossKeys
+    const x = random.below(this.#lawful ? 100 : 40)
+    if (x < 40) return { law: 'none', write: true, commands: this.#freeAcross(), token: '' }
+    if (x < 70) return { law: 'across', write: false, commands: [['MGET', near, far]], token: '' }
+    const token = `${1 + random.below(2 ** 31)}`
+    const moves = [
+      ['INCRBY', near, token],
+      ['DECRBY', far, token],
+    ]
+    return { law: 'across', write: true, commands: [['MULTI'], ...moves, ['EXEC']], token }
+  }
+
+  /** Writes to several slots at once. */
+  #freeAcross(): string[][] {
+    const random = this.#random
+    const tag = () => random.pick(this.tags)
+    switch (random.below(5)) {
+      case 0:
+        return [['LMOVE', keyOf(tag(), 'l'), keyOf(tag(), 'l'), 'LEFT', 'RIGHT']]
+      case 1:
+        return [['SMOVE', keyOf(tag(), 't'), keyOf(tag(), 't'), random.pick(members)]]
+      case 2:
+        return [['RENAME', keyOf(tag(), random.pick(freeNames)), keyOf(tag(), 'm')]]
+      case 3:
+        return [['MSET', ...this.tags.flatMap((one) => [keyOf(one, 's'), `v${this.#tokens++}`])]]
+      default:
+        return [['MULTI'], ...Array.from({ length: 3 }, () => this.#free(tag())), ['EXEC']]
     }
   }
 

@@ -22,6 +22,8 @@ export interface WorldOptions {
   clusters: number
   /** Per cluster: clusters may cut their slots differently. */
   shards: number[]
+  /** Without there is one shard, and transactions span slots. */
+  sharding: boolean
   persistence: Persistence
   backlogBytesMax: number
   linkInflightBytesMax: number
@@ -296,6 +298,7 @@ export class World {
         port,
         bind: '0.0.0.0',
         shardCount: options.shards[clusterId - 1] ?? 1,
+        sharding: options.sharding,
         persistence: options.persistence,
         ...options.memory,
         password: null,

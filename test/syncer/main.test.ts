@@ -34,6 +34,7 @@ const configOf = (identity: TlsIdentity, peerPort: number, socketPath: string): 
     port: 12000,
     bind: '127.0.0.1',
     shardCount: 1,
+    sharding: true,
     persistence: 'everysec',
     ...unlimitedMemory,
     password: null,
@@ -120,7 +121,7 @@ test('joins a shard and a peer, reports, and ends in order', async () => {
     },
     (connection, facts) => {
       peerFacts.push(facts)
-      const hello: Hello = { role: 'database', guid: 'guid-1', clusterId: 2, shards: [shard] }
+      const hello: Hello = { role: 'database', guid: 'guid-1', clusterId: 2, sharding: true, shards: [shard] }
       remote = new Endpoint(nodeClock, connection, hello)
       remote.clockOffsetMs = 5000
     },

@@ -34,6 +34,7 @@ const configOf = (localShards: number, peers: readonly number[]): SyncerConfig =
     port: 12000,
     bind: '127.0.0.1',
     shardCount: localShards,
+    sharding: true,
     persistence: 'everysec',
     ...unlimitedMemory,
     password: null,
@@ -70,6 +71,7 @@ function scene(localShards: number, remoteShards: number, peers: readonly number
     refusing: new Set<string>(),
     onEndpoint: (_name: string, _endpoint: Endpoint) => {},
     guid,
+    sharding: true,
     remote: shardsOf(remoteShards),
     clusterOf: (port: number) => port - 12000,
   }
@@ -87,6 +89,7 @@ function scene(localShards: number, remoteShards: number, peers: readonly number
               role: 'database',
               guid: state.guid,
               clusterId: state.clusterOf(target.port),
+              sharding: state.sharding,
               shards: state.remote,
             },
       )
@@ -170,6 +173,7 @@ describe('links', () => {
 
   test.each([
     ['another database', { guid: 'guid-2' }, 'it serves the database guid-2'],
+    ['one whose transactions span slots', { sharding: false }, 'sharding is off there and on here'],
     ['another cluster', { clusterOf: () => 3 }, 'cluster 3 answered instead of 2'],
     [
       'a slot with two owners',
@@ -185,7 +189,12 @@ describe('links', () => {
     expect(ends.get('12002')?.length).toBeGreaterThan(3)
     const warnings = logger.lines.filter((line) => line.level === 'warn')
     expect(warnings.map((line) => line.facts['reason'])).toEqual([reason])
-    Object.assign(state, { guid, clusterOf: (port: number) => port - 12000, remote: shardsOf(1) })
+    Object.assign(state, {
+      guid,
+      sharding: true,
+      clusterOf: (port: number) => port - 12000,
+      remote: shardsOf(1),
+    })
     world.advance(1500)
     expect(syncer.status().peers[0]).toMatchObject({ state: 'up', error: null, openChannels: 1 })
   })
