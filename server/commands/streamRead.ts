@@ -77,7 +77,11 @@ function wishesOf({ args, db }: CommandContext, { keys, idsFrom, group }: ReadOp
       if (group !== undefined) throw new ReplyError(errors.lastIdOfXreadgroup)
       return { key, behind: stream?.lastId ?? minId }
     }
-    if (text !== '>') return { key, behind: idAt(args, idsFrom + i) }
+    if (text !== '>') {
+      const behind = idAt(args, idsFrom + i)
+      // In Redis the greatest id stands for `>`, and nothing can be pending behind it.
+      return { key, behind: group !== undefined && behind === maxId ? undefined : behind }
+    }
     if (group === undefined) throw new ReplyError(errors.newEntriesOfXread)
     return { key, behind: undefined }
   })

@@ -118,7 +118,7 @@ function pendingIn(db: Keyspace): number {
 test('the log brings back what groups were', () => {
   const changing = new Changing(seedFromEnv())
   let pending = 0
-  for (let round = 0; round < 20; round++) {
+  for (let round = 0; round < 60; round++) {
     changing.change(100)
     const again = new Keyspace(options)
     replay(again, changing.records)
