@@ -447,10 +447,9 @@ export class Session implements ConnectionHandler, Client, OutputOwner, RoomWait
 
   /** It travels alone, and what the client sends next waits for its reply: requests of one frame are answered in order. */
   #block({ spec, arguments: args, bytes, start, end, flags }: RoutedRequest): Routing {
-    const { links } = this.#host
-    const slot = requestSlot(spec, args, links.sharding)
+    const slot = requestSlot(spec, args, this.#host.links.sharding)
     if (slot === crossSlot) return errors.crossSlot
-    const link = links.of(Math.max(0, slot))
+    const link = this.#host.links.of(Math.max(0, slot))
     if (link.isFull) return link
     link.block(this.output, this.expect(), Math.max(0, slot), flags, this.shardSession, bytes, start, end)
     this.#gate = Gate.blocked
