@@ -8,8 +8,6 @@ const internal = 'Of Redis itself, not for clients.'
 
 /** Why a command is missing: by name, by container, or by group. */
 export const missingReasons: Readonly<Record<string, string>> = {
-  stream: notYet,
-  hyperloglog: notYet,
   pubsub: notYet,
   scripting: notYet,
   cluster: 'A database has one address: the proxy finds the shard, and clients need no map of slots.',
@@ -24,8 +22,6 @@ export const missingReasons: Readonly<Record<string, string>> = {
   MODULE: 'There are no modules.',
   MONITOR: notYet,
   MOVE: 'A database is number 0 of its own port.',
-  PFDEBUG: internal,
-  PFSELFTEST: internal,
   PSYNC: internal,
   REPLCONF: internal,
   REPLICAOF: 'What holds a database is a setting of the database, the same at every member.',

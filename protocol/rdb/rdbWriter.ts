@@ -6,7 +6,7 @@
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { crc64 } from './crc64.ts'
 import { writeStream } from './rdbStreamWriter.ts'
-import { writeLength, writeText } from './rdbStringWriter.ts'
+import { writeLength, writeText, writeWide } from './rdbStringWriter.ts'
 import { RdbType, type RdbValue } from './rdbValue.ts'
 
 /** Of Redis 7.0: older servers refuse it, newer ones take it. Fields that expire came with 7.4. */
@@ -65,7 +65,7 @@ function writeExpiringHash(writer: ByteWriter, { entries, expiring }: RdbValue &
   writer.u32(Math.floor(earliestMs / 2 ** 32))
   writeLength(writer, entries.length)
   for (const [field, text] of entries) {
-    writeLength(writer, offsets.get(field) ?? 0)
+    writeWide(writer, BigInt(offsets.get(field) ?? 0))
     writeText(writer, field)
     writeText(writer, text)
   }

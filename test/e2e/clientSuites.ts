@@ -25,6 +25,22 @@ const scorePairs = (flat: readonly unknown[]): (string | number)[][] => {
   return pairs
 }
 
+/** Of XREAD and XREADGROUP: pairs of stream and entries, or in RESP3 a map of them, as ioredis gives them flat or not. */
+const streamIds = (reply: unknown): unknown[] => {
+  const found: unknown[] = []
+  const visit = (part: unknown): void => {
+    if (!Array.isArray(part)) return
+    if (part.length === 2 && typeof part[0] === 'string' && /^[0-9]+-[0-9]+$/.test(part[0]))
+      found.push(part[0])
+    else for (const each of part) visit(each)
+  }
+  visit(reply)
+  return found
+}
+
+const messageIds = (reply: unknown): unknown[] =>
+  (reply as { messages: { id: string }[] }[]).flatMap(({ messages }) => messages.map(({ id }) => id))
+
 export const clientSuites: readonly ClientSuite[] = [
   {
     type: 'string',
@@ -264,6 +280,78 @@ export const clientSuites: readonly ClientSuite[] = [
       int(r.expire(key('l'), 100)), r.ttl(key('l')), 'OK' if r.rename(key('l'), key('r')) else None, r.type(key('r')),
       r.object('ENCODING', key('r')), int(r.copy(key('r'), key('c'))), r.delete(key('r'), key('c'), key('none'))]`,
     expected: [3, ['3', '2'], 1, 100, 'OK', 'list', 'listpack', 1, 2],
+  },
+  {
+    type: 'stream',
+    ioredis: async (c, key) => [
+      await c.xadd(key('s'), '5', 'f', 'v'),
+      await c.xadd(key('s'), '6', 'f', 'w'),
+      await c.xlen(key('s')),
+      (await c.xrange(key('s'), '-', '+')).map(([id, fields]) => [id, ...fields]),
+      await c.xgroup('CREATE', key('s'), 'g', '0'),
+      streamIds(await c.xreadgroup('GROUP', 'g', 'c', 'COUNT', 1, 'STREAMS', key('s'), '>')),
+      Number((await c.xpending(key('s'), 'g'))[0]),
+      await c.xack(key('s'), 'g', '5-1'),
+      streamIds(await c.xread('STREAMS', key('s'), '5-1')),
+      await c.xdel(key('s'), '5-1'),
+    ],
+    nodeRedis: async (c, key) => [
+      await c.xAdd(key('s'), '5', { f: 'v' }),
+      await c.xAdd(key('s'), '6', { f: 'w' }),
+      await c.xLen(key('s')),
+      (await c.xRange(key('s'), '-', '+')).map(({ id, message }) => [id, 'f', message['f']]),
+      await c.xGroupCreate(key('s'), 'g', '0'),
+      messageIds(await c.xReadGroup('g', 'c', { key: key('s'), id: '>' }, { COUNT: 1 })),
+      (await c.xPending(key('s'), 'g'))?.pending,
+      await c.xAck(key('s'), 'g', '5-1'),
+      messageIds(await c.xRead({ key: key('s'), id: '5-1' })),
+      await c.xDel(key('s'), '5-1'),
+    ],
+    redisPy: `
+    def ids(found):
+        return [id for _, entries in pairs(found) for id, _ in entries]
+    result = [r.xadd(key('s'), {'f': 'v'}, id='5'), r.xadd(key('s'), {'f': 'w'}, id='6'), r.xlen(key('s')),
+      [[id, 'f', fields['f']] for id, fields in r.xrange(key('s'))],
+      'OK' if r.xgroup_create(key('s'), 'g', '0') else None,
+      ids(r.xreadgroup('g', 'c', {key('s'): '>'}, count=1)), r.xpending(key('s'), 'g')['pending'],
+      r.xack(key('s'), 'g', '5-1'), ids(r.xread({key('s'): '5-1'})), r.xdel(key('s'), '5-1')]`,
+    expected: [
+      '5-1',
+      '6-1',
+      2,
+      [
+        ['5-1', 'f', 'v'],
+        ['6-1', 'f', 'w'],
+      ],
+      'OK',
+      ['5-1'],
+      1,
+      1,
+      ['6-1'],
+      1,
+    ],
+  },
+  {
+    type: 'HyperLogLog',
+    ioredis: async (c, key) => [
+      await c.pfadd(key('p'), 'a', 'b', 'a'),
+      await c.pfadd(key('p'), 'b'),
+      await c.pfadd(key('q'), 'c'),
+      await c.pfcount(key('p'), key('q')),
+      await c.pfmerge(key('m'), key('p'), key('q')),
+      await c.pfcount(key('m')),
+    ],
+    nodeRedis: async (c, key) => [
+      Number(await c.pfAdd(key('p'), ['a', 'b', 'a'])),
+      Number(await c.pfAdd(key('p'), 'b')),
+      Number(await c.pfAdd(key('q'), 'c')),
+      await c.pfCount([key('p'), key('q')]),
+      await c.pfMerge(key('m'), [key('p'), key('q')]),
+      await c.pfCount(key('m')),
+    ],
+    redisPy: `result = [int(r.pfadd(key('p'), 'a', 'b', 'a')), int(r.pfadd(key('p'), 'b')), int(r.pfadd(key('q'), 'c')),
+      r.pfcount(key('p'), key('q')), 'OK' if r.pfmerge(key('m'), key('p'), key('q')) else None, r.pfcount(key('m'))]`,
+    expected: [1, 0, 1, 3, 'OK', 3],
   },
   {
     type: 'transaction',

@@ -50,6 +50,22 @@ const types: Readonly<Record<string, { creates: string[]; changes: string[][] }>
       ['LTRIM', 'k', '1', '0'],
     ],
   },
+  stream: {
+    creates: ['XADD', 'k', '5', 'f', 'v'],
+    changes: [
+      ['XADD', 'k', '*', 'f', 'v'],
+      ['XTRIM', 'k', 'MAXLEN', '0'],
+      ['XSETID', 'k', '100-0'],
+      ['XGROUP', 'CREATE', 'k', 'g', '0'],
+    ],
+  },
+  HyperLogLog: {
+    creates: ['PFADD', 'k', 'a'],
+    changes: [
+      ['PFADD', 'k', 'b'],
+      ['SET', 'k', 'v'],
+    ],
+  },
 }
 
 const whatever = [
