@@ -299,7 +299,7 @@ export const clientSuites: readonly ClientSuite[] = [
       await c.xAdd(key('s'), '5', { f: 'v' }),
       await c.xAdd(key('s'), '6', { f: 'w' }),
       await c.xLen(key('s')),
-      (await c.xRange(key('s'), '-', '+')).map(({ id, message }) => [id, 'f', message['f']]),
+      ((await c.xRange(key('s'), '-', '+')) ?? []).map(({ id, message }) => [id, 'f', message['f']]),
       await c.xGroupCreate(key('s'), 'g', '0'),
       messageIds(await c.xReadGroup('g', 'c', { key: key('s'), id: '>' }, { COUNT: 1 })),
       (await c.xPending(key('s'), 'g'))?.pending,
