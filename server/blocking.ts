@@ -12,8 +12,8 @@
  * Who takes a client out of here answers it, so each is answered once. A client that was served and blocks again stands
  * last.
  *
- * What changes is only noted when it changes, in the order of each key's first change: that is in the middle of a command, a
- * transaction, or an operation of another cluster. `serve` looks at what was noted. It is called before anything else runs
+ * What changes is only noted when it changes, in the order of each key's first change that has left a value: that is in the middle
+ * of a command, a transaction, or an operation of another cluster. `serve` looks at what was noted. It is called before anything else runs
  * and at the end of each turn, so a change is complete when those who wait for it are served, and nobody comes before them.
  * Key after key, they are served in the order in which they began to wait, as long as the key is of their type. Serving is
  * a write like any other: it is logged and replicated, and what it changes is noted too, behind the rest, so that
@@ -25,6 +25,7 @@
  */
 import type { Clock, Timers } from '#runtime/ports.ts'
 import type { Waiting } from '#server/commands/context.ts'
+import type { TouchListener } from '#server/store/slotTables.ts'
 import type { VisibleType } from '#server/store/views.ts'
 import type { Touches } from './touches.ts'
 
@@ -56,8 +57,9 @@ export class Blocking {
   readonly #queues = new Map<string, Set<BlockedClient>>()
   /** Waited for by someone, and changed since they were looked at. */
   readonly #changed = new Set<string>()
-  readonly #onTouched = (key: string): void => {
-    if (this.#queues.has(key)) this.#changed.add(key)
+  readonly #onTouched: TouchListener = (key, isLive) => {
+    const queue = this.#queues.get(key)
+    if (queue !== undefined && (isLive || waitsForAny(queue))) this.#changed.add(key)
   }
 
   constructor(
@@ -160,4 +162,10 @@ export class Blocking {
       else if (this.remove(client)) client.timeOut()
     })
   }
+}
+
+/** Whether somebody is to be told that the key is gone. */
+function waitsForAny(queue: ReadonlySet<BlockedClient>): boolean {
+  for (const { waiting } of queue) if (waiting.type === 'any') return true
+  return false
 }

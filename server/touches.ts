@@ -3,15 +3,13 @@
  * listens the keyspace says nothing, and names need not be made into text for it.
  */
 import type { Keyspace } from '#server/store/keyspace.ts'
-
-/** Called in the middle of a change: it may only take note of the key. */
-export type TouchListener = (key: string) => void
+import type { TouchListener } from '#server/store/slotTables.ts'
 
 export class Touches {
   readonly #db: Keyspace
   readonly #listeners = new Set<TouchListener>()
-  readonly #tell = (key: string): void => {
-    for (const listener of this.#listeners) listener(key)
+  readonly #tell: TouchListener = (key, isLive) => {
+    for (const listener of this.#listeners) listener(key, isLive)
   }
 
   constructor(db: Keyspace) {

@@ -108,7 +108,7 @@ export class Applier extends StreamApplier implements EffectSink {
   #noteReplaced(expireAtMs: number): void {
     const tables = this.#tables
     if (expireAtMs !== Number.POSITIVE_INFINITY) tables.noteTimed(this.#origin, expireAtMs)
-    if (tables.onTouched !== undefined) tables.onTouched(tables.name.text)
+    if (tables.onTouched !== undefined) tables.onTouched(tables.name.text, true)
   }
 
   setText(
@@ -315,7 +315,7 @@ export class Applier extends StreamApplier implements EffectSink {
       tables.size--
       if (tables.hasTtl(ref)) tables.expiring--
       tables.remove()
-      if (tables.onTouched !== undefined) tables.onTouched(name)
+      if (tables.onTouched !== undefined) tables.onTouched(name, false)
       return
     }
     const state = this.#open(name)
@@ -375,9 +375,7 @@ export class Applier extends StreamApplier implements EffectSink {
       elements = tables.packed(ref) ?? none
     }
     if (!elements.write(this.#elements, this.#context, stamp, element, text)) return false
-    tables.putPacked(kind, this.#elements)
-    if (ref === 0) tables.size++
-    if (tables.onTouched !== undefined) tables.onTouched(name)
+    this.#putWritten(kind, name, ref === 0)
     return true
   }
 
@@ -391,9 +389,7 @@ export class Applier extends StreamApplier implements EffectSink {
       scores = tables.packedScores(ref)
     }
     if (scores?.write(this.#elements, this.#context, stamp, member, score, tag) !== true) return false
-    tables.putPacked(Kind.zset, this.#elements)
-    if (ref === 0) tables.size++
-    if (tables.onTouched !== undefined) tables.onTouched(name)
+    this.#putWritten(Kind.zset, name, ref === 0)
     return true
   }
 
@@ -419,15 +415,24 @@ export class Applier extends StreamApplier implements EffectSink {
     return true
   }
 
+  /** What a write has made of a packed value, or of nothing. */
+  #putWritten(kind: PackedKind, name: string, isNew: boolean): void {
+    const tables = this.#tables
+    tables.putPacked(kind, this.#elements)
+    if (isNew) tables.size++
+    if (tables.onTouched !== undefined) tables.onTouched(name, true)
+  }
+
   /** What a removal has left of a packed value without a TTL. */
   #putLeft(kind: PackedKind, name: string): void {
     const tables = this.#tables
-    if (this.#elements.bytes[0] !== 0) tables.putPacked(kind, this.#elements)
+    const isLeft = this.#elements.bytes[0] !== 0
+    if (isLeft) tables.putPacked(kind, this.#elements)
     else {
       tables.remove()
       tables.size--
     }
-    if (tables.onTouched !== undefined) tables.onTouched(name)
+    if (tables.onTouched !== undefined) tables.onTouched(name, isLeft)
   }
 
   /** False: it has to be done the long way. */
@@ -438,9 +443,7 @@ export class Applier extends StreamApplier implements EffectSink {
     if (values.length === 0 || (ref !== 0 && fresh && tables.hasTtl(ref))) return false
     const list = ref === 0 ? noElements : tables.packedList(ref)
     if (list === undefined || !list.push(this.#elements, side, stamp, values)) return false
-    tables.putPacked(Kind.list, this.#elements)
-    if (ref === 0) tables.size++
-    if (tables.onTouched !== undefined) tables.onTouched(name)
+    this.#putWritten(Kind.list, name, ref === 0)
     return true
   }
 

@@ -25,7 +25,7 @@ import { Forgetting } from './forgetting.ts'
 import { applyGroupRecord } from './groupRecord.ts'
 import { slotDigest } from './slotDigest.ts'
 import { decodeSlot, encodePart, encodeSlot, loadPart, mergeTables } from './slotState.ts'
-import { SlotTables } from './slotTables.ts'
+import { SlotTables, type TouchListener } from './slotTables.ts'
 import { UnexpiredFields } from './unexpired.ts'
 import type { HashView, ListView, SetView, SortedSetView, StreamView, VisibleType } from './views.ts'
 
@@ -69,11 +69,11 @@ export class Keyspace extends Forgetting {
   }
 
   /** Told the name of every key that an effect or a merge may have changed, local or remote. */
-  get onTouched(): ((key: string) => void) | undefined {
+  get onTouched(): TouchListener | undefined {
     return this.tables.onTouched
   }
 
-  set onTouched(listener: ((key: string) => void) | undefined) {
+  set onTouched(listener: TouchListener | undefined) {
     this.tables.onTouched = listener
   }
 

@@ -18,13 +18,16 @@ const never = Number.POSITIVE_INFINITY
 /** Of one sample. */
 const sampledKeysMax = 2_000
 
+/** Called in the middle of a change: it may only take note of the key, and whether it is there now. */
+export type TouchListener = (key: string, isLive: boolean) => void
+
 export class SlotTables extends EntryTable {
   readonly origin: Origin
   readonly vectors: SlotVectors = new SlotVectors(slotCount)
   readonly wheel: ExpiryWheel = new ExpiryWheel()
   readonly residues: Residues = new Residues()
   readonly deleteFloors: DeleteFloors = new DeleteFloors()
-  onTouched: ((key: string) => void) | undefined = undefined
+  onTouched: TouchListener | undefined = undefined
   /** Keys with live state, and those of them with a TTL. */
   size = 0
   expiring = 0
@@ -143,7 +146,7 @@ export class SlotTables extends EntryTable {
     else this.residues.remove(slot, text)
     this.tidy(state)
     // What nobody could see before and can't see now hasn't changed for anybody: a FLUSHALL reaches residues, too.
-    if (this.onTouched !== undefined && (wasLive || live)) this.onTouched(text)
+    if (this.onTouched !== undefined && (wasLive || live)) this.onTouched(text, live)
   }
 
   #noteFields(state: KeyState, lookMs: number): void {

@@ -219,7 +219,7 @@ export class Transaction extends HashIntents {
     tables.addToCounter(ref, this.#stamp, amount)
     const { counterFrom, counterSum } = tables
     this.#draft.effects.incrementBytes(this.#stamp, bytes, nameStart, nameEnd, counterFrom, counterSum)
-    if (tables.onTouched !== undefined) tables.onTouched(tables.name.text)
+    if (tables.onTouched !== undefined) tables.onTouched(tables.name.text, true)
     return sum
   }
 

@@ -106,7 +106,7 @@ function saturated(v: Vocabulary): Step {
 }
 
 function fields(v: Vocabulary): Request | Step {
-  if (v.chance(0.01)) return saturated(v)
+  if (v.chance(0.08)) return saturated(v)
   return ['BITFIELD', v.bitmapKey(), ...operations(v, fieldOperation), ...v.maybe(0.02, v.oddText())]
 }
 

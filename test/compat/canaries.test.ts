@@ -206,14 +206,12 @@ const faults: readonly Fault[] = [
     },
   },
   {
-    title: 'XCLAIM counts a delivery whatever is asked',
+    title: 'XCLAIM takes JUSTID for nothing',
     command: 'XCLAIM',
     handler: (context) => {
-      const { args } = context
-      handlers['XCLAIM']?.({
-        ...context,
-        args: changed(args, (i, text) => (i > 5 && args.is(i - 1, 'RETRYCOUNT') ? '-1' : text)),
-      })
+      const texts = context.args.texts(0)
+      const told = texts.filter((text, i) => i < 6 || text.toUpperCase() !== 'JUSTID')
+      handlers['XCLAIM']?.({ ...context, args: argumentsOf(told) })
     },
   },
   {

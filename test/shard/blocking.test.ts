@@ -69,6 +69,19 @@ describe('a client that waits', () => {
     expect(shard.run('LLEN', 'k')).toBe(':1\r\n')
   })
 
+  test('is served in the order in which keys got a value, whatever was deleted before', () => {
+    const shard = new TestShard()
+    const { proxy } = shard
+    const moving = proxy.block(1, 'BRPOPLPUSH', '{t}b', '{t}c', '0')
+    const popping = proxy.block(2, 'BZPOPMIN', '{t}c', '0')
+    shard.run('SADD', '{t}b', 'm')
+    proxy.transaction(0, ['DEL', '{t}b'], ['ZADD', '{t}c', '1', 'm'], ['LPUSH', '{t}b', 'v'])
+    shard.world.settle()
+    expect(proxy.reply(popping)).toBe(`*3\r\n${bulk('{t}c')}${bulk('m')}${bulk('1')}`)
+    // It finds no sorted set in its way any more.
+    expect(proxy.reply(moving)).toBe(bulk('v'))
+  })
+
   test('stands last when it blocks again', () => {
     const { shard, proxy } = waiting()
     const second = proxy.block(2, 'BLPOP', 'k', '0')

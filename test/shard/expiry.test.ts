@@ -3,6 +3,7 @@ import { trustedClock } from '#server/gates.ts'
 import { Keyspace } from '#server/store/keyspace.ts'
 import { MemoryWorld } from '#test/memoryWorld.ts'
 import { TestShard } from './testShard.ts'
+import { carry, pair } from './twoClusters.ts'
 
 /** What looking for due keys, and deleting one, takes in the world below. */
 const callMs = 0.01
@@ -94,12 +95,14 @@ test('keys of one slot that are due at once are deleted by few records', () => {
 })
 
 test('a record of deletes does not grow without bound', () => {
-  const test = new TestShard()
+  const { a: test, b, connect } = pair()
+  connect()
+  // Counters of the other cluster, each of which a delete names.
   const fields = Array.from({ length: 3_000 }, (_, field) => ['HINCRBY', `field${field}`, '1'])
-  for (let key = 0; key < 8; key++) {
-    for (const [command = '', field = '', by = ''] of fields) test.proxy.send(command, `{t}${key}`, field, by)
-    test.proxy.send('PEXPIRE', `{t}${key}`, '1000')
-  }
+  for (let key = 0; key < 8; key++)
+    for (const [command = '', field = '', by = ''] of fields) b.proxy.send(command, `{t}${key}`, field, by)
+  carry(test, b, 100)
+  for (let key = 0; key < 8; key++) test.proxy.send('PEXPIRE', `{t}${key}`, '1000')
   test.world.settle()
   const before = test.shard.log.end
   const count = countRecords(test)
