@@ -71,8 +71,15 @@ function failuresOf({ name, message, status, assertionResults }: Report['testRes
   const file = relative(root, name)
   const failed = assertionResults.filter((test) => test.status === 'failed')
   if (failed.length === 0) return status === 'failed' ? [`${file}: ${message}`] : []
-  return failed.map((test) => `${file}: ${test.fullName}\n${test.failureMessages.join('\n')}`)
+  return failed.map((test) => `${file}: ${test.fullName}\n${ownLines(test.failureMessages.join('\n'))}`)
 }
+
+/** Without the lines of a stack that lie in packages. */
+const ownLines = (text: string): string =>
+  text
+    .split('\n')
+    .filter((line) => !line.includes('/node_modules/'))
+    .join('\n')
 
 const missing = missingPackages()
 if (missing.length > 0) {
