@@ -1,19 +1,15 @@
 /** Drives one random stream to both sides and stops at the first difference. */
-import { makes, nextStep } from './generator.ts'
+import { makes, nextStep, type StepChoice } from './generator.ts'
 import { readRequest } from './randomSteps.ts'
 import { decodeReply, type Reply, textsOf } from './reply.ts'
 import { nameOf, type Request, type Side } from './side.ts'
 import { compareTrees, type Sides, type Step } from './step.ts'
 import { Vocabulary } from './vocabulary.ts'
 
-export interface ComparisonOptions {
+export interface ComparisonOptions extends StepChoice {
   seed: number
   /** Requests to send to each side. */
   requests: number
-  /** Antipode's side has a proxy, which answers some commands by itself. */
-  session: boolean
-  /** Keys of one command, or transaction, lie in one slot; without, no key carries a tag. */
-  sharded: boolean
 }
 
 /** The same requests with keys that lie in slots of their own. */

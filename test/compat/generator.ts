@@ -63,11 +63,15 @@ const lottery: readonly Make[] = Object.entries(makes).flatMap(([name, make]) =>
 const isRequest = (made: Request | Step): made is Request => Array.isArray(made)
 
 export interface StepChoice {
-  /** Also what a proxy answers by itself. */
+  /** Antipode's side has a proxy, which answers some commands by itself. */
   session: boolean
-  /** The keys of a transaction have to lie in one slot. */
+  /** Keys of one command, or transaction, lie in one slot; without, no key carries a tag. */
   sharded: boolean
+  /** The name of a command that comes in every tenth step. */
+  favoured?: string
 }
+
+const favouredShare = 0.1
 
 export function nextStep(v: Vocabulary, choice: StepChoice): Step {
   const { session } = choice
@@ -75,7 +79,8 @@ export function nextStep(v: Vocabulary, choice: StepChoice): Step {
   const roll = v.below(1000)
   if (roll < 15) return randomTransaction(v, choice)
   if (roll < 17) return plain(unknownRequest(v))
-  const made = v.pick(lottery)(v)
+  const favoured = makes[choice.favoured ?? '']
+  const made = (favoured !== undefined && v.chance(favouredShare) ? favoured : v.pick(lottery))(v)
   if (!isRequest(made)) return made
   return plain(roll < 50 && !isTimed(made) ? spoiled(v, made) : recased(v, made))
 }
