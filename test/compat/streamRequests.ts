@@ -80,10 +80,13 @@ function knownId(v: Vocabulary, key = ''): string {
   return v.chance(0.15) ? String(ms) : `${ms}-${v.below(3)}`
 }
 
+/** Not `*`, for which the two clocks give different ones (`generated`). */
 function newId(v: Vocabulary, key: string): string {
   const roll = v.below(60)
-  if (roll === 0) return v.pick(oddIds.filter((id) => id !== '*'))
-  if (roll === 1) return knownId(v)
+  if (roll < 2) {
+    const id = roll === 0 ? v.pick(oddIds) : knownId(v)
+    if (id !== '*') return id
+  }
   const { ms } = ids(v)
   if (v.chance(0.6)) ids(v).ms++
   if (v.chance(0.3)) return v.chance(0.5) ? `${ms}-*` : String(ms)
