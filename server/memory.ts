@@ -91,9 +91,9 @@ export class Memory {
 
   /** Before a command that may need memory: makes room, or says why the command is refused. Only while writes are taken. */
   makeRoom(): string | null {
-    const targetBytes = this.#refuseFromBytes
-    if (this.#db.usedBytes < targetBytes && !this.#isFull) return null
     if (this.#isFull) return errors.outOfMemory
+    const targetBytes = this.#refuseFromBytes
+    if (this.#db.usedBytes < targetBytes) return null
     if (!this.#eviction.canEvict) return errors.outOfMemory
     // One byte less: at the line there is no room.
     if (!this.#sliceWasShort) this.#sliceWasShort = !this.#eviction.run(targetBytes - 1, evictionSliceMs)

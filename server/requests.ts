@@ -52,7 +52,7 @@ export class Requests {
 
   execute(link: Link, frame: Frame): void {
     // What came before is theirs who wait for it.
-    if (this.#blocked.isDue) this.#blocked.serveAll()
+    this.#blocked.serveAll()
     switch (frame.kind) {
       case FrameKind.request:
         this.#requests(link, frame)
