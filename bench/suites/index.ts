@@ -1,6 +1,7 @@
 /** All suites, in the order in which they run and stand on the page. */
 import { budgetsSuite } from './budgets.ts'
 import { churnSuite } from './churn.ts'
+import { largeSuite } from './large.ts'
 import { latencySuite } from './latency.ts'
 import { memorySuite } from './memory.ts'
 import { mixedSuite } from './mixed.ts'
@@ -17,6 +18,7 @@ export const suites: readonly Suite[] = [
   mixedSuite,
   latencySuite,
   memorySuite,
+  largeSuite,
   replicationSuite,
   restartSuite,
   churnSuite,
