@@ -41,6 +41,21 @@ test('two clusters tell each other everything, and a transaction arrives whole',
   ])
 })
 
+test('of two writes at the same instant that of cluster 1 wins (vector Z-3)', () => {
+  const { a, b, connect } = pair()
+  // One world is one clock, which stands still meanwhile.
+  const scores = [
+    [a, '1.1'],
+    [b, '2.1'],
+  ] as const
+  for (const [cluster, score] of scores) cluster.proxy.send('ZADD', 'Z', score, 'x')
+  a.world.settle()
+  for (const [cluster, score] of scores) expect(cluster.run('ZSCORE', 'Z', 'x')).toBe(`$3\r\n${score}\r\n`)
+  connect()
+  for (const [cluster] of scores) expect(cluster.run('ZSCORE', 'Z', 'x')).toBe('$3\r\n1.1\r\n')
+  equal(a, b)
+})
+
 test('a write of the other cluster touches a watch', () => {
   const { a, b, connect } = pair()
   connect()
