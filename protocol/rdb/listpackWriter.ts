@@ -1,5 +1,4 @@
 /** Listpacks as `listpack.ts` reads them. */
-import { writeLatin1 } from '#runtime/bytes/bytes.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { backLengthBytes } from './listpack.ts'
 
@@ -38,8 +37,7 @@ export class ListpackWriter {
       writer.u8(0xf0)
       writer.u32(text.length)
     }
-    writer.reserve(text.length)
-    writer.length = writeLatin1(writer.bytes, writer.length, text)
+    writer.characters(text)
     this.#endEntry(writer.length - start)
   }
 

@@ -11,7 +11,9 @@
  * What is in brackets has come with later versions.
  */
 import {
+  idBytes,
   idFromBytes,
+  idFromText,
   idOf,
   isExact,
   minId,
@@ -23,7 +25,6 @@ import {
   wideSeqOf,
 } from '#protocol/sync/streamId.ts'
 import { FormatError } from '#runtime/bytes/byteReader.ts'
-import { bytesOf } from '#runtime/bytes/bytes.ts'
 import { readListpack } from './listpack.ts'
 import type { RdbReader } from './rdbReader.ts'
 
@@ -68,7 +69,6 @@ export interface RdbConsumer {
   readonly activeMs: number | undefined
 }
 
-const idBytes = 16
 /** Of an entry. */
 export const Flag = { deleted: 1, sameFields: 2 } as const
 /** In place of a number. */
@@ -157,8 +157,9 @@ function idBehind(first: StreamId, ms: string, seq: string): StreamId {
 }
 
 function rawId(text: string): StreamId {
-  if (text.length !== idBytes) throw new FormatError('an id of another size')
-  return idFromBytes(bytesOf(text), 0)
+  const id = idFromText(text)
+  if (id === undefined) throw new FormatError('an id of another size')
+  return id
 }
 
 function readId(reader: RdbReader): StreamId {
@@ -183,14 +184,14 @@ function readGroup(reader: RdbReader, counts: boolean, activeTimes: boolean): Rd
     const deliveredMs = Math.max(0, reader.milliseconds())
     deliveries.set(id, { deliveredMs, deliveries: numberOf(reader.wide()) })
   }
-  const consumers: RdbConsumer[] = []
+  const consumers = new Map<string, RdbConsumer>()
   const pending: RdbDelivery[] = []
   for (let left = reader.count(); left > 0; left--) {
     const consumer = reader.string()
-    if (consumers.some((other) => other.name === consumer)) throw new FormatError('a consumer twice')
+    if (consumers.has(consumer)) throw new FormatError('a consumer twice')
     const seenMs = Math.max(0, reader.milliseconds())
     const activeMs = activeTimes ? reader.milliseconds() : seenMs
-    consumers.push({ name: consumer, seenMs, activeMs: activeMs < 0 ? undefined : activeMs })
+    consumers.set(consumer, { name: consumer, seenMs, activeMs: activeMs < 0 ? undefined : activeMs })
     for (let ids = reader.count(); ids > 0; ids--) {
       const id = idFromBytes(reader.raw(idBytes), 0)
       const delivery = deliveries.get(id)
@@ -201,5 +202,6 @@ function readGroup(reader: RdbReader, counts: boolean, activeTimes: boolean): Rd
     }
   }
   if (deliveries.size > 0) throw new FormatError('a delivery to nobody')
-  return { name, lastId, entriesRead, pending: pending.sort((a, b) => (a.id < b.id ? -1 : 1)), consumers }
+  pending.sort((a, b) => (a.id < b.id ? -1 : 1))
+  return { name, lastId, entriesRead, pending, consumers: [...consumers.values()] }
 }

@@ -4,7 +4,7 @@ import { latin1 } from '#runtime/bytes/bytes.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { ListpackWriter } from './listpackWriter.ts'
 import { Flag, type RdbEntry, type RdbGroup, type RdbStream } from './rdbStream.ts'
-import { writeLength, writeText, writeWide } from './rdbStringWriter.ts'
+import { writeLength, writeMilliseconds, writeText, writeWide } from './rdbStringWriter.ts'
 
 /** As Redis fills them by default. */
 const nodeEntriesMax = 100
@@ -71,6 +71,7 @@ function writeId(writer: ByteWriter, id: StreamId): void {
   writeWide(writer, wideSeqOf(id))
 }
 
+/** -1 in 64 bits. */
 const unknown = 2n ** 64n - 1n
 
 function writeGroup(writer: ByteWriter, { name, lastId, entriesRead, pending, consumers }: RdbGroup): void {
@@ -79,26 +80,17 @@ function writeGroup(writer: ByteWriter, { name, lastId, entriesRead, pending, co
   writeWide(writer, entriesRead === undefined ? unknown : BigInt(entriesRead))
   writeLength(writer, pending.length)
   for (const { id, deliveredMs, deliveries } of pending) {
-    writeRaw(writer, id)
+    writer.characters(id)
     writeMilliseconds(writer, deliveredMs)
     writeWide(writer, BigInt(deliveries))
   }
   writeLength(writer, consumers.length)
+  const byConsumer = Map.groupBy(pending, ({ consumer }) => consumer)
   for (const consumer of consumers) {
     writeText(writer, consumer.name)
     writeMilliseconds(writer, consumer.seenMs)
-    const own = pending.filter((delivery) => delivery.consumer === consumer.name)
+    const own = byConsumer.get(consumer.name) ?? []
     writeLength(writer, own.length)
-    for (const { id } of own) writeRaw(writer, id)
+    for (const { id } of own) writer.characters(id)
   }
-}
-
-function writeRaw(writer: ByteWriter, id: StreamId): void {
-  for (let at = 0; at < id.length; at++) writer.u8(id.charCodeAt(at))
-}
-
-function writeMilliseconds(writer: ByteWriter, ms: number): void {
-  const high = Math.floor(ms / 2 ** 32)
-  writer.u32(ms - high * 2 ** 32)
-  writer.u32(high)
 }

@@ -1,5 +1,4 @@
 /** The lengths and strings of RDB values, as `rdbReader.ts` reads them. */
-import { writeLatin1 } from '#runtime/bytes/bytes.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 
 const longBits32 = 0x80
@@ -29,11 +28,17 @@ export function writeWide(writer: ByteWriter, value: bigint): void {
   for (let shift = 56n; shift >= 0n; shift -= 8n) writer.u8(Number(BigInt.asUintN(8, value >> shift)))
 }
 
+/** A time, not negative. */
+export function writeMilliseconds(writer: ByteWriter, ms: number): void {
+  const high = Math.floor(ms / 2 ** 32)
+  writer.u32(ms - high * 2 ** 32)
+  writer.u32(high)
+}
+
 export function writeText(writer: ByteWriter, text: string): void {
   if (/^(?:0|-?[1-9][0-9]{0,9})$/.test(text) && writeInteger(writer, Number(text))) return
   writeLength(writer, text.length)
-  writer.reserve(text.length)
-  writer.length = writeLatin1(writer.bytes, writer.length, text)
+  writer.characters(text)
 }
 
 function writeInteger(writer: ByteWriter, value: number): boolean {

@@ -1,12 +1,12 @@
 /**
  * Values as payloads of DUMP, which a Redis 7.0 or later takes with RESTORE: in the plain encodings (string, hash as pairs, list and
- * set as members, sorted set as members with scores; streams as Redis 7.0), which every later RDB version reads, and without LZF compression. So the bytes
- * of a large value are not those of Redis, only what they say is.
+ * set as members, sorted set as members with scores; streams as Redis 7.0), which every later RDB version reads, and without LZF
+ * compression. So the bytes of a large value are not those of Redis, only what they say is.
  */
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { crc64 } from './crc64.ts'
 import { writeStream } from './rdbStreamWriter.ts'
-import { writeLength, writeText, writeWide } from './rdbStringWriter.ts'
+import { writeLength, writeMilliseconds, writeText, writeWide } from './rdbStringWriter.ts'
 import { RdbType, type RdbValue } from './rdbValue.ts'
 
 /** Of Redis 7.0: older servers refuse it, newer ones take it. Fields that expire came with 7.4. */
@@ -61,8 +61,7 @@ function writeExpiringHash(writer: ByteWriter, { entries, expiring }: RdbValue &
   const earliestMs = Math.min(...expiring.keys())
   const offsets = new Map<string, number>()
   for (const [atMs, fields] of expiring) for (const field of fields) offsets.set(field, atMs - earliestMs + 1)
-  writer.u32(earliestMs % 2 ** 32)
-  writer.u32(Math.floor(earliestMs / 2 ** 32))
+  writeMilliseconds(writer, earliestMs)
   writeLength(writer, entries.length)
   for (const [field, text] of entries) {
     writeWide(writer, BigInt(offsets.get(field) ?? 0))

@@ -1,4 +1,5 @@
 /** Error replies, with the words of Redis 7.2: clients match on them. Each text starts with its code. */
+import { cString } from './cString.ts'
 
 /** What a handler throws before it has written an effect; becomes the command's reply. */
 export class ReplyError extends Error {
@@ -15,12 +16,6 @@ export class ReplyError extends Error {
 /** How much of a client's bytes an error text repeats. */
 export const quotedBytesMax = 128
 
-/** What Redis's `%s` prints of a client's bytes. */
-function quotable(text: string): string {
-  const nul = text.indexOf('\0')
-  return nul < 0 ? text : text.slice(0, nul)
-}
-
 export const errors = {
   syntax: 'ERR syntax error',
   wrongType: 'WRONGTYPE Operation against a key holding the wrong kind of value',
@@ -28,7 +23,7 @@ export const errors = {
   corruptHyperLogLog: 'INVALIDOBJ Corrupted HLL object detected',
   hyperLogLogNotSparse: 'ERR HLL encoding is not sparse',
   noSuchHyperLogLog: 'ERR The specified key does not exist',
-  unknownHyperLogLogDebug: (name: string) => `ERR Unknown PFDEBUG subcommand '${quotable(name)}'`,
+  unknownHyperLogLogDebug: (name: string) => `ERR Unknown PFDEBUG subcommand '${cString(name)}'`,
   notInteger: 'ERR value is not an integer or out of range',
   notFloat: 'ERR value is not a valid float',
   outOfRange: 'ERR value is out of range',
@@ -173,33 +168,33 @@ export const errors = {
 
   /** `subcommand` as the client wrote it. */
   unknownSubcommand: (command: string, subcommand: string): string =>
-    `ERR unknown subcommand '${quotable(subcommand).slice(0, quotedBytesMax)}'. Try ${command.toUpperCase()} HELP.`,
+    `ERR unknown subcommand '${cString(subcommand).slice(0, quotedBytesMax)}'. Try ${command.toUpperCase()} HELP.`,
 
   wrongSubcommandArity: (command: string, subcommand: string): string =>
-    `ERR unknown subcommand or wrong number of arguments for '${quotable(subcommand).slice(0, quotedBytesMax)}'. Try ${command.toUpperCase()} HELP.`,
+    `ERR unknown subcommand or wrong number of arguments for '${cString(subcommand).slice(0, quotedBytesMax)}'. Try ${command.toUpperCase()} HELP.`,
 
   unknownCommand: (command: string, args: readonly string[]): string => {
     let quoted = ''
     for (const argument of args) {
       if (quoted.length >= quotedBytesMax) break
-      quoted += `'${quotable(argument).slice(0, quotedBytesMax - quoted.length)}' `
+      quoted += `'${cString(argument).slice(0, quotedBytesMax - quoted.length)}' `
     }
-    return `ERR unknown command '${quotable(command).slice(0, quotedBytesMax)}', with args beginning with: ${quoted}`
+    return `ERR unknown command '${cString(command).slice(0, quotedBytesMax)}', with args beginning with: ${quoted}`
   },
 
   noGroup: (key: string, group: string): string =>
-    `NOGROUP No such key '${quotable(key)}' or consumer group '${quotable(group)}'`,
+    `NOGROUP No such key '${cString(key)}' or consumer group '${cString(group)}'`,
 
   noGroupToRead: (key: string, group: string): string =>
-    `NOGROUP No such key '${quotable(key)}' or consumer group '${quotable(group)}' in XREADGROUP with GROUP option`,
+    `NOGROUP No such key '${cString(key)}' or consumer group '${cString(group)}' in XREADGROUP with GROUP option`,
 
   noGroupOfKey: (key: string, group: string): string =>
-    `NOGROUP No such consumer group '${quotable(group)}' for key name '${quotable(key)}'`,
+    `NOGROUP No such consumer group '${cString(group)}' for key name '${cString(key)}'`,
 
   claimArgument: (argument: string, command: string): string =>
     `ERR Invalid ${argument} argument for ${command}`,
 
-  unknownClaimOption: (option: string): string => `ERR Unrecognized XCLAIM option '${quotable(option)}'`,
+  unknownClaimOption: (option: string): string => `ERR Unrecognized XCLAIM option '${cString(option)}'`,
 
   /** Words of 7.4: before, such an option was refused wherever its keys were. */
   sortAcrossSlots: (option: 'BY' | 'GET'): string =>
@@ -223,7 +218,7 @@ export const errors = {
 
   invalidExpire: (command: string): string => `ERR invalid expire time in '${command.toLowerCase()}' command`,
 
-  unsupportedOption: (option: string): string => `ERR Unsupported option ${quotable(option)}`,
+  unsupportedOption: (option: string): string => `ERR Unsupported option ${cString(option)}`,
 
   outsideRange: (least: number | bigint, most: number | bigint): string =>
     `ERR value is out of range, value must between ${least} and ${most}`,

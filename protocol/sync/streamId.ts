@@ -3,10 +3,14 @@
  * significant first, as a string: equal ids are equal strings, and `<` is their order. Numbers are made of it where they
  * are exact, as nearly always; BigInt only beyond 2^53.
  */
+import { latin1 } from '#runtime/bytes/bytes.ts'
+
 declare const streamId: unique symbol
 export type StreamId = string & { readonly [streamId]: true }
 
 const wordScale = 2 ** 32
+/** Of each of the two numbers. */
+export const idNumberMax = 2n ** 64n - 1n
 /** Below it a double holds each integer. */
 const exactEnd = 2 ** 53
 
@@ -44,7 +48,7 @@ function ofWords(a: number, b: number, c: number, d: number): StreamId {
 }
 
 export const minId: StreamId = idOf(0, 0)
-export const maxId: StreamId = wideId(2n ** 64n - 1n, 2n ** 64n - 1n)
+export const maxId: StreamId = wideId(idNumberMax, idNumberMax)
 
 const wordAt = (id: StreamId, at: number): number =>
   ((id.charCodeAt(at) << 24) |
@@ -90,15 +94,19 @@ const ofNumber = (value: bigint): StreamId => wideId(value >> 64n, BigInt.asUint
 export const greaterId = (a: StreamId, b: StreamId): StreamId => (a < b ? b : a)
 export const lesserId = (a: StreamId, b: StreamId): StreamId => (a < b ? a : b)
 
-/** Of 16 bytes at `at`. */
-export const idFromBytes = (bytes: Uint8Array, at: number): StreamId =>
-  String.fromCharCode(...bytes.subarray(at, at + 16)) as StreamId
-
-const wideNumber = /^[0-9]{1,20}$/
-
-/** A number of an id, as decimal digits; undefined: it is none, or does not fit. */
-export function parseIdNumber(text: string): bigint | undefined {
-  if (!wideNumber.test(text)) return undefined
-  const value = BigInt(text)
-  return value < 2n ** 64n ? value : undefined
+/** Of several ids, some of which there are not; 0-0: there is none. */
+export function greatestId(ids: Iterable<StreamId | undefined>): StreamId {
+  let greatest = minId
+  for (const id of ids) if (id !== undefined) greatest = greaterId(greatest, id)
+  return greatest
 }
+
+export const idBytes = 16
+
+/** Of its bytes at `at`. */
+export const idFromBytes = (bytes: Uint8Array, at: number): StreamId =>
+  latin1(bytes, at, at + idBytes) as StreamId
+
+/** Of its bytes as characters; undefined: they are not as many. */
+export const idFromText = (text: string): StreamId | undefined =>
+  text.length === idBytes ? (text as StreamId) : undefined

@@ -96,6 +96,11 @@ export class ByteWriter {
   /** Length as varint, then the characters 0..255. */
   text(value: string): void {
     this.varint(value.length)
+    this.characters(value)
+  }
+
+  /** The characters 0..255 alone. */
+  characters(value: string): void {
     this.reserve(value.length)
     this.length = writeLatin1(this.bytes, this.length, value)
   }

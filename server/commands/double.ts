@@ -1,4 +1,5 @@
 /** Numbers in text as C's `strtod` reads them, which Redis takes for scores, weights, coordinates and distances. */
+import { cString } from '#protocol/resp/cString.ts'
 
 const decimal = /^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$/
 const infinity = /^[+-]?inf(?:inity)?$/i
@@ -27,13 +28,8 @@ const leadingSpace = /^[ \t\n\v\f\r]+/
  * at all is 0, and a NUL byte ends the text.
  */
 export function parseLooseDouble(text: string): number | undefined {
-  const read = upToNul(text)
+  const read = cString(text)
   return read === '' ? 0 : readDouble(read.replace(leadingSpace, ''))
-}
-
-function upToNul(text: string): string {
-  const nul = text.indexOf('\0')
-  return nul < 0 ? text : text.slice(0, nul)
 }
 
 const leastNormal = 2 ** -1022
@@ -42,7 +38,7 @@ const leastNormal = 2 ** -1022
 export function parseSortWeight(text: string): number | undefined {
   const value = parseLooseDouble(text)
   if (value === undefined) return undefined
-  const read = upToNul(text).replace(leadingSpace, '')
+  const read = cString(text).replace(leadingSpace, '')
   const isHeld = value === 0 ? zero.test(read) : Math.abs(value) >= leastNormal
   return isHeld && (Number.isFinite(value) || infinity.test(read)) ? value : undefined
 }

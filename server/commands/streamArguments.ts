@@ -1,11 +1,19 @@
 /** How ids of stream entries, ranges of them, and trimming are written in arguments: as Redis reads them, letter by letter. */
+
+import { cString } from '#protocol/resp/cString.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
-import { maxId, minId, nextId, previousId, type StreamId, wideId } from '#protocol/sync/streamId.ts'
+import {
+  idNumberMax,
+  maxId,
+  minId,
+  nextId,
+  previousId,
+  type StreamId,
+  wideId,
+} from '#protocol/sync/streamId.ts'
 import type { Arguments } from './arguments.ts'
 
 const idTextMax = 127
-const wideEnd = 2n ** 64n
-const seqMax = wideEnd - 1n
 
 /** `seq` is undefined when it is to be made up (`5-*`), or was not said. */
 export interface WrittenId {
@@ -48,7 +56,7 @@ export function intervalStartAt(args: Arguments, i: number): StreamId {
 
 /** The last one. */
 export function intervalEndAt(args: Arguments, i: number): StreamId {
-  const { id, excluded } = boundOf(args.text(i), seqMax)
+  const { id, excluded } = boundOf(args.text(i), idNumberMax)
   const end = excluded ? previousId(id) : id
   if (end === undefined) throw new ReplyError(errors.streamIntervalEnd)
   return end
@@ -61,7 +69,7 @@ function boundOf(text: string, missingSeq: bigint): { id: StreamId; excluded: bo
 }
 
 function edgeOfText(text: string, missingSeq: bigint): StreamId {
-  const shown = quoted(text)
+  const shown = cString(text)
   if (shown === '-') return minId
   return shown === '+' ? maxId : idOfText(text, missingSeq)
 }
@@ -74,7 +82,7 @@ function idOfText(text: string, missingSeq: bigint): StreamId {
 
 function parseId(text: string): WrittenId | undefined {
   if (text.length > idTextMax) return undefined
-  const shown = quoted(text)
+  const shown = cString(text)
   const dash = shown.indexOf('-')
   const ms = numberOf(dash < 0 ? shown : shown.slice(0, dash))
   if (ms === undefined) return undefined
@@ -85,12 +93,6 @@ function parseId(text: string): WrittenId | undefined {
   return seq === undefined ? undefined : { ms, seq, isAuto: false }
 }
 
-/** Redis reads C strings. */
-function quoted(text: string): string {
-  const nul = text.indexOf('\0')
-  return nul < 0 ? text : text.slice(0, nul)
-}
-
 const plainNegative = /^-[1-9][0-9]*$/
 const looseNumber = /^[ \t-\r]*([+-]?)([0-9]+)$/
 
@@ -99,9 +101,9 @@ function numberOf(text: string): bigint | undefined {
   const [, sign, digits] = looseNumber.exec(text) ?? []
   if (digits === undefined) return undefined
   const value = BigInt(digits)
-  if (value >= wideEnd) return undefined
+  if (value > idNumberMax) return undefined
   if (sign !== '-' || value === 0n) return value
-  return plainNegative.test(text) && value <= 2n ** 63n ? undefined : wideEnd - value
+  return plainNegative.test(text) && value <= 2n ** 63n ? undefined : idNumberMax + 1n - value
 }
 
 /** What is to go of the older end: until so many entries are left, or none is below an id. */

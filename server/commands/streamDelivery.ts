@@ -2,7 +2,7 @@
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import { type Origin, originOf } from '#protocol/sync/stamp.ts'
 import { nextId, type StreamId } from '#protocol/sync/streamId.ts'
-import type { Delivery, EntryName } from '#server/crdt/pendingList.ts'
+import { type Delivery, type EntryName, runsOf } from '#server/crdt/pendingList.ts'
 import type { StreamEntry } from '#server/crdt/streamBlock.ts'
 import { newEntries, positionBehind } from '#server/store/groupPosition.ts'
 import type { Keyspace } from '#server/store/keyspace.ts'
@@ -87,28 +87,13 @@ export function deliverAgain(
     return entry
   })
   if (again.length > 0) {
-    const runs = runsOf(again)
+    // Told before any of them is changed.
+    const runs = runsOf(again, (a, b) => a.count === b.count).map((run) => ({ run, times: run[0].count + 1 }))
     write.changeGroup(key, reader.name, (sink) => {
-      for (const { times, names } of runs) sink.deliver(reader.consumer, nowMs, times + 1, names)
+      for (const { run, times } of runs) sink.deliver(reader.consumer, nowMs, times, run)
     })
   }
   return entries
-}
-
-interface DeliveredRun {
-  readonly times: number
-  readonly names: EntryName[]
-}
-
-/** Neighbours that have been delivered as often. */
-export function runsOf(deliveries: readonly Delivery[]): DeliveredRun[] {
-  const runs: DeliveredRun[] = []
-  for (const { id, origin, count } of deliveries) {
-    const last = runs.at(-1)
-    if (last?.times === count) last.names.push({ id, origin })
-    else runs.push({ times: count, names: [{ id, origin }] })
-  }
-  return runs
 }
 
 export function entryNamed(

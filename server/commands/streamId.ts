@@ -4,11 +4,18 @@
  */
 import type { StreamIdMode } from '#protocol/frames/streams.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
-import { maxId, nextId, type StreamId, wideId, wideMsOf, wideSeqOf } from '#protocol/sync/streamId.ts'
+import {
+  idNumberMax,
+  maxId,
+  nextId,
+  type StreamId,
+  wideId,
+  wideMsOf,
+  wideSeqOf,
+} from '#protocol/sync/streamId.ts'
 import type { WrittenId } from './streamArguments.ts'
 
 const clusterSpacing = 16n
-const numberMax = 2n ** 64n - 1n
 
 export interface IdSource {
   mode: StreamIdMode
@@ -38,7 +45,7 @@ function plainId(nowMs: number, wanted: WrittenId | undefined, lastId: StreamId)
   if (wanted === undefined) return BigInt(nowMs) > lastMs ? wideId(BigInt(nowMs), 0n) : nextId(lastId)
   const { ms, seq, isAuto } = wanted
   if (!isAuto || ms !== lastMs) return wideId(ms, seq ?? 0n)
-  return wideSeqOf(lastId) === numberMax ? undefined : nextId(lastId)
+  return wideSeqOf(lastId) === idNumberMax ? undefined : nextId(lastId)
 }
 
 /** Of those that are this cluster's the first that will do. */
@@ -54,6 +61,6 @@ function ownId(
   if (ms !== lastMs) return wideId(ms, own)
   const above = wideSeqOf(lastId) + 1n
   const seq = above + ((((own - above) % clusterSpacing) + clusterSpacing) % clusterSpacing)
-  if (seq <= numberMax) return wideId(ms, seq)
-  return wanted === undefined && ms < numberMax ? wideId(ms + 1n, own) : undefined
+  if (seq <= idNumberMax) return wideId(ms, seq)
+  return wanted === undefined && ms < idNumberMax ? wideId(ms + 1n, own) : undefined
 }

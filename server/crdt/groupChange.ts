@@ -19,6 +19,7 @@ import type { StreamId } from '#protocol/sync/streamId.ts'
 import { type ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import type { EntryName } from './pendingList.ts'
+import { readByOrigin, readOrigin, writeByOrigin } from './stateCodec.ts'
 import { readStreamId, writeStreamId } from './streamIdCodec.ts'
 
 /** By the origin of entries; undefined: as the group says that all clusters share. */
@@ -88,9 +89,7 @@ export class GroupChangeWriter implements GroupChangeSink {
     this.#writer.u8(Code.position)
     writeStreamId(this.#writer, lastDelivered)
     this.#writer.varint(entriesRead === undefined ? 0 : entriesRead + 1)
-    this.#cursors(cursors)
-    this.#cursors(since)
-    this.#cursors(disregarded)
+    for (const ids of [cursors, since, disregarded]) writeByOrigin(this.#writer, ids, writeStreamId)
   }
 
   #entries(entries: readonly EntryName[]): void {
@@ -99,15 +98,6 @@ export class GroupChangeWriter implements GroupChangeSink {
       writeStreamId(this.#writer, id)
       this.#writer.u8(origin)
     }
-  }
-
-  #cursors(cursors: Cursors): void {
-    let mask = 0
-    cursors.forEach((id, origin) => {
-      if (id !== undefined) mask |= 1 << origin
-    })
-    this.#writer.u8(mask)
-    for (const id of cursors) if (id !== undefined) writeStreamId(this.#writer, id)
   }
 }
 
@@ -142,9 +132,9 @@ function readChange(reader: ByteReader, sink: GroupChangeSink): void {
 function readPosition(reader: ByteReader): Position {
   const lastDelivered = readStreamId(reader)
   const read = reader.varint()
-  const cursors = readCursors(reader)
-  const since = readCursors(reader)
-  const disregarded = readCursors(reader)
+  const cursors = readByOrigin(reader, readStreamId)
+  const since = readByOrigin(reader, readStreamId)
+  const disregarded = readByOrigin(reader, readStreamId)
   return { lastDelivered, entriesRead: read === 0 ? undefined : read - 1, cursors, since, disregarded }
 }
 
@@ -152,14 +142,7 @@ function readEntries(reader: ByteReader): EntryName[] {
   const entries: EntryName[] = []
   for (let count = reader.varint(); count > 0; count--) {
     const id = readStreamId(reader)
-    const origin = reader.u8()
-    if (origin >= originsMax) throw new FormatError(`origin ${origin}`)
-    entries.push({ id, origin })
+    entries.push({ id, origin: readOrigin(reader) })
   }
   return entries
-}
-
-function readCursors(reader: ByteReader): Cursors {
-  const mask = reader.u8()
-  return noCursors.map((_, origin) => (mask & (1 << origin) ? readStreamId(reader) : undefined))
 }

@@ -9,9 +9,9 @@
  */
 
 import { originsMax } from '#protocol/sync/stamp.ts'
-import { greaterId, minId, type StreamId } from '#protocol/sync/streamId.ts'
+import { minId, type StreamId } from '#protocol/sync/streamId.ts'
 import type { GroupChangeSink, Position } from './groupChange.ts'
-import { Delivery, type EntryName, mergedFrom, PendingList } from './pendingList.ts'
+import { Delivery, type EntryName, mergedFrom, PendingList, runsOf } from './pendingList.ts'
 
 /** About, on the heap. */
 const groupBytes = 400
@@ -194,30 +194,7 @@ export class LocalGroup implements GroupChangeSink {
   }
 }
 
-/** Runs of equal deliveries together. */
 function tellPending(consumer: string, pending: PendingList, sink: GroupChangeSink): void {
-  let run: Delivery[] = []
-  const tellRun = (): void => {
-    const [first] = run
-    if (first !== undefined) sink.deliver(consumer, first.deliveredMs, first.count, run)
-  }
-  for (const delivery of pending.from(minId)) {
-    const [first] = run
-    if (
-      first !== undefined &&
-      (first.deliveredMs !== delivery.deliveredMs || first.count !== delivery.count)
-    ) {
-      tellRun()
-      run = []
-    }
-    run.push(delivery)
-  }
-  tellRun()
-}
-
-/** Of several ids, some of which there are not. */
-export function greatestOf(ids: Iterable<StreamId | undefined>): StreamId {
-  let greatest = minId
-  for (const id of ids) if (id !== undefined) greatest = greaterId(greatest, id)
-  return greatest
+  const runs = runsOf(pending.from(minId), (a, b) => a.deliveredMs === b.deliveredMs && a.count === b.count)
+  for (const run of runs) sink.deliver(consumer, run[0].deliveredMs, run[0].count, run)
 }

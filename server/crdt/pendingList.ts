@@ -7,6 +7,7 @@
 
 import type { Origin } from '#protocol/sync/stamp.ts'
 import type { StreamId } from '#protocol/sync/streamId.ts'
+import { mergeSorted } from '#runtime/mergeSorted.ts'
 import type { Consumer } from './localGroup.ts'
 
 const blockSizeMax = 512
@@ -121,20 +122,22 @@ function placeIn(block: readonly Delivery[], entry: EntryName): number {
 }
 
 /** What several lists have from `id` on, ascending. None may change meanwhile. */
-export function* mergedFrom(lists: readonly PendingList[], id: StreamId): Generator<Delivery, void, void> {
-  const sources = lists.map((list) => list.from(id))
-  const heads = sources.map((source) => source.next())
-  for (;;) {
-    let least = -1
-    for (let i = 0; i < heads.length; i++) {
-      const head = heads[i]
-      if (head?.done !== false) continue
-      const best = heads[least]
-      if (best?.done !== false || isBefore(head.value, best.value)) least = i
-    }
-    const next = heads[least]
-    if (next?.done !== false) return
-    yield next.value
-    heads[least] = (sources[least] as Generator<Delivery, void, void>).next()
+export const mergedFrom = (lists: readonly PendingList[], id: StreamId): Generator<Delivery, void, void> =>
+  mergeSorted(
+    lists.map((list) => list.from(id)),
+    isBefore,
+  )
+
+/** Neighbours that are alike, together. */
+export function runsOf(
+  deliveries: Iterable<Delivery>,
+  areAlike: (a: Delivery, b: Delivery) => boolean,
+): [Delivery, ...Delivery[]][] {
+  const runs: [Delivery, ...Delivery[]][] = []
+  for (const delivery of deliveries) {
+    const run = runs.at(-1)
+    if (run !== undefined && areAlike(run[0], delivery)) run.push(delivery)
+    else runs.push([delivery])
   }
+  return runs
 }

@@ -4,7 +4,7 @@
  */
 
 import { readStamp } from '#protocol/sync/record.ts'
-import { originsMax, type Stamp } from '#protocol/sync/stamp.ts'
+import { type Origin, originsMax, type Stamp } from '#protocol/sync/stamp.ts'
 import { type ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import type { TtlWrite, TtlWrites } from './ttl.ts'
@@ -25,6 +25,35 @@ export function readCount(reader: ByteReader): number {
   const count = reader.u8()
   if (count > originsMax) throw new FormatError(`${count} of what an origin has once`)
   return count
+}
+
+/** What some origins have: a bit for each of them u8 | what each has, in turn. */
+export function writeByOrigin<T>(
+  writer: ByteWriter,
+  values: readonly (T | undefined)[],
+  write: (writer: ByteWriter, value: T) => void,
+): void {
+  let mask = 0
+  for (const [origin, value] of values.entries()) if (value !== undefined) mask |= 1 << origin
+  writer.u8(mask)
+  for (const value of values) if (value !== undefined) write(writer, value)
+}
+
+export function readByOrigin<T>(
+  reader: ByteReader,
+  read: (reader: ByteReader, origin: Origin) => T,
+): (T | undefined)[] {
+  const mask = reader.u8()
+  const values: (T | undefined)[] = []
+  for (let origin = 0; origin < originsMax; origin++)
+    values.push(mask & (1 << origin) ? read(reader, origin) : undefined)
+  return values
+}
+
+export function readOrigin(reader: ByteReader): Origin {
+  const origin = reader.u8()
+  if (origin >= originsMax) throw new FormatError(`origin ${origin}`)
+  return origin
 }
 
 export function readFlag(reader: ByteReader): boolean {

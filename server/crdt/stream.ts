@@ -7,10 +7,12 @@
  * XDEL names ids, XTRIM a greatest id; both take what their context covers, all entries with such an id.
  */
 import { type Origin, originOf, originsMax, type Stamp } from '#protocol/sync/stamp.ts'
-import { greaterId, maxId, minId, nextId, type StreamId } from '#protocol/sync/streamId.ts'
+import { greaterId, greatestId, maxId, minId, nextId, type StreamId } from '#protocol/sync/streamId.ts'
 import { covers, type VersionVector } from '#protocol/sync/versionVector.ts'
 import { type ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
+import { mergeSorted } from '#runtime/mergeSorted.ts'
+import { readByOrigin, writeByOrigin } from './stateCodec.ts'
 import type { StreamEntry } from './streamBlock.ts'
 import type { AckedInterval, StreamGroup } from './streamGroup.ts'
 import { StreamGroups } from './streamGroups.ts'
@@ -32,8 +34,8 @@ const registerBytes = 100
 
 export class StreamState {
   /** By origin. */
-  readonly #logs: (StreamLog | undefined)[] = new Array(originsMax).fill(undefined)
-  readonly #registers: (StreamRegister | undefined)[] = new Array(originsMax).fill(undefined)
+  #logs: (StreamLog | undefined)[] = new Array(originsMax).fill(undefined)
+  #registers: (StreamRegister | undefined)[] = new Array(originsMax).fill(undefined)
   readonly #groups: StreamGroups = new StreamGroups()
 
   get usedBytes(): number {
@@ -73,10 +75,7 @@ export class StreamState {
 
   /** The greatest id ever given; 0-0: none. */
   get lastId(): StreamId {
-    let last = minId
-    for (const register of this.#registers)
-      if (register !== undefined) last = greaterId(last, register.lastId)
-    return last
+    return greatestId(this.#registers.map((register) => register?.lastId))
   }
 
   /** The greatest id of the entries of one origin that have been seen here. */
@@ -92,10 +91,7 @@ export class StreamState {
   }
 
   get maxDeletedId(): StreamId {
-    let max = minId
-    for (const register of this.#registers)
-      if (register !== undefined) max = greaterId(max, register.maxDeletedId)
-    return max
+    return greatestId(this.#registers.map((register) => register?.maxDeletedId))
   }
 
   /** Of one origin, as it wrote it last: what its next write goes on from. */
@@ -105,7 +101,7 @@ export class StreamState {
 
   /** Entries with ids in [from, to], ascending. */
   range(from: StreamId, to: StreamId): IterableIterator<StreamEntry> {
-    return joined(
+    return mergeSorted(
       this.#logs.flatMap((log) => (log === undefined ? [] : [log.range(from, to)])),
       inOrder,
     )
@@ -113,7 +109,7 @@ export class StreamState {
 
   /** The same from the last to the first. */
   rangeReversed(from: StreamId, to: StreamId): IterableIterator<StreamEntry> {
-    return joined(
+    return mergeSorted(
       this.#logs.flatMap((log) => (log === undefined ? [] : [log.rangeReversed(from, to)])),
       (a, b) => (a.id === b.id ? a.stamp > b.stamp : a.id > b.id),
     )
@@ -125,7 +121,7 @@ export class StreamState {
       const first = log === undefined ? undefined : nextId(cursor(origin))
       return log === undefined || first === undefined ? [] : [log.range(first, maxId)]
     })
-    return joined(sources, inOrder)
+    return mergeSorted(sources, inOrder)
   }
 
   /** Those of one origin. */
@@ -284,24 +280,18 @@ export class StreamState {
     this.#groups.merge(own, other.#groups, label)
   }
 
-  // ---- codec: a bit an origin with a register u8 | register* | a bit an origin with entries u8 | log* | groups
+  // ---- codec: registers by origin | logs by origin | groups
 
   encode(writer: ByteWriter): void {
-    writer.u8(maskOf(this.#registers))
-    for (const register of this.#registers) if (register !== undefined) writeRegister(writer, register)
-    writer.u8(maskOf(this.#logs))
-    for (const log of this.#logs) log?.encode(writer)
+    writeByOrigin(writer, this.#registers, writeRegister)
+    writeByOrigin(writer, this.#logs, (into, log) => log.encode(into))
     this.#groups.encode(writer)
   }
 
   static decode(reader: ByteReader): StreamState {
     const stream = new StreamState()
-    for (const origin of originsIn(reader.u8())) {
-      const register = readRegister(reader)
-      if (originOf(register.stamp) !== origin) throw new FormatError('the register of another origin')
-      stream.#registers[origin] = register
-    }
-    for (const origin of originsIn(reader.u8())) stream.#logs[origin] = StreamLog.decode(reader, origin)
+    stream.#registers = readByOrigin(reader, readRegisterOf)
+    stream.#logs = readByOrigin(reader, StreamLog.decode)
     stream.#groups.decode(reader)
     return stream
   }
@@ -316,11 +306,10 @@ export class StreamState {
   }
 }
 
-const maskOf = (values: readonly unknown[]): number =>
-  values.reduce<number>((mask, value, origin) => (value === undefined ? mask : mask | (1 << origin)), 0)
-
-function* originsIn(mask: number): IterableIterator<Origin> {
-  for (let origin = 0; origin < originsMax; origin++) if (mask & (1 << origin)) yield origin
+function readRegisterOf(reader: ByteReader, origin: Origin): StreamRegister {
+  const register = readRegister(reader)
+  if (originOf(register.stamp) !== origin) throw new FormatError('the register of another origin')
+  return register
 }
 
 /** The greater stamp of two; of one, whether the other side has not seen it. Of the same write what has been deleted since. */
@@ -337,26 +326,3 @@ function mergedRegister(
 }
 
 const inOrder = (a: StreamEntry, b: StreamEntry): boolean => (a.id === b.id ? a.stamp < b.stamp : a.id < b.id)
-
-/** Several sequences, each in order, as one. */
-function* joined(
-  sources: readonly Iterator<StreamEntry>[],
-  comesFirst: (a: StreamEntry, b: StreamEntry) => boolean,
-): IterableIterator<StreamEntry> {
-  const [only] = sources
-  if (only !== undefined && sources.length === 1) {
-    yield* { [Symbol.iterator]: () => only }
-    return
-  }
-  const heads = sources.map((source) => ({ source, next: source.next() }))
-  for (;;) {
-    let first: (typeof heads)[number] | undefined
-    for (const head of heads) {
-      if (head.next.done) continue
-      if (first === undefined || comesFirst(head.next.value, first.next.value as StreamEntry)) first = head
-    }
-    if (first === undefined) return
-    yield first.next.value as StreamEntry
-    first.next = first.source.next()
-  }
-}

@@ -9,9 +9,8 @@
  *             | count + 1 varint | (name text | value text)*
  */
 import type { Stamp } from '#protocol/sync/stamp.ts'
-import { idFromBytes, idOf, isExact, msOf, type StreamId, seqOf } from '#protocol/sync/streamId.ts'
+import { idBytes, idFromBytes, idOf, isExact, msOf, type StreamId, seqOf } from '#protocol/sync/streamId.ts'
 import { ByteReader } from '#runtime/bytes/byteReader.ts'
-import { writeLatin1 } from '#runtime/bytes/bytes.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 
 export interface StreamEntry {
@@ -21,7 +20,6 @@ export interface StreamEntry {
   readonly fields: readonly string[]
 }
 
-const idBytes = 16
 /** A block takes no more entries, or bytes before its last entry. */
 const blockEntriesMax = 128
 const blockBytesMax = 4096
@@ -66,10 +64,8 @@ export class StreamBlock {
   /** Behind all that are there. */
   append({ id, stamp, fields }: StreamEntry): void {
     scratch.clear()
-    if (this.#wide) {
-      scratch.reserve(idBytes)
-      scratch.length = writeLatin1(scratch.bytes, scratch.length, id)
-    } else {
+    if (this.#wide) scratch.characters(id)
+    else {
       scratch.varint(msOf(id) - this.#firstMs)
       scratch.varint(seqOf(id))
     }

@@ -1,9 +1,9 @@
 /** The effects of streams, as `effect.ts` has the others; what follows the key there is written and read here. */
-import { type Origin, originsMax, type Stamp } from '#protocol/sync/stamp.ts'
+import type { Origin, Stamp } from '#protocol/sync/stamp.ts'
 import { minId, type StreamId } from '#protocol/sync/streamId.ts'
 import { type ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
-import { readTexts, writeTexts } from './stateCodec.ts'
+import { readByOrigin, readOrigin, readTexts, writeByOrigin, writeTexts } from './stateCodec.ts'
 import type { NewEntry } from './stream.ts'
 import { readStreamId, writeStreamId } from './streamIdCodec.ts'
 import { readMarks, type StreamMarks, writeMarks } from './streamRegister.ts'
@@ -65,23 +65,16 @@ export function writeGroupBody(writer: ByteWriter, group: string, starts: readon
   writeStarts(writer, starts)
 }
 
-/** A bit an origin whose entries don't start at 0-0 u8 | id* */
+/** By origin, for those whose entries don't start at 0-0. */
 export function writeStarts(writer: ByteWriter, starts: readonly StreamId[]): void {
-  let mask = 0
-  for (let origin = 0; origin < originsMax; origin++) if (starts[origin] !== minId) mask |= 1 << origin
-  writer.u8(mask)
-  for (const start of starts) if (start !== minId) writeStreamId(writer, start)
+  const later = starts.map((start) => (start === minId ? undefined : start))
+  writeByOrigin(writer, later, writeStreamId)
 }
 
 export function readStarts(reader: ByteReader): StreamId[] {
-  const mask = reader.u8()
-  const starts: StreamId[] = []
-  for (let origin = 0; origin < originsMax; origin++) {
-    const start = mask & (1 << origin) ? readStreamId(reader) : minId
-    if (start === minId && mask & (1 << origin)) throw new FormatError('a start at 0-0 in the long form')
-    starts.push(start)
-  }
-  return starts
+  const later = readByOrigin(reader, readStreamId)
+  if (later.includes(minId)) throw new FormatError('a start at 0-0 in the long form')
+  return later.map((start) => start ?? minId)
 }
 
 /** group text | origin u8 | from id | upto id */
@@ -96,12 +89,6 @@ export function writeAcknowledgementBody(
   writer.u8(origin)
   writeStreamId(writer, from)
   writeStreamId(writer, upto)
-}
-
-export function readOrigin(reader: ByteReader): Origin {
-  const origin = reader.u8()
-  if (origin >= originsMax) throw new FormatError(`origin ${origin}`)
-  return origin
 }
 
 export function readStreamEffect(

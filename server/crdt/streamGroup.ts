@@ -13,8 +13,8 @@ import { lesserId, type StreamId } from '#protocol/sync/streamId.ts'
 import { type ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import type { LocalGroup } from './localGroup.ts'
-import { requireAscending } from './stateCodec.ts'
-import { readOrigin, readStarts, writeStarts } from './streamEffect.ts'
+import { readOrigin, requireAscending } from './stateCodec.ts'
+import { readStarts, writeStarts } from './streamEffect.ts'
 import { readStreamId, writeStreamId } from './streamIdCodec.ts'
 
 /** The entries of an origin behind `from`, up to and with `upto`. */

@@ -3,9 +3,8 @@
  * acknowledged anywhere (`server/crdt/streamGroup.ts`), what is local how far it has read itself (`localGroup.ts`).
  */
 import { type Origin, originOf } from '#protocol/sync/stamp.ts'
-import { greaterId, lesserId, minId, previousId, type StreamId } from '#protocol/sync/streamId.ts'
+import { greaterId, greatestId, lesserId, minId, previousId, type StreamId } from '#protocol/sync/streamId.ts'
 import { type Cursors, noCursors, type Position } from '#server/crdt/groupChange.ts'
-import { greatestOf } from '#server/crdt/localGroup.ts'
 import type { StreamEntry } from '#server/crdt/streamBlock.ts'
 import type { StreamGroupView, StreamView } from './views.ts'
 
@@ -14,7 +13,7 @@ const origins: readonly Origin[] = noCursors.map((_, origin) => origin)
 /** Of a group that nobody has used here. */
 export function startPosition(group: Pick<StreamGroupView, 'start'>): Position {
   return {
-    lastDelivered: greatestOf(origins.map((origin) => group.start(origin))),
+    lastDelivered: greatestId(origins.map((origin) => group.start(origin))),
     entriesRead: undefined,
     cursors: noCursors,
     since: noCursors,
@@ -41,7 +40,7 @@ export function cursorOf(group: StreamGroupView, origin: Origin): StreamId {
 /** As XINFO shows it. */
 export function lastDeliveredOf(group: StreamGroupView): StreamId {
   const elsewhere = origins.map((origin) => ackedElsewhere(group, origin))
-  return greatestOf([positionOf(group).lastDelivered, ...elsewhere])
+  return greatestId([positionOf(group).lastDelivered, ...elsewhere])
 }
 
 /** Entries that nobody has got here yet, in the order of their ids. */
@@ -124,7 +123,7 @@ function lastBefore(
   pending: StreamId,
   acked: readonly StreamId[],
 ): StreamId {
-  let last = greatestOf(acked.filter((id) => id < pending))
+  let last = greatestId(acked.filter((id) => id < pending))
   if (last === minId) return minId
   // Some behind it may have been acknowledged before.
   for (const { id } of stream.rangeOf(origin, last, previousId(pending) ?? minId)) last = id

@@ -1,6 +1,6 @@
 /** Ids beside pairs of BigInts, at the borders of 32, 53 and 64 bits. */
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import {
   formatId,
   greaterId,
@@ -12,7 +12,6 @@ import {
   minId,
   msOf,
   nextId,
-  parseIdNumber,
   previousId,
   seqOf,
   wideId,
@@ -91,21 +90,4 @@ test('a small number in the long form is refused: equal ids have equal bytes', (
   writer.u32(0)
   writer.varint(0)
   expect(() => readStreamId(new ByteReader(writer.take()))).toThrow(FormatError)
-})
-
-describe('numbers of ids', () => {
-  test.each([
-    ['0', 0n],
-    ['007', 7n],
-    ['18446744073709551615', end - 1n],
-    ['18446744073709551616', undefined],
-    ['', undefined],
-    ['-1', undefined],
-    ['1.0', undefined],
-    [' 1', undefined],
-    ['1\n', undefined],
-    ['99999999999999999999', undefined],
-  ])('%j', (text, value) => {
-    expect(parseIdNumber(text)).toBe(value)
-  })
 })
