@@ -177,7 +177,7 @@ export class EffectWriter implements EffectSink {
   }
 
   increment(stamp: Stamp, key: string, fresh: boolean, from: Stamp, sum: Amount): void {
-    const writer = this.#begin(stamp, fresh ? Code.increment | freshBit : Code.increment, key)
+    const writer = this.#beginFresh(stamp, Code.increment, key, fresh)
     amountCounters.writeIncrement(writer, stamp, from, sum)
   }
 
@@ -206,7 +206,7 @@ export class EffectWriter implements EffectSink {
     sum: Amount,
   ): void {
     const code = creates ? Code.incrementNewField : Code.incrementField
-    const writer = this.#begin(stamp, fresh ? code | freshBit : code, key)
+    const writer = this.#beginFresh(stamp, code, key, fresh)
     writer.text(field)
     amountCounters.writeIncrement(writer, stamp, from, sum)
   }
@@ -225,7 +225,7 @@ export class EffectWriter implements EffectSink {
   }
 
   addMembers(stamp: Stamp, key: string, fresh: boolean, members: readonly string[]): void {
-    writeTexts(this.#begin(stamp, fresh ? Code.addMembers | freshBit : Code.addMembers, key), members)
+    writeTexts(this.#beginFresh(stamp, Code.addMembers, key, fresh), members)
   }
 
   removeMembers(stamp: Stamp, key: string, members: readonly string[]): void {
@@ -278,7 +278,7 @@ export class EffectWriter implements EffectSink {
 
   pushElements(stamp: Stamp, key: string, fresh: boolean, side: Side, values: readonly string[]): void {
     const code = side === -1 ? ListCode.pushLeft : ListCode.pushRight
-    writeTexts(this.#begin(stamp, fresh ? code | freshBit : code, key), values)
+    writeTexts(this.#beginFresh(stamp, code, key, fresh), values)
   }
 
   writeElement(stamp: Stamp, key: string, id: ListId, text: string): void {
@@ -333,12 +333,11 @@ export class EffectWriter implements EffectSink {
 
   raiseRegisters(stamp: Stamp, key: string, fresh: boolean, values: readonly Ranked[], dense: boolean): void {
     const code = dense ? HllCode.raiseDenseRegisters : HllCode.raiseRegisters
-    writeRanked(this.#begin(stamp, fresh ? code | freshBit : code, key), values)
+    writeRanked(this.#beginFresh(stamp, code, key, fresh), values)
   }
 
   joinRegisters(stamp: Stamp, key: string, fresh: boolean, registers: HyperLogLog): void {
-    const code = HllCode.joinRegisters
-    this.#begin(stamp, fresh ? code | freshBit : code, key).text(registers.text)
+    this.#beginFresh(stamp, HllCode.joinRegisters, key, fresh).text(registers.text)
   }
 
   remove(stamp: Stamp, key: string, types: number, endsTtl: boolean, counters: RemovedCounters): void {

@@ -58,7 +58,7 @@ export class HyperLogLog {
     return new HyperLogLog(bytesOf(text))
   }
 
-  /** Of bytes that lie elsewhere and spell one: to be looked at, counted and outdated, which writes there, not to be raised. */
+  /** Of bytes that spell one. Where they belong to somebody else: to be looked at, counted and outdated, which writes there, not to be raised. */
   static over(bytes: Uint8Array): HyperLogLog {
     return new HyperLogLog(bytes)
   }

@@ -84,7 +84,7 @@ export class KeyState {
   /** The write that is the whole state, its TTL included, if one is. */
   get onlyWrite(): Sibling | undefined {
     const { string, ttl } = this
-    if (string === undefined || ttl.length > 1 || this.hasElements) return undefined
+    if (string === undefined || ttl.length > 1 || this.presentTypes !== TypeBit.string) return undefined
     const sibling = string.siblings[0]
     if (sibling === undefined || string.siblings.length > 1 || string.entries.length > 0) return undefined
     const [ttlWrite] = ttl
@@ -97,11 +97,17 @@ export class KeyState {
     return ofOneWrite ? sibling : undefined
   }
 
-  /** Whether there is a state besides that of a string, hidden ones and residues included. */
-  get hasElements(): boolean {
-    const { hash, set, zset, list } = this
-    const collection = hash !== undefined || set !== undefined || zset !== undefined || list !== undefined
-    return collection || this.stream !== undefined || this.hll !== undefined
+  /** Bits of the types that have a state, hidden ones and residues included. */
+  get presentTypes(): number {
+    return (
+      (this.string === undefined ? 0 : TypeBit.string) |
+      (this.hash === undefined ? 0 : TypeBit.hash) |
+      (this.set === undefined ? 0 : TypeBit.set) |
+      (this.zset === undefined ? 0 : TypeBit.zset) |
+      (this.list === undefined ? 0 : TypeBit.list) |
+      (this.stream === undefined ? 0 : TypeBit.stream) |
+      (this.hll === undefined ? 0 : TypeBit.hll)
+    )
   }
 
   /** On the heap, about. */
@@ -140,7 +146,7 @@ export class KeyState {
 
   /** Neither value nor residue. */
   get nothing(): boolean {
-    return this.string === undefined && !this.hasElements && this.ttl.length === 0
+    return this.presentTypes === 0 && this.ttl.length === 0
   }
 
   /** TTL writes of a key, or of a field, that doesn't exist. */

@@ -16,16 +16,7 @@ const ttlBit = 8
 
 export function writeKeyState(writer: ByteWriter, state: KeyState): void {
   const { string, hash, set, zset, list, stream, hll, ttl } = state
-  writer.u8(
-    (string === undefined ? 0 : TypeBit.string) |
-      (hash === undefined ? 0 : TypeBit.hash) |
-      (set === undefined ? 0 : TypeBit.set) |
-      (zset === undefined ? 0 : TypeBit.zset) |
-      (list === undefined ? 0 : TypeBit.list) |
-      (stream === undefined ? 0 : TypeBit.stream) |
-      (hll === undefined ? 0 : TypeBit.hll) |
-      (ttl.length === 0 ? 0 : ttlBit),
-  )
+  writer.u8(state.presentTypes | (ttl.length === 0 ? 0 : ttlBit))
   if (string !== undefined) writeStrnum(writer, string)
   hash?.encode(writer)
   set?.encode(writer)

@@ -167,10 +167,9 @@ export class Applier extends StreamApplier implements EffectSink {
   }
 
   writeFieldTtl(stamp: Stamp, name: string, fields: readonly string[], expireAtMs: number): void {
-    const context = this.#cover(stamp)
-    const state = this.#open(name)
-    state.writeFieldTtl(context, stamp, fields, expireAtMs)
-    this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
+    this.#change(stamp, name, false, (state, context) =>
+      state.writeFieldTtl(context, stamp, fields, expireAtMs),
+    )
   }
 
   removeFields(stamp: Stamp, name: string, fields: readonly string[], resets: readonly ElementReset[]): void {
@@ -256,10 +255,7 @@ export class Applier extends StreamApplier implements EffectSink {
   }
 
   writeElement(stamp: Stamp, name: string, id: ListId, text: string): void {
-    const context = this.#cover(stamp)
-    const state = this.#open(name)
-    state.writeElement(context, stamp, id, text)
-    this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
+    this.#change(stamp, name, false, (state, context) => state.writeElement(context, stamp, id, text))
   }
 
   removeElements(stamp: Stamp, name: string, ranges: readonly IdRange[]): void {
@@ -276,11 +272,9 @@ export class Applier extends StreamApplier implements EffectSink {
     fresh: boolean,
     change: (stream: StreamState, context: VersionVector) => void,
   ): void {
-    const context = this.#cover(stamp)
-    const state = this.#open(name)
-    if (fresh) state.clearTtl(context)
-    state.changeStream((stream) => change(stream, context))
-    this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
+    this.#change(stamp, name, fresh, (state, context) =>
+      state.changeStream((stream) => change(stream, context)),
+    )
   }
 
   raiseRegisters(
@@ -290,19 +284,11 @@ export class Applier extends StreamApplier implements EffectSink {
     values: readonly Ranked[],
     dense: boolean,
   ): void {
-    const context = this.#cover(stamp)
-    const state = this.#open(name)
-    if (fresh) state.clearTtl(context)
-    state.raiseRegisters(context, stamp, values, dense)
-    this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
+    this.#change(stamp, name, fresh, (state, context) => state.raiseRegisters(context, stamp, values, dense))
   }
 
   joinRegisters(stamp: Stamp, name: string, fresh: boolean, registers: HyperLogLog): void {
-    const context = this.#cover(stamp)
-    const state = this.#open(name)
-    if (fresh) state.clearTtl(context)
-    state.joinRegisters(context, stamp, registers)
-    this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
+    this.#change(stamp, name, fresh, (state, context) => state.joinRegisters(context, stamp, registers))
   }
 
   remove(stamp: Stamp, name: string, types: number, endsTtl: boolean, counters: RemovedCounters): void {
@@ -334,10 +320,7 @@ export class Applier extends StreamApplier implements EffectSink {
   }
 
   writeTtl(stamp: Stamp, name: string, expireAtMs: number): void {
-    const context = this.#cover(stamp)
-    const state = this.#open(name)
-    state.writeTtl(context, stamp, expireAtMs)
-    this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
+    this.#change(stamp, name, false, (state, context) => state.writeTtl(context, stamp, expireAtMs))
   }
 
   flush(stamp: Stamp, keys: readonly FlushedKey[]): void {
@@ -454,6 +437,20 @@ export class Applier extends StreamApplier implements EffectSink {
       if ((context[o] as number) < vectors.get(this.#slot, o)) return false
     }
     return true
+  }
+
+  /** An effect on the key's full state. What is done oftenest spells it out, for a closure costs a tenth of it. */
+  #change(
+    stamp: Stamp,
+    name: string,
+    fresh: boolean,
+    change: (state: KeyState, context: VersionVector) => void,
+  ): void {
+    const context = this.#cover(stamp)
+    const state = this.#open(name)
+    if (fresh) state.clearTtl(context)
+    change(state, context)
+    this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
   }
 
   /** The key's full state, to be changed and then settled. */

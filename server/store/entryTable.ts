@@ -24,7 +24,7 @@ import { addAmounts, formatAmount, parseAmount, parseInteger } from '#server/crd
 import { CounterEntry } from '#server/crdt/counter.ts'
 import { HllState } from '#server/crdt/hll.ts'
 import { HyperLogLog } from '#server/crdt/hyperLogLog.ts'
-import { KeyState, type KeyType } from '#server/crdt/keyState.ts'
+import { KeyState, type KeyType, TypeBit } from '#server/crdt/keyState.ts'
 import { Sibling } from '#server/crdt/register.ts'
 import { Strnum } from '#server/crdt/strnum.ts'
 import { noTtlWrites, type TtlWrite, type TtlWrites } from '#server/crdt/ttl.ts'
@@ -265,9 +265,9 @@ export class EntryTable {
   registers(ref: Ref): HyperLogLog | undefined {
     const bytes = this.#arena.bytes(ref)
     const at = this.#arena.offset(ref)
-    if (kindOf(bytes, at) !== Kind.hll) return this.state(ref)?.hll?.payload
-    readVarint(bytes, valueAt(bytes, at))
-    return HyperLogLog.over(bytes.subarray(varint.end, varint.end + varint.value))
+    return kindOf(bytes, at) === Kind.hll
+      ? HyperLogLog.over(registersAt(bytes, at))
+      : this.state(ref)?.hll?.payload
   }
 
   /** Of a list, shown or hidden. */
@@ -393,10 +393,7 @@ export class EntryTable {
     else if (kind === Kind.set) state.set = this.packed(ref)?.toSet()
     else if (kind === Kind.zset) state.zset = this.packedScores(ref)?.toSortedSet()
     else if (kind === Kind.list) state.list = this.packedList(ref)?.toList()
-    else {
-      const registers = HyperLogLog.of(this.registers(ref)?.text ?? '')
-      if (registers !== undefined) state.hll = HllState.of(registers, stampOf(bytes, at))
-    }
+    else state.hll = HllState.of(HyperLogLog.over(registersAt(bytes, at).slice()), stampOf(bytes, at))
     state.ttl = ttlOf(bytes, at)
     return state
   }
@@ -488,9 +485,9 @@ export class EntryTable {
     copyBytes(bytes, at, elements.bytes, 0, length)
   }
 
-  /** False: the state is not a small hash, set, sorted set or list in no conflict. */
+  /** False: the state is not a small hash, set, sorted set, list or HyperLogLog in no conflict. */
   #pack(state: KeyState): boolean {
-    if (state.string !== undefined || state.stream !== undefined || state.ttl.length > 1) return false
+    if (state.ttl.length > 1) return false
     const ref = this.find()
     const limits = ref !== 0 && this.kind(ref) === Kind.state ? repackLimits : packLimits
     const kind = this.#packElements(state, limits)
@@ -500,23 +497,23 @@ export class EntryTable {
   }
 
   /** Of the only type there is. */
-  #packElements({ hash, set, zset, list, hll }: KeyState, limits: PackLimits): number | undefined {
+  #packElements(state: KeyState, limits: PackLimits): number | undefined {
+    const { hash, set, zset, list, hll } = state
     const into = this.#elements
-    if (hll !== undefined) {
-      const only = hash === undefined && set === undefined && zset === undefined && list === undefined
-      return only && packRegisters(into, hll, limits) ? Kind.hll : undefined
+    switch (state.presentTypes) {
+      case TypeBit.hash:
+        return hash !== undefined && packHash(into, hash, limits) ? Kind.hash : undefined
+      case TypeBit.set:
+        return set !== undefined && packSet(into, set, limits) ? Kind.set : undefined
+      case TypeBit.zset:
+        return zset !== undefined && packScores(into, zset, limits) ? Kind.zset : undefined
+      case TypeBit.list:
+        return list !== undefined && packList(into, list, limits) ? Kind.list : undefined
+      case TypeBit.hll:
+        return hll !== undefined && packRegisters(into, hll, limits) ? Kind.hll : undefined
+      default:
+        return undefined
     }
-    if (hash !== undefined) {
-      const only = set === undefined && zset === undefined && list === undefined
-      return only && packHash(into, hash, limits) ? Kind.hash : undefined
-    }
-    if (set !== undefined) {
-      const only = zset === undefined && list === undefined
-      return only && packSet(into, set, limits) ? Kind.set : undefined
-    }
-    if (zset !== undefined)
-      return list === undefined && packScores(into, zset, limits) ? Kind.zset : undefined
-    return list !== undefined && packList(into, list, limits) ? Kind.list : undefined
   }
 
   #putState(state: KeyState): void {
@@ -627,6 +624,12 @@ export class EntryTable {
   }
 }
 
+/** Of a packed HyperLogLog. */
+function registersAt(bytes: Uint8Array, at: number): Uint8Array {
+  readVarint(bytes, valueAt(bytes, at))
+  return bytes.subarray(varint.end, varint.end + varint.value)
+}
+
 /** False: there are too many of them, or deletes are remembered. */
 function packRegisters(into: ByteWriter, { payload, deletes }: HllState, limits: PackLimits): boolean {
   if (payload === undefined || deletes.length > 0 || payload.length > limits.bytesMax) return false
@@ -672,8 +675,8 @@ function valueAt(bytes: Uint8Array, at: number): number {
 }
 
 /** One cluster's increments, over nothing or one text, and at most one TTL write. */
-function isSimpleCounter({ string, hasElements, ttl }: KeyState): boolean {
-  if (string === undefined || hasElements || ttl.length > 1) return false
+function isSimpleCounter({ string, presentTypes, ttl }: KeyState): boolean {
+  if (string === undefined || presentTypes !== TypeBit.string || ttl.length > 1) return false
   const [entry] = string.entries
   return (
     entry !== undefined &&
