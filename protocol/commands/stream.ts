@@ -16,6 +16,15 @@ import {
 import { streamGroupCommands } from './streamGroup.ts'
 import type { CommandTable } from './table.ts'
 
+/** Of XADD and XTRIM. */
+const trimming = block(
+  'trim',
+  oneOf('strategy', word('MAXLEN'), since('6.2.0', word('MINID'))),
+  optional(oneOf('operator', word('=', 'equal'), word('~', 'approximately'))),
+  text('threshold'),
+  since('6.2.0', optional(behind('LIMIT', integer('count')))),
+)
+
 export const streamCommands = {
   ...streamGroupCommands,
   XADD: {
@@ -44,15 +53,7 @@ export const streamCommands = {
     args: [
       key(),
       since('6.2.0', optional(word('NOMKSTREAM'))),
-      optional(
-        block(
-          'trim',
-          oneOf('strategy', word('MAXLEN'), since('6.2.0', word('MINID'))),
-          optional(oneOf('operator', word('=', 'equal'), word('~', 'approximately'))),
-          text('threshold'),
-          since('6.2.0', optional(behind('LIMIT', integer('count')))),
-        ),
-      ),
+      optional(trimming),
       oneOf('id_or_auto', word('*', 'auto_id'), text('id')),
       multiple(block('field_value', text('field'), text('value'))),
     ],
@@ -269,15 +270,6 @@ export const streamCommands = {
     complexity:
       'O(N), with N being the number of evicted entries. Constant times are very small however, since entries are organized in macro nodes containing multiple entries that can be released with a single deallocation.',
     summary: 'Removes the oldest entries of a stream; returns how many.',
-    args: [
-      key(),
-      block(
-        'trim',
-        oneOf('strategy', word('MAXLEN'), since('6.2.0', word('MINID'))),
-        optional(oneOf('operator', word('=', 'equal'), word('~', 'approximately'))),
-        text('threshold'),
-        since('6.2.0', optional(behind('LIMIT', integer('count')))),
-      ),
-    ],
+    args: [key(), trimming],
   },
 } satisfies CommandTable

@@ -15,8 +15,8 @@ import type { SessionHost } from '#proxy/session/host.ts'
 import type { Settings } from '#proxy/settings.ts'
 import { isJsonObject } from '#runtime/jsonObject.ts'
 import type { LocalCommand } from './call.ts'
-import { type ShardSettings, shardSettings } from './memoryTotals.ts'
 import { infoOf } from './shardInfos.ts'
+import { type ShardSettings, shardSettings } from './shardSettings.ts'
 
 /** Of the proxies. */
 interface Setting {

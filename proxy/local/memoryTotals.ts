@@ -1,7 +1,6 @@
 /** What all shards together take of memory, for INFO and MEMORY. */
 import type { ShardInfo } from '#protocol/frames/admin.ts'
 import type { MemorySettings } from '#protocol/frames/memory.ts'
-import type { StreamIdMode } from '#protocol/frames/streams.ts'
 import type { SessionHost } from '#proxy/session/host.ts'
 
 export interface MemoryTotals {
@@ -30,16 +29,6 @@ export function humanBytes(bytes: number): string {
 /** What is in force: shards hear of CONFIG SET, whichever proxy it came through. */
 export const memorySettings = (host: SessionHost, shards: readonly ShardInfo[]): MemorySettings =>
   shards[0]?.memory.settings ?? host.config.database
-
-/** What all shards go by. */
-export interface ShardSettings extends MemorySettings {
-  streamIdMode: StreamIdMode
-}
-
-export const shardSettings = (host: SessionHost, shards: readonly ShardInfo[]): ShardSettings => ({
-  ...memorySettings(host, shards),
-  streamIdMode: (shards[0] ?? host.config.database).streamIdMode,
-})
 
 export const ratio = (part: number, whole: number): number => (whole === 0 ? 0 : part / whole)
 

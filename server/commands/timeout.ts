@@ -13,15 +13,15 @@ const untilMsMax = 2 ** 63
 export function timeoutMsAt(args: Arguments, i: number, nowMs: number): number {
   const seconds = secondsOf(args.text(i))
   if (seconds === undefined) throw new ReplyError(errors.timeoutNotFloat)
-  const timeoutMs = Math.ceil(seconds * 1000)
-  if (timeoutMs < 0) throw new ReplyError(errors.timeoutNegative)
-  if (timeoutMs + nowMs >= untilMsMax) throw new ReplyError(errors.timeoutOutOfRange)
-  return timeoutMs
+  return withinBounds(Math.ceil(seconds * 1000), nowMs)
 }
 
 /** The same in whole milliseconds, as XREAD has it. */
 export function blockMsAt(args: Arguments, i: number, nowMs: number): number {
-  const timeoutMs = Number(args.integer(i, errors.timeoutNotInteger))
+  return withinBounds(Number(args.integer(i, errors.timeoutNotInteger)), nowMs)
+}
+
+function withinBounds(timeoutMs: number, nowMs: number): number {
   if (timeoutMs < 0) throw new ReplyError(errors.timeoutNegative)
   if (timeoutMs + nowMs >= untilMsMax) throw new ReplyError(errors.timeoutOutOfRange)
   return timeoutMs

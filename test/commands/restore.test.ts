@@ -1,30 +1,14 @@
 /** RESTORE is right when it takes what a real redis-server has dumped, and what that takes, with the same result. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
+import { redisForTests } from '#test/compat/redisSide.ts'
 import { decodeReply, type Reply, show } from '#test/compat/reply.ts'
-import { SocketSide } from '#test/compat/side.ts'
-import { RealRedis } from '#test/realRedis.ts'
 import { SeededRandom, seedFromEnv } from '#test/seed.ts'
 import { TestDatabase } from './handlerDatabase.ts'
 import { intset, rdb, rdbLength, rdbText, sealed, ziplist, zipmap } from './payloads.ts'
 
-const redis: { server?: RealRedis; side?: SocketSide } = {}
-
-beforeAll(async () => {
-  // Without it a damaged payload may end the server.
-  redis.server = await RealRedis.start(['--sanitize-dump-payload', 'yes'])
-  redis.side = await SocketSide.connect({ path: redis.server.socketPath })
-})
-afterAll(async () => {
-  redis.side?.close()
-  await redis.server?.stop()
-})
-
+/** Unless it looks at payloads a damaged one may end it. */
+const { ask: ofRedis } = redisForTests('--sanitize-dump-payload', 'yes')
 const db = new TestDatabase()
-
-async function ofRedis(...request: string[]): Promise<Reply> {
-  const [reply] = (await redis.side?.send([request])) ?? []
-  return decodeReply(reply as Uint8Array)
-}
 
 const ofOwn = (...request: string[]): Reply => decodeReply(db.raw(...request))
 

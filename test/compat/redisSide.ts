@@ -3,10 +3,12 @@ import { afterAll, beforeAll } from 'vitest'
 import type { CommandSpec } from '#protocol/commands/index.ts'
 import { RealRedis } from '#test/realRedis.ts'
 import { Comparison, type ComparisonOptions } from './comparison.ts'
+import { decodeReply, type Reply } from './reply.ts'
 import { type Side, SocketSide } from './side.ts'
 
 interface RedisForTests {
   side(): SocketSide
+  ask(...request: string[]): Promise<Reply>
   /** For connections of one's own. */
   socketPath(): string
   /** Runs a comparison on an empty database; rejects at the first difference. */
@@ -18,7 +20,7 @@ export const isKnownToOracle = ({ group, row }: CommandSpec): boolean =>
   group !== 'crdt' && row.since !== '7.4.0'
 
 /** To be called once, outside of tests. */
-export function redisForTests(): RedisForTests {
+export function redisForTests(...options: readonly string[]): RedisForTests {
   const redis: { server?: RealRedis; side?: SocketSide } = {}
 
   beforeAll(async () => {
@@ -28,6 +30,7 @@ export function redisForTests(): RedisForTests {
       ...['--hz', '500'],
       // Never reached. With such a policy keys share no small integers, and with them the time of their last use.
       ...['--maxmemory', '8gb', '--maxmemory-policy', 'allkeys-lru'],
+      ...options,
     ])
     redis.side = await SocketSide.connect({ path: redis.server.socketPath })
   })
@@ -43,6 +46,10 @@ export function redisForTests(): RedisForTests {
   }
   return {
     side,
+    async ask(...request) {
+      const [reply] = await side().send([request])
+      return decodeReply(reply as Uint8Array)
+    },
     socketPath() {
       if (redis.server === undefined) throw new Error('redis-server has not started')
       return redis.server.socketPath

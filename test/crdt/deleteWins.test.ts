@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest'
 import { slotOfKey } from '#protocol/slots/crc16.ts'
 import { originOfCluster, stampEpochMs } from '#protocol/sync/stamp.ts'
 import { includes } from '#protocol/sync/versionVector.ts'
-import { Keyspace } from '#server/store/keyspace.ts'
+import { ForgetsDeletes, TakesOldStates } from './deleteWinsFaults.ts'
 import { contextAt, History } from './history.ts'
 import { type Intent, Meanings, run } from './intents.ts'
 import { type Production, production, Replica, type Shipment, type SlotCut } from './replica.ts'
@@ -224,18 +224,6 @@ describe.each(Object.entries(subjects))('all short orders, of %s', (_name, subje
     expect(playAll(subject, 3, depth - 1 - subject.shorter)).toBeGreaterThan(500)
   })
 })
-
-class TakesOldStates extends Keyspace {
-  protected override isTooOld(): boolean {
-    return false
-  }
-}
-
-class ForgetsDeletes extends Keyspace {
-  protected override mayForgetDelete(): boolean {
-    return true
-  }
-}
 
 class Hasty extends Replica {
   protected override mayCount(): boolean {

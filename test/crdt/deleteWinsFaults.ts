@@ -5,18 +5,18 @@ import { KeyState, TypeBit } from '#server/crdt/keyState.ts'
 import { DeleteFloors } from '#server/store/deleteFloors.ts'
 import { Keyspace } from '#server/store/keyspace.ts'
 import { Transaction } from '#server/store/transaction.ts'
-import { type Fault, replace, script } from './fault.ts'
+import { everything, type Fault, replace, script } from './fault.ts'
 import { runOf } from './randomRuns.ts'
 
 const runOfDeletes = runOf('hllAdd', 'hllAdd', 'hllAdd', 'delete')
 
-class ForgetsDeletes extends Keyspace {
+export class ForgetsDeletes extends Keyspace {
   protected override mayForgetDelete(): boolean {
     return true
   }
 }
 
-class TakesOldStates extends Keyspace {
+export class TakesOldStates extends Keyspace {
   protected override isTooOld(): boolean {
     return false
   }
@@ -77,15 +77,8 @@ export const deleteWinsFaults: readonly Fault[] = [
         DeleteWins.prototype,
         'merge',
         (original) =>
-          function (this: DeleteWins<unknown>, own, other, label, join) {
-            const everything = own.map(() => Number.MAX_SAFE_INTEGER)
-            original.call(
-              this,
-              everything,
-              other,
-              label.map(() => Number.MAX_SAFE_INTEGER),
-              join,
-            )
+          function (this: DeleteWins<unknown>, _own, other, _label, join) {
+            original.call(this, everything, other, everything, join)
           },
       ),
   },
@@ -114,14 +107,8 @@ export const deleteWinsFaults: readonly Fault[] = [
         DeleteWins.prototype,
         'merge',
         (original) =>
-          function (this: DeleteWins<unknown>, own, other, label, join) {
-            original.call(
-              this,
-              own,
-              other,
-              label.map(() => Number.MAX_SAFE_INTEGER),
-              join,
-            )
+          function (this: DeleteWins<unknown>, own, other, _label, join) {
+            original.call(this, own, other, everything, join)
           },
       ),
   },
@@ -134,13 +121,8 @@ export const deleteWinsFaults: readonly Fault[] = [
         DeleteWins.prototype,
         'add',
         (original) =>
-          function (this: DeleteWins<unknown>, context, stamp, join) {
-            original.call(
-              this,
-              context.map(() => Number.MAX_SAFE_INTEGER),
-              stamp,
-              join,
-            )
+          function (this: DeleteWins<unknown>, _context, stamp, join) {
+            original.call(this, everything, stamp, join)
           },
       ),
   },

@@ -1,5 +1,5 @@
 /** A way to read or to build the design wrongly, planted from outside; see `faults.ts`. */
-import { covers, type VersionVector } from '#protocol/sync/versionVector.ts'
+import { covers, emptyVector, type VersionVector } from '#protocol/sync/versionVector.ts'
 import type { Amount } from '#server/crdt/amount.ts'
 import type { CounterEntry } from '#server/crdt/counter.ts'
 import { allTypes, type KeyState, type RemovedCounters } from '#server/crdt/keyState.ts'
@@ -38,6 +38,9 @@ export function replace<T extends object, K extends keyof T>(
     target[name] = original
   }
 }
+
+/** Covers all that there is; what takes it for a context has seen everything. */
+export const everything: VersionVector = emptyVector().fill(Number.MAX_SAFE_INTEGER)
 
 /** No origin. */
 const nobody = -1

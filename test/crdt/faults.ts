@@ -23,7 +23,7 @@ import { Keyspace } from '#server/store/keyspace.ts'
 import type { Acknowledged } from '#server/store/residues.ts'
 import { Transaction } from '#server/store/transaction.ts'
 import { deleteWinsFaults } from './deleteWinsFaults.ts'
-import { type Fault, ForgetsGhosts, replace, resetsFromContext, script } from './fault.ts'
+import { everything, type Fault, ForgetsGhosts, replace, resetsFromContext, script } from './fault.ts'
 import { fieldTtlFaults } from './fieldTtlFaults.ts'
 import { listFaults } from './listFaults.ts'
 import { focusedRun, randomRun, runOf } from './randomRuns.ts'
@@ -311,12 +311,8 @@ export const faults: readonly Fault[] = [
         SetState.prototype,
         'remove',
         (original) =>
-          function (this: SetState, context, member) {
-            original.call(
-              this,
-              context.map(() => Number.MAX_SAFE_INTEGER),
-              member,
-            )
+          function (this: SetState, _context, member) {
+            original.call(this, everything, member)
           },
       ),
   },
@@ -348,13 +344,8 @@ export const faults: readonly Fault[] = [
         Strnum.prototype,
         'merge',
         (original) =>
-          function (this: Strnum, own, other, label) {
-            original.call(
-              this,
-              own,
-              other,
-              label.map(() => Number.MAX_SAFE_INTEGER),
-            )
+          function (this: Strnum, own, other, _label) {
+            original.call(this, own, other, everything)
           },
       ),
   },

@@ -3,7 +3,7 @@ import { FieldTtls } from '#server/crdt/fieldTtls.ts'
 import { HashState } from '#server/crdt/hash.ts'
 import { Strnum } from '#server/crdt/strnum.ts'
 import { Transaction } from '#server/store/transaction.ts'
-import { type Fault, ForgetsGhosts, replace } from './fault.ts'
+import { everything, type Fault, ForgetsGhosts, replace } from './fault.ts'
 import { runOf } from './randomRuns.ts'
 
 class NoNewField extends Transaction {
@@ -43,12 +43,8 @@ export const fieldTtlFaults: readonly Fault[] = [
         HashState.prototype,
         'writeFieldTtl',
         (original) =>
-          function (this: HashState, context, ...rest) {
-            original.call(
-              this,
-              context.map(() => Number.MAX_SAFE_INTEGER),
-              ...rest,
-            )
+          function (this: HashState, _context, ...rest) {
+            original.call(this, everything, ...rest)
           },
       ),
   },

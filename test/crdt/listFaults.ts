@@ -6,10 +6,9 @@ import { ListLeaf } from '#server/crdt/listLeaf.ts'
 import { InsertRuns } from '#server/store/insertRuns.ts'
 import { PackedList } from '#server/store/packedList.ts'
 import { Transaction } from '#server/store/transaction.ts'
-import { type Fault, replace, script } from './fault.ts'
+import { everything, type Fault, replace, script } from './fault.ts'
 import { presets, randomRun, runOf } from './randomRuns.ts'
 
-const everything = () => emptyVector().fill(Number.MAX_SAFE_INTEGER)
 const runOfInserts = runOf(...(presets['inserts'] ?? []))
 const runOfLists = runOf(...(presets['lists'] ?? []))
 
@@ -161,7 +160,7 @@ export const listFaults: readonly Fault[] = [
         'remove',
         (original) =>
           function (this: ListState, _context, range) {
-            original.call(this, everything(), range, true)
+            original.call(this, everything, range, true)
           },
       ),
     ),
@@ -176,7 +175,7 @@ export const listFaults: readonly Fault[] = [
         'remove',
         (original) =>
           function (this: PackedList, into, _context, ranges) {
-            original.call(this, into, everything(), ranges)
+            original.call(this, into, everything, ranges)
           },
       ),
   },
@@ -239,7 +238,7 @@ export const listFaults: readonly Fault[] = [
         'merge',
         (original) =>
           function (this: ListState, own, other) {
-            original.call(this, own, other, everything())
+            original.call(this, own, other, everything)
           },
       ),
   },

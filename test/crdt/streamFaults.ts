@@ -8,10 +8,9 @@ import { StreamGroups } from '#server/crdt/streamGroups.ts'
 import { StreamLog } from '#server/crdt/streamLog.ts'
 import type { GroupStart } from '#server/store/streamIntents.ts'
 import { Transaction } from '#server/store/transaction.ts'
-import { type Fault, replace } from './fault.ts'
+import { everything, type Fault, replace } from './fault.ts'
 import { presets, runOf } from './randomRuns.ts'
 
-const everything = emptyVector().fill(Number.MAX_SAFE_INTEGER)
 const nothing = emptyVector()
 const runOfStreams = runOf(...(presets['streams'] ?? []))
 const runOfGroups = runOf(...(presets['groups'] ?? []))

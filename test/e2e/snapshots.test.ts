@@ -3,6 +3,7 @@ import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Lab } from './lab.ts'
+import { patiently } from './patiently.ts'
 
 /** Of the files of all shards of a node that end with `extension`. */
 function filesOf(lab: Lab, extension: string): string[] {
@@ -13,19 +14,6 @@ function filesOf(lab: Lab, extension: string): string[] {
 
 const bytesOf = (paths: readonly string[]): number =>
   paths.reduce((sum, path) => sum + statSync(path).size, 0)
-
-/** Again while a shard restarts. */
-async function patiently<T>(ask: () => Promise<T>, withinMs = 20_000): Promise<T> {
-  const deadlineMs = performance.now() + withinMs
-  for (;;) {
-    try {
-      return await ask()
-    } catch (error) {
-      if (!String(error).includes('UNAVAILABLE') || performance.now() > deadlineMs) throw error
-      await new Promise((resolve) => setTimeout(resolve, 50))
-    }
-  }
-}
 
 describe('snapshots', () => {
   let lab: Lab

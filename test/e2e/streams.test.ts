@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { pythonPath } from '#test/debianPackages.ts'
 import { Lab } from './lab.ts'
+import { patiently } from './patiently.ts'
 
 /** Both protocols; prints what redis-py makes of the replies. */
 const script = (port: number) => `
@@ -33,19 +34,6 @@ for protocol in (2, 3):
     assert r.xtrim('py', maxlen=1, approximate=False) == 4
     print('right', protocol)
 `
-
-/** Again while a shard restarts. */
-async function patiently<T>(ask: () => Promise<T>, withinMs = 20_000): Promise<T> {
-  const deadlineMs = performance.now() + withinMs
-  for (;;) {
-    try {
-      return await ask()
-    } catch (error) {
-      if (!String(error).includes('UNAVAILABLE') || performance.now() > deadlineMs) throw error
-      await new Promise((resolve) => setTimeout(resolve, 50))
-    }
-  }
-}
 
 describe('streams', () => {
   let lab: Lab
