@@ -9,16 +9,17 @@ import { bulkBytesMax } from '#protocol/resp/requestScanner.ts'
 import type { Suite } from './suite.ts'
 
 interface Probe {
+  /** Begins with the command's name. */
   title: string
-  /** The request for the `i`-th time; `size` is that of the value. */
-  args: (i: number, size: number) => string[]
-  times?: number
+  /** What follows the key in the request for the `i`-th time; `size` is that of the value. */
+  rest: (i: number, size: number) => (string | number)[]
+  times: number
 }
 
 interface LargeValue {
   title: string
   /** Run `count` times, `{n}` being the number of the turn. */
-  filling: readonly string[]
+  filling: readonly [command: string, key: string, ...string[]]
   count: number
   /** Elements, or bytes, that it has then. */
   size: number
@@ -28,31 +29,20 @@ interface LargeValue {
 const holdMsMax = 50
 const timesUsual = 30
 const listStep = 10
-/** The longest string that there may be. */
-const textBytes = bulkBytesMax
 
 /** Numbers all over [0, size), none twice. */
 const somewhere = (i: number, size: number): number => (i * 7_368_787 + 1_234_567) % size
-const numbered = (name: string, n: number): string => `${name}:${String(n).padStart(12, '0')}`
-const member = (i: number, size: number): string => numbered('member', somewhere(i, size))
+const member = (i: number, size: number): string => `member:${String(somewhere(i, size)).padStart(12, '0')}`
 const fresh = (i: number): string => `fresh:${i}`
 const middle = (size: number): number => Math.floor(size / 2)
 
-const command =
-  (title: string, rest: (i: number, size: number) => (string | number)[] = () => [], times = timesUsual) =>
-  (key: string): Probe => {
-    const words = title.split(' ')
-    return {
-      title,
-      times,
-      args: (i, size) => [words[0] as string, key, ...rest(i, size).map(String)],
-    }
-  }
+const probe = (title: string, rest: Probe['rest'] = () => [], times = timesUsual): Probe => ({
+  title,
+  rest,
+  times,
+})
 
-const probesOf = (key: string, made: readonly ((key: string) => Probe)[]): Probe[] =>
-  made.map((make) => make(key))
-
-const unlink = command('UNLINK', () => [], 1)
+const unlink = probe('UNLINK', () => [], 1)
 
 const million = 1_000_000
 
@@ -62,79 +52,79 @@ const largeValues: readonly LargeValue[] = [
     filling: ['SADD', 'set', 'member:{n}'],
     count: 5 * million,
     size: 5 * million,
-    probes: probesOf('set', [
-      command('SISMEMBER', (i, size) => [member(i, size)]),
-      command('SADD of a new member', (i) => [fresh(i)]),
-      command('SREM', (i, size) => [member(i, size)]),
-      command('SPOP 100', () => [100]),
-      command('SRANDMEMBER 100', () => [100]),
-      command('SSCAN COUNT 100', (i) => [0, 'COUNT', 100 + i]),
+    probes: [
+      probe('SISMEMBER', (i, size) => [member(i, size)]),
+      probe('SADD of a new member', (i) => [fresh(i)]),
+      probe('SREM', (i, size) => [member(i, size)]),
+      probe('SPOP 100', () => [100]),
+      probe('SRANDMEMBER 100', () => [100]),
+      probe('SSCAN COUNT 100', (i) => [0, 'COUNT', 100 + i]),
       unlink,
-    ]),
+    ],
   },
   {
     title: 'sorted set of a million members',
     filling: ['ZADD', 'zset', '{n}', 'member:{n}'],
     count: million,
     size: million,
-    probes: probesOf('zset', [
-      command('ZRANK', (i, size) => [member(i, size)]),
-      command('ZADD of another score', (i, size) => [somewhere(i + 1, size), member(i, size)]),
-      command('ZINCRBY', (i, size) => [1.5, member(i, size)]),
-      command('ZRANGE of 100 in the middle', (_, size) => [middle(size), middle(size) + 99]),
-      command('ZCOUNT of a third', (_, size) => [Math.floor(size / 3), Math.floor((size * 2) / 3)]),
-      command('ZREM', (i, size) => [member(i + timesUsual, size)]),
-      command('ZPOPMIN 100', () => [100]),
-      command('ZRANDMEMBER 100', () => [100]),
-      command('ZSCAN COUNT 100', (i) => [0, 'COUNT', 100 + i]),
-      command('ZREMRANGEBYRANK of 1,000', (_, size) => [middle(size), middle(size) + 999], 10),
+    probes: [
+      probe('ZRANK', (i, size) => [member(i, size)]),
+      probe('ZADD of another score', (i, size) => [somewhere(i + 1, size), member(i, size)]),
+      probe('ZINCRBY', (i, size) => [1.5, member(i, size)]),
+      probe('ZRANGE of 100 in the middle', (_, size) => [middle(size), middle(size) + 99]),
+      probe('ZCOUNT of a third', (_, size) => [Math.floor(size / 3), Math.floor((size * 2) / 3)]),
+      probe('ZREM', (i, size) => [member(i + timesUsual, size)]),
+      probe('ZPOPMIN 100', () => [100]),
+      probe('ZRANDMEMBER 100', () => [100]),
+      probe('ZSCAN COUNT 100', (i) => [0, 'COUNT', 100 + i]),
+      probe('ZREMRANGEBYRANK of 1,000', (_, size) => [middle(size), middle(size) + 999], 10),
       unlink,
-    ]),
+    ],
   },
   {
     title: 'list of 10 million elements',
     filling: ['RPUSH', 'list', ...Array.from({ length: listStep }, (_, i) => `${i}:{n}`)],
     count: million,
     size: listStep * million,
-    probes: probesOf('list', [
-      command('LINDEX in the middle', (i, size) => [middle(size) + i]),
-      command('LSET in the middle', (i, size) => [middle(size) + i, 'set']),
-      command('LRANGE of 100 in the middle', (_, size) => [middle(size), middle(size) + 99]),
-      command('LINSERT behind the tenth', (i) => ['AFTER', '9:000000000000', fresh(i)]),
-      command('LPUSH', (i) => [fresh(i)]),
-      command('RPOP 100', () => [100]),
-      command('LTRIM by a thousand at each end', () => [1000, -1001], 10),
+    probes: [
+      probe('LINDEX in the middle', (i, size) => [middle(size) + i]),
+      probe('LSET in the middle', (i, size) => [middle(size) + i, 'set']),
+      probe('LRANGE of 100 in the middle', (_, size) => [middle(size), middle(size) + 99]),
+      probe('LINSERT behind the tenth', (i) => ['AFTER', '9:000000000000', fresh(i)]),
+      probe('LPUSH', (i) => [fresh(i)]),
+      probe('RPOP 100', () => [100]),
+      probe('LTRIM by a thousand at each end', () => [1000, -1001], 10),
       unlink,
-    ]),
+    ],
   },
   {
     title: 'hash of a million fields',
     filling: ['HSET', 'hash', 'member:{n}', 'value:{n}'],
     count: million,
     size: million,
-    probes: probesOf('hash', [
-      command('HGET', (i, size) => [member(i, size)]),
-      command('HSET of a new field', (i) => [fresh(i), 'value']),
-      command('HINCRBY of a new field', (i) => [`counter:${i}`, 1]),
-      command('HDEL', (i, size) => [member(i, size)]),
-      command('HRANDFIELD 100', () => [100]),
-      command('HSCAN COUNT 100', (i) => [0, 'COUNT', 100 + i]),
+    probes: [
+      probe('HGET', (i, size) => [member(i, size)]),
+      probe('HSET of a new field', (i) => [fresh(i), 'value']),
+      probe('HINCRBY of a new field', (i) => [`counter:${i}`, 1]),
+      probe('HDEL', (i, size) => [member(i, size)]),
+      probe('HRANDFIELD 100', () => [100]),
+      probe('HSCAN COUNT 100', (i) => [0, 'COUNT', 100 + i]),
       unlink,
-    ]),
+    ],
   },
   {
     title: 'string of 512 MB',
-    filling: ['SETRANGE', 'text', String(textBytes - 1), 'x'],
+    filling: ['SETRANGE', 'text', String(bulkBytesMax - 1), 'x'],
     count: 1,
-    size: textBytes,
-    probes: probesOf('text', [
-      command('STRLEN'),
-      command('GETRANGE of 100 bytes in the middle', (_, size) => [middle(size), middle(size) + 99]),
-      command('GETBIT', (i, size) => [somewhere(i, size)]),
-      command('SETBIT', (i, size) => [somewhere(i, size), 1], 3),
-      command('SETRANGE of 100 bytes in the middle', (_, size) => [middle(size), 'x'.repeat(100)], 3),
+    size: bulkBytesMax,
+    probes: [
+      probe('STRLEN'),
+      probe('GETRANGE of 100 bytes in the middle', (_, size) => [middle(size), middle(size) + 99]),
+      probe('GETBIT', (i, size) => [somewhere(i, size)]),
+      probe('SETBIT', (i, size) => [somewhere(i, size), 1], 3),
+      probe('SETRANGE of 100 bytes in the middle', (_, size) => [middle(size), 'x'.repeat(100)], 3),
       unlink,
-    ]),
+    ],
   },
 ]
 
@@ -145,13 +135,15 @@ interface Taken {
 
 async function take(
   client: Client,
-  { args, title, times = timesUsual }: Probe,
+  key: string,
+  { title, rest, times }: Probe,
   size: number,
 ): Promise<Taken> {
+  const [name = ''] = title.split(' ', 1)
   const tookMs: number[] = []
   for (let i = 0; i < times; i++) {
     const startMs = performance.now()
-    const reply = await client.ask(...args(i, size))
+    const reply = await client.ask(name, key, ...rest(i, size).map(String))
     tookMs.push(performance.now() - startMs)
     if (reply.startsWith('-')) throw new Error(`${title}: ${reply.trim()}`)
   }
@@ -164,11 +156,12 @@ async function compare(
   other: Server,
   { filling, count, size, probes }: LargeValue,
 ): Promise<(readonly [own: Taken, other: Taken])[]> {
+  const [, key] = filling
   for (const { port } of [own, other]) await fill(port, filling, count)
   const clients = [await Client.connect(own.port), await Client.connect(other.port)] as const
   const found: (readonly [Taken, Taken])[] = []
   for (const probe of probes)
-    found.push([await take(clients[0], probe, size), await take(clients[1], probe, size)])
+    found.push([await take(clients[0], key, probe, size), await take(clients[1], key, probe, size)])
   for (const client of clients) client.close()
   return found
 }

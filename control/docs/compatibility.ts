@@ -99,12 +99,8 @@ function sectionOf(group: string): string[] {
 
 /** One row for all that are missing for one reason. */
 function reasons(missing: readonly Line[]): string[] {
-  const byReason = new Map<string, string[]>()
-  for (const { command } of missing) {
-    const reason = reasonOf(command) ?? ''
-    byReason.set(reason, [...(byReason.get(reason) ?? []), displayName(command)])
-  }
-  return [...byReason].map(([reason, names]) => `| ${names.join(', ')} | ${cell(reason)} |`)
+  const byReason = Map.groupBy(missing, ({ command }) => reasonOf(command) ?? '')
+  return [...byReason].map(([reason, all]) => `| ${all.map(linked).join(', ')} | ${cell(reason)} |`)
 }
 
 const displayName = ({ name }: RedisCommand): string => name.replace('|', ' ')

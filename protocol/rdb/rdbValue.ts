@@ -156,16 +156,22 @@ const expireMsMax = 2 ** 49
 
 function timedHash(fields: readonly TimedField[]): RdbValue {
   requireDistinct(fields.map(([field]) => field))
+  const timed = fields.filter(([, , atMs]) => atMs !== neverMs)
+  if (!timed.every(([, , atMs]) => Number.isInteger(atMs) && atMs > 0 && atMs <= expireMsMax))
+    throw new FormatError('a field that expires out of time')
+  const expiring = byTime(timed.map(([field, , atMs]) => [field, atMs]))
+  return { type: 'hash', entries: fields.map(([field, value]) => [field, value]), expiring }
+}
+
+/** Those that expire at the same time together. */
+export function byTime(fields: Iterable<readonly [field: string, atMs: number]>): Map<number, string[]> {
   const expiring = new Map<number, string[]>()
-  for (const [field, , atMs] of fields) {
-    if (atMs === neverMs) continue
-    if (!(Number.isInteger(atMs) && atMs > 0 && atMs <= expireMsMax))
-      throw new FormatError('a field that expires out of time')
+  for (const [field, atMs] of fields) {
     const together = expiring.get(atMs)
     if (together === undefined) expiring.set(atMs, [field])
     else together.push(field)
   }
-  return { type: 'hash', entries: fields.map(([field, value]) => [field, value]), expiring }
+  return expiring
 }
 
 /** Of Redis 7.4: the earliest time, then each field behind its time, from there on and plus one. */

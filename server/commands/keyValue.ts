@@ -1,5 +1,5 @@
 /** A value outside the keyspace: what RENAME, COPY and RESTORE put in the place of another. */
-import type { RdbValue } from '#protocol/rdb/rdbValue.ts'
+import { byTime, type RdbValue } from '#protocol/rdb/rdbValue.ts'
 import type { Keyspace } from '#server/store/keyspace.ts'
 import type { Transaction } from '#server/store/transaction.ts'
 import type { HashView } from '#server/store/views.ts'
@@ -43,14 +43,12 @@ export function takeValue(db: Keyspace, key: string): KeyValue {
 }
 
 function hashValue(hash: HashView | undefined): RdbValue {
-  const expiring = new Map<number, string[]>()
+  const timed: [field: string, atMs: number][] = []
   for (const field of hash?.fields() ?? []) {
     const atMs = hash?.expireAtMs(field) ?? never
-    const together = expiring.get(atMs)
-    if (together !== undefined) together.push(field)
-    else if (atMs !== never) expiring.set(atMs, [field])
+    if (atMs !== never) timed.push([field, atMs])
   }
-  return { type: 'hash', entries: [...(hash?.entries() ?? [])], expiring }
+  return { type: 'hash', entries: [...(hash?.entries() ?? [])], expiring: byTime(timed) }
 }
 
 /** In place of what is there, whatever its type; `atMs` is Infinity for no TTL. */
