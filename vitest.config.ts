@@ -4,6 +4,8 @@ const systemTests = ['test/e2e/**/*.test.ts', 'test/chaos/**/*.test.ts', 'test/s
 
 export default defineConfig({
   test: {
+    // One per core; of two cores vitest would leave one idle.
+    maxWorkers: '100%',
     projects: [
       {
         // Pure parts, simulations, single processes: side by side.

@@ -82,11 +82,19 @@ function restriction(setting: Setting<unknown>): string {
 }
 
 const unitName = (unit: Setting<unknown>['unit']): string =>
-  unit === 'ms' ? ' milliseconds' : unit === 'bytes' ? ' bytes' : unit === 'percent' ? ' per cent' : ''
+  unit === 'us'
+    ? ' microseconds'
+    : unit === 'ms'
+      ? ' milliseconds'
+      : unit === 'bytes'
+        ? ' bytes'
+        : unit === 'percent'
+          ? ' per cent'
+          : ''
 
 function unitSuffix(value: number, unit: Setting<unknown>['unit']): string {
   if (unit === 'bytes' && value >= 1024 ** 2) return ` (${Math.floor(value / 1024 ** 2)} MiB)`
-  return unit === 'ms' ? ' ms' : unit === 'percent' ? ' %' : ''
+  return unit === 'ms' || unit === 'us' ? ` ${unit}` : unit === 'percent' ? ' %' : ''
 }
 
 function tomlValue({ fallback, example }: Setting<unknown>): string {

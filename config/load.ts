@@ -14,6 +14,7 @@ import {
   type NodeSettings,
   type Sections,
   schema,
+  servesTls,
 } from './schema.ts'
 import { camelCase, type Section, type SectionSettings, type SectionValues, type Setting } from './setting.ts'
 
@@ -136,7 +137,8 @@ function integerMistake(value: unknown, { min, max, unit, choices }: Setting<unk
   if (typeof value === 'string' && words.includes(value)) return null
   if (typeof value !== 'number' || !Number.isInteger(value))
     return `must be ${['a whole number', ...words.map((word) => `"${word}"`)].join(' or ')}, not ${shown(value)}`
-  const suffix = unit === 'ms' || unit === 'bytes' ? ` ${unit}` : unit === 'percent' ? ' %' : ''
+  const suffix =
+    unit === 'us' || unit === 'ms' || unit === 'bytes' ? ` ${unit}` : unit === 'percent' ? ' %' : ''
   if (value < min) return `is ${value}; at least ${min}${suffix} is allowed`
   if (value > max) return `is ${value}; at most ${max}${suffix} is allowed`
   return null
@@ -219,7 +221,22 @@ function contradictions(settings: NodeSettings): Problem[] {
     'tls',
     'certificate, key and authority are needed together',
   )
+  claim(
+    (tls.serverCertificate === null) === (tls.serverKey === null),
+    'tls',
+    'server_certificate and server_key are needed together',
+  )
   const { databases } = settings
+  databases.forEach(({ tlsMode, tlsClientCertificates }, i) => {
+    const asksClients = servesTls(tlsMode) && tlsClientCertificates !== 'disabled'
+    const needed = `must be given: database[${i}] needs it for its clients`
+    claim(!servesTls(tlsMode) || complete || tls.serverCertificate !== null, 'tls.server_certificate', needed)
+    claim(!asksClients || tls.clientAuthority !== null, 'tls.client_authority', needed)
+  })
+  databases.forEach(({ joins, members }, i) => {
+    const path = `database[${i}].joins`
+    claim(!joins || members.length > 1, path, 'needs a member that is there already, beside this cluster')
+  })
   databases.forEach(({ sharding, shards }, i) => {
     claim(sharding || shards === 1, `database[${i}].shards`, 'must be 1 when sharding is off')
   })

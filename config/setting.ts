@@ -5,7 +5,7 @@
  */
 
 export type SettingKind = 'integer' | 'boolean' | 'text' | 'texts'
-export type Unit = 'ms' | 'bytes' | 'percent' | 'count' | 'port'
+export type Unit = 'us' | 'ms' | 'bytes' | 'percent' | 'count' | 'port'
 
 export interface Setting<T> {
   kind: SettingKind
@@ -100,9 +100,9 @@ export function boolean(fallback: boolean, facts: Facts): Setting<boolean> {
   return { ...blank, kind: 'boolean', fallback, ...facts }
 }
 
-export function text(facts: TextFacts & { fallback?: string }): Setting<string> {
-  const { lengthMax = blank.max, ...rest } = facts
-  return { ...blank, kind: 'text', max: lengthMax, ...rest }
+export function text(facts: TextFacts & { fallback?: string; lengthMin?: number }): Setting<string> {
+  const { lengthMin = blank.min, lengthMax = blank.max, ...rest } = facts
+  return { ...blank, kind: 'text', min: lengthMin, max: lengthMax, ...rest }
 }
 
 /** A text that may be left out. */

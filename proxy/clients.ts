@@ -1,6 +1,9 @@
 /** The clients of this worker: what CLIENT LIST shows of them, and what CLIENT KILL chooses by. */
+import type { User } from '#protocol/acl/user.ts'
 import type { CommandSpec } from '#protocol/commands/index.ts'
-import type { ReservedIds } from '#protocol/frames/worker.ts'
+import type { Invalidation, ReservedIds } from '#protocol/frames/worker.ts'
+import type { SubscriptionKind } from '#protocol/pubsub/messages.ts'
+import type { SessionTracking } from '#proxy/session/tracking.ts'
 
 /** 0 stands for none. */
 const shardSessionsMax = 2 ** 32 - 1
@@ -8,13 +11,14 @@ const shardSessionsMax = 2 ** 32 - 1
 /** What names a client to the shards. Its id may have more than the 32 bits that frames have for it. */
 export const shardSessionOf = (id: number): number => 1 + ((id - 1) % shardSessionsMax)
 
-export interface ClientAddresses {
+export interface ClientOrigin {
   /** `address:port`. */
   remoteAddress: string
   localAddress: string
+  isTls: boolean
 }
 
-export interface Client extends ClientAddresses {
+export interface Client extends ClientOrigin {
   readonly id: number
   readonly name: string
   readonly libName: string
@@ -23,7 +27,15 @@ export interface Client extends ClientAddresses {
   readonly noEvict: boolean
   /** A blocking command of its own has not been answered yet. */
   readonly isBlocked: boolean
+  /** It has subscribed to channels or patterns. */
+  readonly isSubscriber: boolean
+  readonly subscriptions: { count(kind: SubscriptionKind): number }
+  /** It is shown what all clients ask for. */
+  readonly isMonitor: boolean
+  /** It waits for other clusters (CRDT.WAIT). */
+  readonly waits: { readonly current: { readonly isForEver: boolean } | null }
   readonly noTouch: boolean
+  readonly tracking: Pick<SessionTracking, 'isOn' | 'isBroken' | 'mode' | 'redirection'>
   /** Monotonic. */
   readonly openedMs: number
   readonly lastRequestMs: number
@@ -35,10 +47,18 @@ export interface Client extends ClientAddresses {
   readonly unreadBytes: number
   readonly pendingRequests: number
   readonly isClosing: boolean
+  /** That it is logged in as, or that it is without logging in. */
+  readonly user: User
   /** Ends it at once. */
   kill(): void
   /** Ends it when what it has asked has been answered. */
   closeAfterReplies(): void
+  /** Of its own, or of another client that has chosen it. */
+  takeInvalidation(invalidation: Invalidation, isRedirected: boolean): void
+  /** Users have changed. */
+  onUsers(): void
+  /** To be called when something changes that its fast path doesn't look at. */
+  refreshPath(): void
   /** What held it up may be over. */
   onPauseEnd(): void
 }
@@ -123,6 +143,17 @@ export class Clients {
 
   get(id: number): Client | undefined {
     return this.#byId.get(id)
+  }
+
+  /** Ids that are so far apart that they have one name are not alive at the same time. */
+  ofShardSession(session: number): Client | undefined {
+    if (this.#lastId <= shardSessionsMax) return this.#byId.get(session)
+    return this.list().find(({ id }) => shardSessionOf(id) === session)
+  }
+
+  /** Something has changed that no fast path looks at. */
+  refreshPaths(): void {
+    for (const client of this.#byId.values()) client.refreshPath()
   }
 
   /** In the order in which they came; clients may leave while the list is walked. */

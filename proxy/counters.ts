@@ -1,19 +1,31 @@
 /** What this worker counts for INFO. */
 import type { CommandSpec } from '#protocol/commands/index.ts'
+import { Durations } from '#protocol/frames/durations.ts'
+import { ErrorCounts } from '#protocol/frames/errorCounts.ts'
 import type { Clock } from '#runtime/ports.ts'
 
 /** Rates are those of the last so many samples. */
 const samplesMax = 16
 
+/** Of one command. */
+export interface LocalCalls {
+  count: number
+  failed: number
+  microseconds: number
+  readonly durations: Durations
+}
+
 export class Counters {
   connectionsReceived = 0
   connectionsRejected = 0
+  tlsConnectionsReceived = 0
+  tlsHandshakesFailed = 0
   commands = 0
   inputBytes = 0
   outputBytes = 0
-  errorReplies = 0
+  readonly errors = new ErrorCounts()
   /** Commands that the proxy answers itself, by spec. */
-  readonly calls = new Map<CommandSpec, number>()
+  readonly calls = new Map<CommandSpec, LocalCalls>()
   readonly rejectedCalls = new Map<CommandSpec, number>()
   readonly #clock: Clock
   #lastMs: number
@@ -53,10 +65,12 @@ export class Counters {
   reset(): void {
     this.connectionsReceived = 0
     this.connectionsRejected = 0
+    this.tlsConnectionsReceived = 0
+    this.tlsHandshakesFailed = 0
     this.commands = 0
     this.inputBytes = 0
     this.outputBytes = 0
-    this.errorReplies = 0
+    this.errors.clear()
     this.calls.clear()
     this.rejectedCalls.clear()
     this.#lastCommands = 0
@@ -65,8 +79,14 @@ export class Counters {
     this.#perSecond.length = 0
   }
 
-  countCall(spec: CommandSpec): void {
-    this.calls.set(spec, (this.calls.get(spec) ?? 0) + 1)
+  /** A command that is being called. */
+  callsOf(spec: CommandSpec): LocalCalls {
+    let calls = this.calls.get(spec)
+    if (calls === undefined) {
+      calls = { count: 0, failed: 0, microseconds: 0, durations: new Durations() }
+      this.calls.set(spec, calls)
+    }
+    return calls
   }
 
   countRejected(spec: CommandSpec): void {

@@ -20,7 +20,7 @@ const empty = new Uint8Array(0)
 
 export class FrameOutput implements Flushable {
   /** Null: what is written is lost. */
-  connection: Connection | null = null
+  connection: Pick<Connection, 'write' | 'bufferedBytes'> | null = null
   readonly #turn: Turn
   /** What is gathered is [#start, #length) of the block. */
   #block: Uint8Array = empty

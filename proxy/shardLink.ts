@@ -9,42 +9,20 @@
  */
 import type { ShardAddress } from '#config/process.ts'
 import type { AdminQuestion } from '#protocol/frames/admin.ts'
-import { type Frame, FrameKind, FrameReader } from '#protocol/frames/frame.ts'
-import {
-  type ChannelOpening,
-  channelClosedFrame,
-  helloFrame,
-  jsonFrame,
-  readHello,
-  readReason,
-} from '#protocol/frames/hello.ts'
+import { type Frame, FrameKind, FrameReader, sessionFlags } from '#protocol/frames/frame.ts'
+import { helloFrame, jsonFrame, readHello, readJson } from '#protocol/frames/hello.ts'
+import { readScriptDenials } from '#protocol/frames/scriptUser.ts'
+import { readSlowRequest } from '#protocol/frames/slowlog.ts'
+import { waitPayload } from '#protocol/frames/wait.ts'
+import { errors } from '#protocol/resp/errors.ts'
 import { bytesOf } from '#runtime/bytes/bytes.ts'
 import type { Connection, Logger, Net, Random, Timers } from '#runtime/ports.ts'
 import { FrameOutput, noPrefix } from './frameOutput.ts'
+import type { ReplyTarget, RoomWaiter, ShardLinkOwner } from './linkTargets.ts'
+import { LinkUsers, type ScriptActor } from './linkUsers.ts'
+import { ShardChannels } from './shardChannels.ts'
+import { Silence } from './silence.ts'
 import type { Turn } from './turn.ts'
-
-/** Who waits for replies. */
-export interface ReplyTarget {
-  /**
-   * `count` replies (not given: one) to requests that it sent in a row. `place` is what it gave with the first of a frame,
-   * plus one for each that is answered already. The bytes are valid during the call only.
-   */
-  onReply(place: number, bytes: Uint8Array, start: number, end: number, count?: number): void
-}
-
-/** The other end of a sync channel to the shard. */
-export interface ChannelTarget {
-  onChannelOpened(): void
-  /** One message; valid during the call only. */
-  onChannelData(bytes: Uint8Array, start: number, end: number): void
-  /** Also when the link breaks. */
-  onChannelClosed(reason: string): void
-}
-
-/** Who wants to know that a link that was full has room again. */
-export interface RoomWaiter {
-  onRoom(): void
-}
 
 export interface ShardLinkPorts {
   net: Net
@@ -61,8 +39,12 @@ export const redialMinMs = 10
 export const redialMaxMs = 500
 
 const empty = new Uint8Array(0)
+const nobody: ReplyTarget = { onReply() {} }
 
 type State = 'down' | 'greeting' | 'up'
+
+/** What a shard must know, however long it is in a script: nobody tells it again. */
+const news: ReadonlySet<string> = new Set<AdminQuestion['what']>(['subscribed', 'tracking', 'watch'])
 
 export class ShardLink {
   readonly index: number
@@ -73,7 +55,7 @@ export class ShardLink {
   readonly #socketPath: string
   readonly #ports: ShardLinkPorts
   readonly #output: FrameOutput
-  readonly #onState: (link: ShardLink) => void
+  readonly #owner: ShardLinkOwner
   readonly #takeFrame = (frame: Frame) => this.#take(frame)
 
   #connection: Connection | null = null
@@ -93,11 +75,12 @@ export class ShardLink {
   /** Not among them: those that wait may be many, and nobody is to wait for them. */
   #pending = 0
   readonly #blocked = new Set<number>()
+  readonly #silence: Silence
 
   #waiters: RoomWaiter[] = []
 
-  #channels = new Map<number, ChannelTarget>()
-  #lastChannel = 0
+  readonly channels: ShardChannels
+  readonly #users: LinkUsers
 
   constructor(
     address: ShardAddress,
@@ -105,27 +88,30 @@ export class ShardLink {
     pendingMax: number,
     turn: Turn,
     ports: ShardLinkPorts,
-    onState: (link: ShardLink) => void,
+    owner: ShardLinkOwner,
   ) {
     this.index = address.index
     this.pendingMax = pendingMax
     this.#socketPath = address.socketPath
     this.#name = name
     this.#output = new FrameOutput(turn)
+    this.channels = new ShardChannels(address.index, this.#output, () => this.isUp)
+    this.#users = new LinkUsers(this.#output)
     this.#ports = ports
-    this.#onState = onState
+    this.#silence = new Silence(ports, address.socketPath, () => this.isUp && this.#pending > 0)
+    this.#owner = owner
   }
 
   get isUp(): boolean {
     return this.#state === 'up'
   }
 
-  get pending(): number {
-    return this.#pending
+  set busyReplyMs(ms: number) {
+    this.#silence.busyReplyMs = ms
   }
 
-  get channelCount(): number {
-    return this.#channels.size
+  get pending(): number {
+    return this.#pending
   }
 
   /** How many more requests it takes. */
@@ -167,27 +153,29 @@ export class ShardLink {
     this.#connection.close()
   }
 
-  /** Raw commands, `count` of them. `isFixed`: nobody will ever change the bytes, so they need not be copied. */
+  /** Raw commands, `count` of them, of `session`. `isFixed`: nobody will ever change the bytes, so they need not be copied. */
   request(
     target: ReplyTarget,
     place: number,
     slot: number,
     flags: number,
+    session: number,
     bytes: Uint8Array,
     start: number,
     end: number,
     isFixed: boolean,
     count = 1,
   ): void {
-    if (this.#state !== 'up') {
+    if (this.#state !== 'up' || this.#silence.isBusy) {
       for (let i = 0; i < count; i++) this.#refuse(target, place + i)
       return
     }
     const tag = this.#takeTag(target, place, count)
-    this.#output.add(FrameKind.request, tag, slot, flags, noPrefix, bytes, start, end, isFixed, count)
+    const prefix = (flags & sessionFlags) === 0 ? noPrefix : session
+    this.#output.add(FrameKind.request, tag, slot, flags, prefix, bytes, start, end, isFixed, count)
   }
 
-  /** Raw commands, to be run as one; `session` names the watches that it depends on, 0: none. */
+  /** Raw commands of `session`, to be run as one. */
   transaction(
     target: ReplyTarget,
     place: number,
@@ -229,7 +217,7 @@ export class ShardLink {
     start: number,
     end: number,
   ): void {
-    if (this.#state !== 'up') {
+    if (this.#state !== 'up' || this.#silence.isBusy) {
       this.#refuse(target, place)
       return
     }
@@ -246,34 +234,41 @@ export class ShardLink {
     this.#output.add(FrameKind.unblock, session, 0, 0, noPrefix, payload, 0, payload.length, true)
   }
 
+  /** Which clusters have the shard's operations up to a stamp; the answer comes when they are others than those known. */
+  wait(target: ReplyTarget, place: number, session: number, upTo: number, known: number): void {
+    if (this.#state !== 'up' || this.#silence.isBusy) {
+      this.#refuse(target, place)
+      return
+    }
+    const payload = waitPayload({ session, upTo, known })
+    const tag = this.#takeTag(target, place)
+    this.#pending--
+    this.#blocked.add(tag)
+    this.#output.add(FrameKind.wait, tag, 0, 0, session, payload, 0, payload.length, true)
+  }
+
   /** JSON; `target` gets JSON, or an error reply when the link is down or breaks. */
   ask(target: ReplyTarget, place: number, question: AdminQuestion): void {
-    if (this.#state !== 'up') {
+    if (this.#state !== 'up' || (this.#silence.isBusy && !news.has(question.what))) {
       this.#refuse(target, place)
       return
     }
     this.#output.addFrame(jsonFrame(FrameKind.admin, this.#takeTag(target, place), question))
   }
 
-  /** Returns the channel's tag on this link. */
-  openChannel(target: ChannelTarget, opening: ChannelOpening): number {
-    do this.#lastChannel = (this.#lastChannel + 1) >>> 0
-    while (this.#channels.has(this.#lastChannel))
-    const tag = this.#lastChannel
-    this.#channels.set(tag, target)
-    if (this.#state === 'up') this.#output.addFrame(jsonFrame(FrameKind.channelOpen, tag, opening))
-    else this.#channelClosed(tag, `shard ${this.index} is not reachable`)
-    return tag
+  /** The scripts of the next request or transaction run for a user who may not do everything. */
+  actFor(actor: ScriptActor): void {
+    if (this.#state === 'up' && !this.#silence.isBusy) this.#users.actFor(actor)
   }
 
-  sendChannel(tag: number, bytes: Uint8Array, start: number, end: number): void {
-    if (this.#state !== 'up' || !this.#channels.has(tag)) return
-    this.#output.add(FrameKind.channelData, tag, 0, 0, noPrefix, bytes, start, end, false)
+  /** The same of which nobody awaits the answer: a shard that does not get it is told when it is there again. */
+  tell(question: AdminQuestion): void {
+    this.ask(nobody, 0, question)
   }
 
-  closeChannel(tag: number, reason: string): void {
-    if (this.#channels.delete(tag) && this.#state === 'up')
-      this.#output.addFrame(channelClosedFrame(tag, reason))
+  /** Users have changed. */
+  forgetUsers(): void {
+    this.#users.forget()
   }
 
   #send(
@@ -287,7 +282,7 @@ export class ShardLink {
     start: number,
     end: number,
   ): void {
-    if (this.#state !== 'up') {
+    if (this.#state !== 'up' || this.#silence.isBusy) {
       this.#refuse(target, place)
       return
     }
@@ -295,6 +290,7 @@ export class ShardLink {
   }
 
   #takeTag(target: ReplyTarget, place: number, count = 1): number {
+    this.#silence.expect()
     this.#pending += count
     const free = this.#freeTags.pop()
     const tag = free ?? this.#targets.length
@@ -305,9 +301,13 @@ export class ShardLink {
   }
 
   #refuse(target: ReplyTarget, place: number): void {
-    const text = this.#hasBeenUp
-      ? `-UNAVAILABLE shard ${this.index} is restarting; the command was not executed, try again\r\n`
-      : `-LOADING shard ${this.index} has not come up yet; the command was not executed, try again\r\n`
+    const { busyWith } = this.#silence
+    const text =
+      busyWith !== null
+        ? `-${errors.busy(busyWith)}\r\n`
+        : this.#hasBeenUp
+          ? `-UNAVAILABLE shard ${this.index} is restarting; the command was not executed, try again\r\n`
+          : `-LOADING shard ${this.index} has not come up yet; the command was not executed, try again\r\n`
     const bytes = bytesOf(text)
     target.onReply(place, bytes, 0, bytes.length)
   }
@@ -326,6 +326,7 @@ export class ShardLink {
   }
 
   #takeReplies({ tag, bytes, payloadStart, payloadEnd }: Frame, count: number): void {
+    this.#silence.heard()
     const target = this.#targets[tag]
     const missing = (this.#missing[tag] as number) - count
     if (target === undefined || target === null || count === 0 || missing < 0) {
@@ -350,19 +351,37 @@ export class ShardLink {
       return
     }
     switch (frame.kind) {
-      case FrameKind.channelData:
-        this.#channels.get(frame.tag)?.onChannelData(frame.bytes, frame.payloadStart, frame.payloadEnd)
+      case FrameKind.slow:
+        this.#takeSlow(frame)
         return
-      case FrameKind.channelOpened:
-        this.#channels.get(frame.tag)?.onChannelOpened()
+      case FrameKind.monitored:
+        this.#owner.onScriptCall(frame.bytes, frame.payloadStart, frame.payloadEnd)
         return
-      case FrameKind.channelClosed:
-        this.#channelClosed(frame.tag, readReason(frame))
+      case FrameKind.published:
+      case FrameKind.invalidated: {
+        const error = this.#owner.onNotice(frame)
+        if (error !== null) this.#reject(error)
+        return
+      }
+      case FrameKind.denied:
+        this.#takeDenials(frame)
         return
       default:
         // After a rejected frame those behind it still come.
-        if (this.#state === 'up') this.#reject(`frame of kind ${frame.kind}`)
+        if (this.#state === 'up' && !this.channels.take(frame)) this.#reject(`frame of kind ${frame.kind}`)
     }
+  }
+
+  #takeDenials(frame: Frame): void {
+    const denials = readScriptDenials(frame)
+    if (denials === null) this.#reject('denials that make no sense')
+    else this.#owner.onDenied(frame.tag, denials)
+  }
+
+  #takeSlow(frame: Frame): void {
+    const slow = readSlowRequest(readJson(frame))
+    const asker = this.#targets[frame.tag]?.asker
+    if (slow !== null && asker !== undefined) this.#owner.onSlow(slow, asker)
   }
 
   #takeHello(frame: Frame): void {
@@ -380,7 +399,7 @@ export class ShardLink {
     this.#hasBeenUp = true
     this.#attempts = 0
     this.runId = hello.runId
-    this.#onState(this)
+    this.#owner.onState(this)
   }
 
   #reject(reason: string): void {
@@ -410,16 +429,18 @@ export class ShardLink {
 
   #onClose(error: Error | null): void {
     this.#cancelTimer()
+    this.#silence.end()
     const wasUp = this.#state === 'up'
     this.#state = 'down'
     this.#connection = null
     this.#output.connection = null
     this.#output.clear()
+    this.#users.forget()
     this.#failPending()
-    for (const tag of [...this.#channels.keys()]) this.#channelClosed(tag, `shard ${this.index} went away`)
+    this.channels.closeAll()
     if (wasUp) {
       this.#ports.logger.warn({ shard: this.index, error: error?.message ?? null }, 'a shard went away')
-      this.#onState(this)
+      this.#owner.onState(this)
     }
     if (this.#closed) return
     this.#attempts++
@@ -448,11 +469,5 @@ export class ShardLink {
       const place = places[tag] as number
       for (let i = 0; i < (missing[tag] as number); i++) target.onReply(place + i, bytes, 0, bytes.length)
     }
-  }
-
-  #channelClosed(tag: number, reason: string): void {
-    const target = this.#channels.get(tag)
-    this.#channels.delete(tag)
-    target?.onChannelClosed(reason)
   }
 }

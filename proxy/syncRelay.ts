@@ -7,23 +7,31 @@
  * all feeds together may have in flight. The limits below are for a peer that does not keep to it.
  */
 
-import type { DatabaseConfig } from '#config/process.ts'
+import type { DatabaseConfig, MemberConfig } from '#config/process.ts'
 import { pongFrame } from '#protocol/frames/clockProbe.ts'
+import { compressionName, type LinkTraffic } from '#protocol/frames/compressedFrame.ts'
 import { type Frame, FrameKind, FrameReader } from '#protocol/frames/frame.ts'
 import {
   channelClosedFrame,
   type Hello,
+  type HelloRefusal,
   helloFrame,
+  helloRefusalFrame,
   jsonFrame,
   readChannelOpening,
   readHello,
+  readJson,
   readReason,
 } from '#protocol/frames/hello.ts'
+import { readReceived } from '#protocol/frames/receipt.ts'
 import { syncVersion } from '#protocol/sync/message.ts'
 import type { Clock, Connection, ConnectionHandler, Logger, Timers } from '#runtime/ports.ts'
+import { CompressedOutput } from './compressedOutput.ts'
 import { FrameOutput, noPrefix } from './frameOutput.ts'
+import type { RoomWaiter } from './linkTargets.ts'
 import type { ShardLinks } from './routing/shardLinks.ts'
-import type { ChannelTarget, RoomWaiter, ShardLink } from './shardLink.ts'
+import type { ChannelTarget, ShardChannels } from './shardChannels.ts'
+import type { ShardLink } from './shardLink.ts'
 import type { Turn } from './turn.ts'
 
 /** A subscribe, the largest message of a peer, names each slot with a vector: little more than a mebibyte. */
@@ -34,6 +42,13 @@ export const peerOutgoingBytesMax = 512 * 1024 * 1024
 export const peerChannelsMax = 4096
 export const peerHelloMs = 10_000
 
+/** What has been exchanged with a peer, over all its links. */
+export interface PeerTraffic {
+  clusterId: number
+  sent: LinkTraffic
+  received: LinkTraffic
+}
+
 export interface RelayHost {
   readonly database: DatabaseConfig
   readonly links: ShardLinks
@@ -43,7 +58,10 @@ export interface RelayHost {
   readonly logger: Logger
   /** Messages that a peer does not read: it is disconnected. */
   readonly peerOutgoingBytesMax: number
+  trafficOf(clusterId: number): PeerTraffic
   onRelayClosed(relay: SyncRelay): void
+  /** Passes a question of a peer's agent on to ours; null: it doesn't answer. */
+  askAgent(peer: number, question: unknown, answered: (answer: unknown) => void): void
 }
 
 export class SyncRelay implements ConnectionHandler, RoomWaiter {
@@ -53,11 +71,13 @@ export class SyncRelay implements ConnectionHandler, RoomWaiter {
   readonly peerName: string
   readonly #host: RelayHost
   readonly #connection: Connection
+  readonly #compressed: CompressedOutput
   readonly #output: FrameOutput
   readonly #reader = new FrameReader(peerFrameBytesMax)
   readonly #takeFrame = (frame: Frame) => this.#take(frame)
   readonly #channels = new Map<number, RelayChannel>()
   readonly #cancelHello: () => void
+  #received: LinkTraffic = { bytes: 0, rawBytes: 0 }
   #isPaused = false
   #isClosing = false
 
@@ -66,7 +86,12 @@ export class SyncRelay implements ConnectionHandler, RoomWaiter {
     this.#host = host
     this.#connection = connection
     this.#output = new FrameOutput(host.turn)
-    this.#output.connection = connection
+    this.#compressed = new CompressedOutput(connection, {
+      clock: host.clock,
+      timers: host.timers,
+      level: () => host.database.syncCompression,
+    })
+    this.#output.connection = this.#compressed
     this.#cancelHello = host.timers.after(peerHelloMs, () => this.close('no hello came'))
   }
 
@@ -76,16 +101,23 @@ export class SyncRelay implements ConnectionHandler, RoomWaiter {
 
   /** Tells the peer why, then closes. */
   close(reason: string): void {
+    this.#end(reason, channelClosedFrame(0, reason))
+  }
+
+  #end(reason: string, lastFrame: Uint8Array): void {
     if (this.#isClosing) return
     this.#isClosing = true
     this.#host.logger.info({ peer: this.peerName, reason }, 'link from a peer closed')
     this.#closeChannels(reason)
-    this.#output.addFrame(channelClosedFrame(0, reason))
+    this.#output.addFrame(lastFrame)
     this.#output.flush()
+    this.#compressed.flush()
     this.#connection.close()
   }
 
   onData(chunk: Uint8Array): void {
+    this.#received.bytes += chunk.length
+    this.#received.rawBytes += chunk.length
     const error = this.#reader.feed(chunk, this.#takeFrame)
     if (error !== null) this.close(error)
   }
@@ -146,9 +178,18 @@ export class SyncRelay implements ConnectionHandler, RoomWaiter {
         channel?.close(readReason(frame))
         return
       }
+      case FrameKind.memberQuestion:
+        this.#ask(frame)
+        return
       case FrameKind.ping:
         this.#answerPing(frame)
         return
+      case FrameKind.received: {
+        const bytes = readReceived(frame)
+        if (bytes === null || !this.#compressed.received(bytes))
+          this.close('it has received what was not sent')
+        return
+      }
       default:
         this.close(`frame of kind ${frame.kind}`)
     }
@@ -156,13 +197,21 @@ export class SyncRelay implements ConnectionHandler, RoomWaiter {
 
   #takeHello(frame: Frame): void {
     const hello = readHello(frame)
-    const refusal = typeof hello === 'string' ? hello : this.#refusal(hello)
-    if (refusal !== null || typeof hello === 'string' || hello.role !== 'syncer') {
-      this.close(refusal ?? 'not a syncer')
+    if (typeof hello === 'string' || hello.role !== 'syncer') {
+      this.close(typeof hello === 'string' ? hello : `role ${hello.role} has no business here`)
+      return
+    }
+    const refusal = this.#refusal(hello)
+    if (refusal !== null) {
+      this.#end(refusal.reason, helloRefusalFrame(refusal))
       return
     }
     this.#cancelHello()
     this.clusterId = hello.clusterId
+    const traffic = this.#host.trafficOf(hello.clusterId)
+    this.#received = traffic.received
+    this.#compressed.traffic = traffic.sent
+    this.#compressed.isUnderstood = hello.compressions.includes(compressionName)
     const { database, links } = this.#host
     const shards = links.shards.map(({ address, link }) => ({
       index: address.index,
@@ -176,6 +225,7 @@ export class SyncRelay implements ConnectionHandler, RoomWaiter {
         clusterId: database.clusterId,
         sharding: database.sharding,
         shards,
+        compressions: [compressionName],
       }),
     )
     const { clusterId, clusterName, instance } = hello
@@ -183,18 +233,33 @@ export class SyncRelay implements ConnectionHandler, RoomWaiter {
   }
 
   /** The certificate says who it is; what it says itself must agree with that and with our members. */
-  #refusal(hello: Hello): string | null {
-    if (hello.role !== 'syncer') return `role ${hello.role} has no business here`
+  #refusal(hello: Extract<Hello, { role: 'syncer' }>): HelloRefusal | null {
     const { database } = this.#host
     if (hello.syncVersion !== syncVersion)
-      return `sync version ${hello.syncVersion} is not ours (${syncVersion})`
-    if (hello.guid !== database.guid) return 'another database'
+      return { code: 'VERSION', reason: `sync version ${hello.syncVersion} is not ours (${syncVersion})` }
+    if (hello.guid !== database.guid) return { code: 'GUID', reason: 'another database' }
     const member = database.members.find(({ clusterId }) => clusterId === hello.clusterId)
-    if (member === undefined || hello.clusterId === database.clusterId)
-      return `cluster ${hello.clusterId} is not another member of this database`
-    if (member.name !== this.peerName)
-      return `the certificate is of ${this.peerName}, cluster ${hello.clusterId} is ${member.name}`
-    return null
+    if (member === undefined || hello.clusterId === database.clusterId) {
+      const reason = `cluster ${hello.clusterId} is not another member of this database`
+      return { code: 'MEMBER', reason }
+    }
+    if (member.name !== this.peerName) {
+      const reason = `the certificate is of ${this.peerName}, cluster ${hello.clusterId} is ${member.name}`
+      return { code: 'MEMBER', reason }
+    }
+    return membershipRefusal(hello, member, database)
+  }
+
+  #ask(frame: Frame): void {
+    const { tag } = frame
+    const question = readJson(frame)
+    if (question === undefined) {
+      this.close('a question that is not JSON')
+      return
+    }
+    this.#host.askAgent(this.clusterId, question, (answer) => {
+      if (!this.#isClosing) this.#output.addFrame(jsonFrame(FrameKind.memberAnswer, tag, answer))
+    })
   }
 
   #openChannel(frame: Frame): void {
@@ -264,16 +329,16 @@ class RelayChannel implements ChannelTarget {
     this.link = link
   }
 
-  open(opening: Parameters<ShardLink['openChannel']>[1]): void {
-    this.#linkTag = this.link.openChannel(this, opening)
+  open(opening: Parameters<ShardChannels['open']>[1]): void {
+    this.#linkTag = this.link.channels.open(this, opening)
   }
 
   pass(bytes: Uint8Array, start: number, end: number): void {
-    this.link.sendChannel(this.#linkTag, bytes, start, end)
+    this.link.channels.send(this.#linkTag, bytes, start, end)
   }
 
   close(reason: string): void {
-    this.link.closeChannel(this.#linkTag, reason)
+    this.link.channels.close(this.#linkTag, reason)
   }
 
   onChannelOpened(): void {
@@ -287,4 +352,25 @@ class RelayChannel implements ChannelTarget {
   onChannelClosed(reason: string): void {
     this.#relay.onChannelClosed(this.#tag, reason)
   }
+}
+
+function membershipRefusal(
+  hello: Extract<Hello, { role: 'syncer' }>,
+  member: MemberConfig,
+  { epoch = 1, members }: DatabaseConfig,
+): HelloRefusal | null {
+  const { name, instance, state, forced } = member
+  const list = { epoch, members: members.map(({ clusterId: id, ...facts }) => ({ id, ...facts })) }
+  const isOther = hello.member !== undefined && instance !== undefined && hello.member !== instance
+  // Who lists itself under an older epoch may have joined again since, and learns it from the list.
+  if (hello.epoch !== undefined && hello.epoch < epoch) {
+    const reason = `its list of members is of epoch ${hello.epoch}, this is ${epoch}`
+    return { code: 'EPOCH_OLD', reason, list }
+  }
+  if (state === 'removed' || forced === true || isOther) {
+    const what = state === 'removed' || isOther ? 'was removed from' : 'is being removed from'
+    const reason = `${name} ${what} the database; it must be purged before it can join again`
+    return { code: 'REMOVED', reason, list }
+  }
+  return null
 }

@@ -89,6 +89,11 @@ export interface Connection {
   /** Stops `onData` (and so, in time, the other side's writes) until `resume`. */
   pause(): void
   resume(): void
+  /**
+   * Asks the other side's machine after so much silence whether it is still there; 0: never. Absent where it would be on the
+   * same one.
+   */
+  keepAlive?(silentMs: number): void
   /** Ends after what was written has left. */
   close(): void
   /** Ends at once; unsent bytes are lost. */

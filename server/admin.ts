@@ -9,8 +9,11 @@ import type {
   MemoryFigures,
   ShardInfo,
 } from '#protocol/frames/admin.ts'
+import { isClusterId } from '#protocol/frames/hello.ts'
+import type { LatencyLog } from '#protocol/frames/latency.ts'
 import { evictionSamplesMax, isEvictionPolicy, type MemorySettings } from '#protocol/frames/memory.ts'
 import { isStreamIdMode } from '#protocol/frames/streams.ts'
+import { KeyspaceEventSetting } from '#protocol/pubsub/keyspaceEvents.ts'
 import {
   clusterOfOrigin,
   type Origin,
@@ -26,19 +29,26 @@ import type { Snapshots } from '#server/log/snapshots.ts'
 import type { Replication } from '#server/sync/replication.ts'
 import { rangesCover } from '#server/sync/slotSet.ts'
 import type { BlockedRequests } from './blockedRequests.ts'
+import type { ClusterWaits } from './clusterWaits.ts'
 import type { Execution } from './execution.ts'
 import type { Expiry } from './expiry.ts'
 import type { WriteGates } from './gates.ts'
 import type { LocalState } from './localState.ts'
 import type { Memory } from './memory.ts'
+import type { Notifications } from './notifications.ts'
 import type { Requests } from './requests.ts'
 import type { ShardMember, ShardProcessFacts } from './shardOptions.ts'
+import type { Subscribers } from './subscribers.ts'
+import type { Tracking } from './tracking.ts'
 import type { Watches } from './watches.ts'
 
 /** A digest looks at everything: it is cut at so much a turn. */
 const digestSliceMs = 5
 /** Between looks at a snapshot that somebody waits for. */
 const snapshotWaitMs = 10
+/** The same at the list of libraries, which the agent sends, and for how long. */
+const librariesWaitMs = 5
+const librariesWaitMsMax = 2_000
 
 export interface AdminParts {
   index: number
@@ -49,9 +59,14 @@ export interface AdminParts {
   lease: ClockLease
   gates: WriteGates
   execution: Execution
+  latency: LatencyLog
   requests: Requests
   watches: Watches
   blocked: BlockedRequests
+  waits: ClusterWaits
+  subscribers: Subscribers
+  notifications: Notifications
+  tracking: Tracking
   expiry: Expiry
   memory: Memory
   /** RSS of the process before it had data. */
@@ -79,26 +94,39 @@ export class Admin {
     if (!isJsonObject(question)) return { error: 'a question that is no JSON object' }
     switch (question['what']) {
       case 'info':
-        return this.info()
+        return { ...this.info(), histograms: question['histograms'] === true ? this.#histograms() : {} }
       case 'digest':
         return yield* this.#digest()
       case 'vectors':
         return this.#vectors()
       case 'unblock':
         return this.#unblock(question['session'], question['error'])
+      case 'latency':
+        return { events: this.#parts.latency.all, histograms: this.#histograms() }
+      case 'resetLatency':
+        return this.#resetLatency(question['events'])
       case 'resetStats':
         return this.#resetStats()
+      case 'memberReport':
+        return this.#memberReport(question['clusterId'])
+      case 'memberReached':
+        return this.#memberReached(question['clusterId'], question['slots'])
       case 'snapshot':
         return yield* this.#snapshot(question['schedule'] === true, question['wait'] === true)
+      case 'examineLibraries':
+        return this.#examineLibraries(question['codes'])
+      case 'librariesInForce':
+        return yield* this.#librariesInForce(Number(question['version']))
       case 'configure':
-        return this.#configure(question['limits'] ?? {}, question['memory'] ?? {}, question['streamIdMode'])
+        return this.#configure(question)
       default:
         return { error: `unknown question ${String(question['what']).slice(0, 64)}` }
     }
   }
 
   info(): ShardInfo {
-    const { index, state, gates, execution, watches, expiry, replication, clock } = this.#parts
+    const { index, state, gates, execution, watches, expiry, replication, clock, subscribers } = this.#parts
+    const { notifications } = this.#parts
     const { db } = state
     const { blocking } = this.#parts.blocked
     const facts = this.#parts.processFacts()
@@ -107,6 +135,7 @@ export class Admin {
       runId: replication.runId,
       uptimeMs: Math.floor(clock.monotonicMs() - this.#startedMs),
       streamIdMode: execution.streamIdMode,
+      notifyKeyspaceEvents: notifications.letters,
       writesRefused: gates.refusal,
       stale: replication.stale,
       keys: db.size,
@@ -114,11 +143,19 @@ export class Admin {
       averageTtlMs: Math.round(expiry.averageTtlMs),
       expiredKeys: expiry.expiredKeys,
       residues: db.residues,
+      residuesJudged: db.tables.residues.judged,
+      residuesForgotten: db.tables.residues.forgotten,
       watchedKeys: watches.count,
+      ...this.#parts.tracking.figures,
       blockedClients: blocking.count,
       blockedForEver: blocking.countForEver,
       blockingKeys: blocking.keyCount,
+      channels: subscribers.count('channel'),
+      patterns: subscribers.count('pattern'),
+      shardChannels: subscribers.count('shardChannel'),
       commandsProcessed: execution.commandsProcessed,
+      errors: execution.errorCounts.all,
+      histograms: {},
       commandsPerSecond: this.#rateFrom.perSecond,
       links: this.#parts.linkCount(),
       ...facts,
@@ -168,7 +205,36 @@ export class Admin {
   #unblock(session: unknown, error: unknown): AdminAnswer<'unblock'> | AdminRefusal {
     if (typeof session !== 'number' || typeof error !== 'string')
       return { error: 'a session and an error text are needed' }
-    return { unblocked: this.#parts.blocked.unblockSession(session, error) }
+    const { blocked, waits } = this.#parts
+    return { unblocked: blocked.unblockSession(session, error) || waits.unblockSession(session, error) }
+  }
+
+  #examineLibraries(codes: unknown): AdminAnswer<'examineLibraries'> | AdminRefusal {
+    if (!Array.isArray(codes) || !codes.every((code) => typeof code === 'string'))
+      return { error: 'the codes of libraries are needed' }
+    const { functions } = this.#parts.execution
+    return { libraries: codes.map((code) => functions.examine(code)) }
+  }
+
+  *#librariesInForce(version: number): Generator<number, AdminAnswer<'librariesInForce'>, void> {
+    const { execution, clock } = this.#parts
+    const endMs = clock.monotonicMs() + librariesWaitMsMax
+    while (execution.functions.version < version && clock.monotonicMs() < endMs) yield librariesWaitMs
+    return { isInForce: execution.functions.version >= version }
+  }
+
+  #memberReport(clusterId: unknown): AdminAnswer<'memberReport'> | AdminRefusal {
+    if (!isClusterId(clusterId)) return { error: 'a cluster id is needed' }
+    const { replication } = this.#parts
+    const slots = replication.report(clusterId)
+    return { runId: replication.runId, slots: slots === null ? null : Object.fromEntries(slots) }
+  }
+
+  #memberReached(clusterId: unknown, slots: unknown): AdminAnswer<'memberReached'> | AdminRefusal {
+    if (!isClusterId(clusterId) || !isJsonObject(slots)) return { error: 'a cluster id and slots are needed' }
+    const { replication } = this.#parts
+    const final = new Map(Object.entries(slots).map(([slot, stamp]) => [Number(slot), Number(stamp)]))
+    return { runId: replication.runId, reached: replication.hasReached(clusterId, final) }
   }
 
   /** What Redis's CONFIG RESETSTAT begins anew, as far as a shard counts it. */
@@ -179,6 +245,20 @@ export class Admin {
     memory.resetStats()
     this.#rateFrom = { ...this.#rateFrom, commands: 0 }
     return {}
+  }
+
+  #resetLatency(events: unknown): AdminAnswer<'resetLatency'> | AdminRefusal {
+    if (!Array.isArray(events)) return { error: 'names of events are needed' }
+    return { reset: this.#parts.latency.reset(events.map(String)) }
+  }
+
+  #histograms(): Record<string, readonly number[]> {
+    const histograms: Record<string, readonly number[]> = {}
+    for (const { spec, durations } of this.#parts.execution.runnables) {
+      const { counts } = durations
+      if (counts.length > 0) histograms[spec.lowerName] = counts
+    }
+    return histograms
   }
 
   *#snapshot(
@@ -197,18 +277,19 @@ export class Admin {
       : { snapshot: 'completed' }
   }
 
-  #configure(
-    limits: unknown,
-    memory: unknown,
-    streamIdMode: unknown,
-  ): AdminAnswer<'configure'> | AdminRefusal {
-    const { requests, execution, blocked } = this.#parts
+  #configure(question: JsonObject): AdminAnswer<'configure'> | AdminRefusal {
+    const { requests, execution, blocked, notifications, tracking } = this.#parts
+    const { limits = {}, memory = {}, streamIdMode, notifyKeyspaceEvents, trackingTableKeysMax } = question
     if (!isJsonObject(limits)) return { error: 'limits is no JSON object' }
     if (!isJsonObject(memory)) return { error: 'memory is no JSON object' }
     const settings = changedSettings(this.#parts.memory.settings, memory)
     if (typeof settings === 'string') return { error: settings }
     if (streamIdMode !== undefined && !isStreamIdMode(streamIdMode))
       return { error: `there is no stream id mode ${String(streamIdMode).slice(0, 64)}` }
+    if (notifyKeyspaceEvents !== undefined && !areEventLetters(notifyKeyspaceEvents))
+      return { error: `${String(notifyKeyspaceEvents).slice(0, 64)} are no letters of events` }
+    if (trackingTableKeysMax !== undefined && !isCount(trackingTableKeysMax))
+      return { error: 'trackingTableKeysMax is no count' }
     for (const [name, value] of Object.entries(limits)) {
       if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 1)
         return { error: `limit ${name} is no positive integer` }
@@ -219,6 +300,8 @@ export class Admin {
     }
     this.#parts.memory.configure(settings)
     if (streamIdMode !== undefined) execution.streamIdMode = streamIdMode
+    if (notifyKeyspaceEvents !== undefined) notifications.letters = notifyKeyspaceEvents
+    if (trackingTableKeysMax !== undefined) tracking.keysMax = trackingTableKeysMax
     return {}
   }
 
@@ -262,6 +345,7 @@ export class Admin {
       source,
       degradedMs,
       gateMs,
+      lastStamp: state.lastStamp,
       aheadMs: Math.max(0, stampWallMs(state.lastStamp) - nowMs),
       leaseLeftMs: Math.max(0, lease.endMs - nowMs),
     }
@@ -274,9 +358,13 @@ export class Admin {
       appliedRecords: gate.applied,
       duplicateRecords: gate.duplicates,
       mergedSlotStates: state.mergedSlotStates,
+      comparedSlotStates: state.comparedSlotStates,
       heldRecords: gate.heldCount,
       heldBytes: gate.heldBytes,
       holdOverflows: gate.overflows,
+      observed: this.#observed(),
+      leastApplied: byCluster((o) => leastAt(replication, o)),
+      recoveredWithStates: replication.recoveredWithStates,
       members: this.#memberFigures(),
       feeds: [...replication.feeds].map(({ peer, caughtUp, behindBytes, inflightBytes, slotStatesOwed }) => ({
         peer: clusterOfOrigin(peer),
@@ -290,6 +378,7 @@ export class Admin {
         sourceShard: intake.sourceShard,
         caughtUp: intake.caughtUp,
         stale: intake.sourceStale,
+        refusing: intake.sourceRefusing,
         heardAgoMs: Math.floor(clock.monotonicMs() - intake.heardMs),
         slotStatesPlanned: intake.slotStatesPlanned,
         slotStatesTaken: intake.slotStatesTaken,
@@ -298,15 +387,24 @@ export class Admin {
     }
   }
 
+  /** What was applied last, whatever the slot. */
+  #observed(): Record<number, number> {
+    const { ranges, state } = this.#parts
+    const greatest = state.vectors.greatestOf(ranges)
+    return byCluster((o) => greatest[o] as number)
+  }
+
   #memberFigures(): MemberFigures[] {
     const { replication, members, ranges, state } = this.#parts
     const figures: MemberFigures[] = []
-    for (const { clusterId, name } of members()) {
+    for (const { clusterId, name, state: memberState } of members()) {
       const member = originOfCluster(clusterId)
-      if (member === state.clock.origin) continue
+      if (member === state.clock.origin || memberState === 'removed') continue
       const intakes = [...replication.intakes].filter((intake) => intake.peer === member)
       const caughtUp = intakes.filter((intake) => intake.caughtUp)
       const stamp = (o: Origin) => replication.acknowledgements.least(member, o)
+      const { receivedBytes, fullSyncs, partialSyncs, failedPartialSyncs } = replication.syncsOf(member)
+      const lag = replication.lag(member)
       figures.push({
         clusterId,
         name,
@@ -318,6 +416,16 @@ export class Admin {
           ranges,
           caughtUp.map((intake) => intake.ranges),
         ),
+        stale: intakes.some(({ sourceStale }) => sourceStale),
+        lagOperations: lag.operations,
+        lagMs: lag.ageMs,
+        behindMs: replication.behindMs(member),
+        heldRecords: intakes.reduce((count, { held }) => count + held.count, 0),
+        heldMs: Math.max(0, ...intakes.map(({ heldMs }) => Math.floor(heldMs))),
+        receivedBytes,
+        fullSyncs,
+        partialSyncs,
+        failedPartialSyncs,
         acknowledgedMs: byCluster((o) => (stamp(o) === 0 ? 0 : stampWallMs(stamp(o)))),
       })
     }
@@ -333,6 +441,9 @@ export class Admin {
     return figures
   }
 }
+
+const areEventLetters = (text: unknown): text is string =>
+  typeof text === 'string' && KeyspaceEventSetting.parse(text) !== undefined
 
 /** The settings with the changes; a text says what is wrong with them. */
 function changedSettings(
@@ -351,6 +462,12 @@ function changedSettings(
   return settings
 }
 
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
+
+/** What every other member has applied of an origin. */
+function leastAt({ peers, acknowledgements }: Replication, origin: Origin): number {
+  return peers.length === 0 ? 0 : Math.min(...peers.map((peer) => acknowledgements.least(peer, origin)))
+}
 function byCluster(figureOf: (origin: Origin) => number): Record<number, number> {
   const values: Record<number, number> = {}
   for (let origin = originsMax - 1; origin >= 0; origin--) {

@@ -9,10 +9,12 @@ import type { Clock, Timers } from '#runtime/ports.ts'
 import type { Keyspace } from '#server/store/keyspace.ts'
 import { type BlockedClient, Blocking } from './blocking.ts'
 import type { Waiting } from './commands/context.ts'
-import type { Execution, Runnable } from './execution.ts'
+import type { Execution } from './execution.ts'
 import type { Flushing } from './flushing.ts'
 import type { Link } from './link.ts'
+import type { Runnable } from './runnables.ts'
 import type { Touches } from './touches.ts'
+import type { Tracking } from './tracking.ts'
 
 const sessionBytes = 4
 
@@ -20,9 +22,12 @@ export interface BlockedRequestsParts {
   db: Keyspace
   touches: Touches
   execution: Execution
+  tracking: Tracking
   flushing: Flushing
   clock: Clock
   timers: Timers
+  /** Clients that wait for something else than keys: the limit is for all. */
+  othersWaiting(): number
   /** There is a reply in the link's outbox. */
   answered(link: Link): void
 }
@@ -66,7 +71,7 @@ export class BlockedRequests {
     replies.resp3 = (flags & FrameFlag.resp3) !== 0
     const { changed, waiting } = execution.runBlocking(runnable, replies, (flags & FrameFlag.noTouch) === 0)
     if (waiting !== null && runnable !== null) {
-      const refusal = this.blocking.refusal
+      const refusal = this.blocking.refusal(this.#parts.othersWaiting())
       if (refusal === null) {
         outbox.dropReply(start)
         this.#wait(new BlockedRequest(this, link, { tag, session, flags }, runnable, waiting))
@@ -123,10 +128,12 @@ export class BlockedRequests {
   }
 
   serve(request: BlockedRequest, key: string): boolean {
-    const { runnable, waiting, frame } = request
+    const { runnable, waiting, link, frame } = request
     const touching = (frame.flags & FrameFlag.noTouch) === 0
-    const { execution } = this.#parts
-    return this.answer(request, (reply) => execution.serve(runnable, waiting, key, reply, touching))
+    const { execution, tracking } = this.#parts
+    return tracking.during(link, frame.session, frame.flags, () =>
+      this.answer(request, (reply) => execution.serve(runnable, waiting, key, reply, touching)),
+    )
   }
 
   #wait(request: BlockedRequest): void {

@@ -91,10 +91,11 @@ export class Blocking {
     return this.#queues.size
   }
 
-  /** Why one more can't wait; null: it can. */
-  get refusal(): string | null {
-    if (this.count < this.clientsMax) return null
-    return `ERR ${this.count} clients are blocked at this shard already, at most ${this.clientsMax} may be (blocked_clients_max)`
+  /** Why one more can't wait, `others` being those that wait for something else than keys; null: it can. */
+  refusal(others: number): string | null {
+    const count = this.count + others
+    if (count < this.clientsMax) return null
+    return `ERR ${count} clients are blocked at this shard already, at most ${this.clientsMax} may be (blocked_clients_max)`
   }
 
   add(client: BlockedClient): void {

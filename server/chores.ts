@@ -2,6 +2,7 @@
  * What a shard does unasked: every tick a little of everything, and slices of long work (expiry, eviction, a flush) with
  * pauses in between for as long as there is more to do.
  */
+import type { LatencyEventName, LatencyLog } from '#protocol/frames/latency.ts'
 import type { Clock, Timers } from '#runtime/ports.ts'
 import type { Log } from '#server/log/log.ts'
 import type { LossMark } from '#server/log/lossMark.ts'
@@ -16,6 +17,7 @@ import type { Lateness } from './lateness.ts'
 import type { Link } from './link.ts'
 import type { Memory } from './memory.ts'
 import type { Requests } from './requests.ts'
+import type { Tracking } from './tracking.ts'
 
 const tickMs = 50
 const housekeepingMs = 1000
@@ -28,6 +30,7 @@ export interface ChoresParts {
   db: Keyspace
   log: Log
   execution: Execution
+  latency: LatencyLog
   requests: Requests
   expiry: Expiry
   memory: Memory
@@ -37,6 +40,7 @@ export interface ChoresParts {
   lateness: Lateness
   replication: Replication
   admin: Admin
+  tracking: Tracking
   /** Before stamps are given. */
   renewLease(nowMs: number): void
   /** Something was written: the turn needs an end. */
@@ -75,7 +79,7 @@ export class Chores {
       this.#isEvicting = false
       execution.beginStep()
       renewLease(clock.wallMs())
-      if (gates.refusal === null) memory.evict()
+      if (gates.refusal === null) this.#timed('eviction-cycle', () => memory.evict())
       needTurnEnd()
     })
   }
@@ -101,22 +105,32 @@ export class Chores {
   }
 
   #tick(): void {
-    const { clock, lateness, execution, gates, memory, snapshots, replication, renewLease, needTurnEnd } =
-      this.#parts
+    const { clock, lateness, execution, gates, memory, tracking, snapshots, replication } = this.#parts
+    const { renewLease, needTurnEnd } = this.#parts
     const nowMs = clock.monotonicMs()
     lateness.note(Math.floor(nowMs - this.#tickDueMs))
     execution.beginStep()
     renewLease(clock.wallMs())
+    tracking.expire()
     if (!this.#isExpiring) this.#expire()
-    if (gates.refusal === null) memory.evict()
+    if (gates.refusal === null) this.#timed('eviction-cycle', () => memory.evict())
     this.#compact()
     snapshots.tick()
     if (nowMs >= this.#housekeepingDueMs) {
       this.#housekeepingDueMs = nowMs + housekeepingMs
       this.#keepHouse()
     }
+    // So that the lag that INFO tells is not older than a tick.
+    replication.wantApplied()
     replication.tick()
     needTurnEnd()
+  }
+
+  #timed(event: LatencyEventName, run: () => void): void {
+    const { latency, clock } = this.#parts
+    const startMs = clock.monotonicMs()
+    run()
+    latency.note(event, clock.monotonicMs() - startMs, clock.wallMs())
   }
 
   /** Gives memory that deletes have left behind back to the system, a little at a time. */
@@ -127,9 +141,10 @@ export class Chores {
   }
 
   #keepHouse(): void {
-    const { replication, admin, lossMark, log, expiry, lateness, db, snapshots } = this.#parts
+    const { replication, admin, lossMark, log, memory, expiry, lateness, db, snapshots } = this.#parts
     admin.measureRate()
     lossMark.durable(log.synced)
+    log.fitBacklog(memory.sizeBytes)
     expiry.sample()
     lateness.nextPeriod()
     if (replication.stale) return
@@ -141,7 +156,9 @@ export class Chores {
 
   #expire(): void {
     const { expiry, gates, execution, needTurnEnd } = this.#parts
-    this.#isExpiring = expiry.run(gates.refusal === null)
+    this.#timed('expire-cycle', () => {
+      this.#isExpiring = expiry.run(gates.refusal === null)
+    })
     needTurnEnd()
     if (!this.#isExpiring) return
     this.#after(expiryRestMs, () => {

@@ -5,6 +5,7 @@
  * Which key goes is judged by samples and a pool of what former samples found, as in Redis.
  */
 import type { EvictionPolicy } from '#protocol/frames/memory.ts'
+import { EventClass } from '#protocol/pubsub/keyspaceEvents.ts'
 import type { Clock, Random } from '#runtime/ports.ts'
 import type { Keyspace } from '#server/store/keyspace.ts'
 import type { Transaction } from '#server/store/transaction.ts'
@@ -84,7 +85,10 @@ export class Eviction {
   /** False: much has happened since the key was sampled, and it may not go any more. */
   #evict(name: string): boolean {
     if (this.#volatileOnly && this.#db.expireAtMs(name) === Number.POSITIVE_INFINITY) return false
-    if (!this.#changes.change((transaction) => transaction.delete(name))) return false
+    const evict = (transaction: Transaction): void => {
+      if (transaction.delete(name)) this.#db.events.note(EventClass.evicted, 'evicted', name)
+    }
+    if (!this.#changes.change(evict)) return false
     this.evictedKeys++
     return true
   }

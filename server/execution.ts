@@ -5,60 +5,45 @@
  * One object of each kind serves all commands: scanner, arguments, context, transaction. A command allocates what
  * its handler allocates.
  */
-import { type CommandSpec, commands, lookup } from '#protocol/commands/index.ts'
-import { NameTable } from '#protocol/commands/nameTable.ts'
+import type { CommandSpec } from '#protocol/commands/index.ts'
+import { ErrorCounts } from '#protocol/frames/errorCounts.ts'
+import type { LatencyLog } from '#protocol/frames/latency.ts'
 import type { StreamIdMode } from '#protocol/frames/streams.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import { ReplyWriter } from '#protocol/resp/replyWriter.ts'
 import { defaultRequestLimits, RequestScanner } from '#protocol/resp/requestScanner.ts'
 import { slotOf } from '#protocol/slots/crc16.ts'
 import type { StampClock } from '#protocol/sync/stamp.ts'
+import { latin1 } from '#runtime/bytes/bytes.ts'
 import { invariant } from '#runtime/invariant.ts'
-import type { Clock, Random } from '#runtime/ports.ts'
+import type { Clock, Logger, Random } from '#runtime/ports.ts'
 import { CommandArguments } from '#server/commands/arguments.ts'
-import type { CommandContext, Handler, Waiting } from '#server/commands/context.ts'
-import { handlers } from '#server/commands/index.ts'
+import type { CommandContext, Handler, PubSub, Waiting } from '#server/commands/context.ts'
 import { checkFlush } from '#server/commands/server.ts'
 import type { Log } from '#server/log/log.ts'
+import { Functions } from '#server/scripts/functions.ts'
+import { LuaModule } from '#server/scripts/scriptRuns.ts'
+import { type ScriptLimits, Scripts } from '#server/scripts/scripts.ts'
 import type { Keyspace } from '#server/store/keyspace.ts'
 import { Transaction } from '#server/store/transaction.ts'
+import { CommandTiming } from './commandTiming.ts'
 import type { WriteGates } from './gates.ts'
+import type { Link } from './link.ts'
+import { type Runnable, Runnables } from './runnables.ts'
+import { ScriptCalls } from './scriptCalls.ts'
+import type { ScriptUser } from './scriptUser.ts'
+import type { Scripting } from './shardOptions.ts'
+import { SlowRequests } from './slowRequests.ts'
+import type { Tracking } from './tracking.ts'
 import type { Watches, WatchingSession } from './watches.ts'
-
-/** A command that this shard can run, and how it fared. */
-export class Runnable {
-  readonly spec: CommandSpec
-  readonly handler: Handler
-  readonly isWrite: boolean
-  /** It is refused when memory is short. */
-  readonly needsMemory: boolean
-  /** Its work is done in slices. */
-  readonly flushes: boolean
-  calls = 0
-  microseconds = 0
-  rejectedCalls = 0
-  failedCalls = 0
-
-  constructor(spec: CommandSpec, handler: Handler) {
-    this.spec = spec
-    this.handler = handler
-    this.isWrite = spec.isWrite
-    this.needsMemory = spec.row.flags.includes('denyoom')
-    this.flushes = spec.name === 'FLUSHALL' || spec.name === 'FLUSHDB'
-  }
-
-  reset(): void {
-    this.calls = 0
-    this.microseconds = 0
-    this.rejectedCalls = 0
-    this.failedCalls = 0
-  }
-}
 
 interface Survey {
   count: number
   writes: boolean
+  runsScripts: boolean
   needsMemory: boolean
+  /** Of one of the keys; -1: none is known. */
+  slot: number
 }
 
 export interface ExecutionParts {
@@ -67,10 +52,24 @@ export interface ExecutionParts {
   log: Log
   gates: WriteGates
   watches: Watches
+  tracking: Tracking
   clock: Clock
   random: Random
+  logger: Logger
+  pubsub: PubSub
   /** There may be other shards. */
   sharded: boolean
+  /** There are. */
+  hasOtherShards: boolean
+  owns(slot: number): boolean
+  /** Of the process: how scripts get their Lua, and are watched. */
+  scripting: Scripting
+  scriptLimits: ScriptLimits
+  latency: LatencyLog
+  /** There is something in the outbox of a link. */
+  hasOutput(link: Link): void
+  /** A script is about to call a command, whose request is [0, end). */
+  scriptCalled(bytes: Uint8Array, end: number): void
   /** Called before a command that writes is run, so that the clock lease covers its stamps. */
   beforeWrite(nowMs: number): void
   /** Called while writes are taken, before a command that may need memory; what it returns is why it must not run. */
@@ -85,38 +84,55 @@ export class Execution {
   readonly #scanner = new RequestScanner(defaultRequestLimits)
   readonly #transaction: Transaction
   readonly #context: CommandContext
-  readonly #runnables = new Map<CommandSpec, Runnable>()
-  /** Those that are no subcommands, by name. */
-  readonly #named: NameTable<Runnable>
+  readonly #runnables = new Runnables()
+  readonly #scriptCalls: ScriptCalls
+  readonly scripts: Scripts
+  readonly functions: Functions
   /** Wall clock of the running step. */
   #nowMs = 0
-  /** Calls of one command in a row are timed together. */
-  #timed: Runnable | null = null
-  /** When the first of them began. */
-  #markMs = 0
+  readonly timing: CommandTiming
+  readonly slowRequests: SlowRequests
+  readonly errorCounts = new ErrorCounts()
 
   constructor(parts: ExecutionParts, transactionCommandsMax: number, streamIdMode: StreamIdMode) {
     this.#parts = parts
     this.transactionCommandsMax = transactionCommandsMax
     this.#transaction = new Transaction(parts.db, parts.stampClock)
+    this.slowRequests = new SlowRequests(parts.clock, parts.hasOutput)
+    this.timing = new CommandTiming(parts.clock, parts.latency, (durationUs, isCurrent) =>
+      this.slowRequests.tell(durationUs, this.foundEnd, isCurrent),
+    )
+    const { gates, tracking, random, logger, sharded, hasOtherShards, owns, scripting, scriptLimits } = parts
+    this.#scriptCalls = new ScriptCalls({
+      runnables: this.#runnables,
+      gates,
+      tracking,
+      logger,
+      hasOtherShards,
+      owns,
+      called: parts.scriptCalled,
+    })
+    const { watch, readLua } = scripting
+    const monotonicMs = () => parts.clock.monotonicMs()
+    const scriptParts = { watch, lua: new LuaModule(readLua), host: this.#scriptCalls, monotonicMs }
+    this.scripts = new Scripts(scriptParts, scriptLimits)
+    this.functions = new Functions(scriptParts, scriptLimits.scriptMemoryBytesMax)
     this.#context = {
       args: new CommandArguments(this.#scanner),
       reply: new ReplyWriter(0),
       db: parts.db,
       write: this.#transaction,
+      events: parts.db.events,
       nowMs: 0,
-      random: parts.random,
+      random,
+      pubsub: parts.pubsub,
       streamIdMode,
-      sharded: parts.sharded,
+      sharded,
       wait: null,
+      scripts: this.scripts,
+      functions: this.functions,
+      flushed: () => tracking.flushed(),
     }
-    for (const spec of commands.values()) this.#register(spec)
-    this.#named = new NameTable(
-      [...commands].flatMap(([name, spec]) => {
-        const runnable = spec.isContainer ? undefined : this.#runnables.get(spec)
-        return runnable === undefined ? [] : [[name, runnable] as const]
-      }),
-    )
   }
 
   /** Which ids XADD takes and gives. */
@@ -129,18 +145,25 @@ export class Execution {
   }
 
   get runnables(): Iterable<Runnable> {
-    return this.#runnables.values()
+    return this.#runnables.all
   }
 
   resetStats(): void {
     this.endStep()
     this.commandsProcessed = 0
-    for (const runnable of this.#runnables.values()) runnable.reset()
+    this.errorCounts.clear()
+    for (const runnable of this.#runnables.all) runnable.reset()
+  }
+
+  /** For whom scripts run until the next call; null: for who may do everything. */
+  set scriptUser(user: ScriptUser | null) {
+    this.#scriptCalls.user = user
   }
 
   /** Commands until the next call run at the time of now. */
   beginStep(): void {
     this.endStep()
+    this.timing.beginStep()
     this.#nowMs = Math.floor(this.#parts.clock.wallMs())
     this.#context.nowMs = this.#nowMs
     this.#parts.db.nowMs = this.#nowMs
@@ -148,7 +171,8 @@ export class Execution {
 
   /** What comes next is not the last command's doing. */
   endStep(): void {
-    if (this.#timed !== null) this.#time(null)
+    this.timing.end()
+    this.slowRequests.leave()
   }
 
   /** The command of the request at `start`, or null; `foundEnd` is the offset behind it, or `end` when there is none. */
@@ -156,7 +180,7 @@ export class Execution {
     const scanner = this.#scanner
     const next = scanner.scan(bytes, start, end)
     this.foundEnd = next > 0 ? next : end
-    return next > 0 && scanner.argumentCount > 0 ? this.#found() : null
+    return next > 0 && scanner.argumentCount > 0 ? this.#runnables.found(this.#scanner) : null
   }
 
   /** Of the only key of the command that was found last. */
@@ -170,7 +194,10 @@ export class Execution {
   refusal(runnable: Runnable): string | null {
     if (!runnable.isWrite) return null
     const refusal = this.#refusalOfWrite(runnable.needsMemory)
-    if (refusal !== null) runnable.rejectedCalls++
+    if (refusal !== null) {
+      runnable.rejectedCalls++
+      this.errorCounts.count(refusal)
+    }
     return refusal
   }
 
@@ -180,6 +207,17 @@ export class Execution {
     return gates.refusal ?? (needsMemory ? makeRoom() : null)
   }
 
+  /** Memory is made before the transaction begins: making it is one of its own. `slot` is that of keys used beside the scripts. */
+  #prepareScripts(slot: number): void {
+    const { gates, beforeWrite, makeRoom } = this.#parts
+    const calls = this.#scriptCalls
+    calls.slot = slot
+    calls.memoryRefusal = null
+    if (gates.refusal !== null) return
+    beforeWrite(this.#nowMs)
+    calls.memoryRefusal = makeRoom()
+  }
+
   /** Runs what was found last and writes its reply. True: it changed something, which is appended to the log but not written. */
   run(runnable: Runnable | null, reply: ReplyWriter, touching: boolean): boolean {
     const refusal = runnable === null ? this.#unknown() : this.refusal(runnable)
@@ -187,7 +225,8 @@ export class Execution {
       reply.error(refusal ?? '')
       return false
     }
-    if (!runnable.isWrite) {
+    if (runnable.isScript) this.#prepareScripts(noSlot)
+    else if (!runnable.isWrite) {
       this.#call(runnable, reply, touching)
       return false
     }
@@ -227,10 +266,19 @@ export class Execution {
     }
     let isServed = true
     if (runnable.isWrite) this.#transaction.begin(this.#nowMs)
+    // The request lies in no frame that is at hand: its time counts, and nobody is told of it.
+    this.timing.end()
+    this.slowRequests.isSilent = true
+    this.timing.begin(runnable)
     this.#attempt(runnable, reply, touching, (context) => {
       isServed = waiting.serve(context, key)
     })
+    this.timing.end()
+    this.slowRequests.isSilent = false
     const changed = runnable.isWrite && this.#finish()
+    const { tracking } = this.#parts
+    if (isServed && tracking.isReading && runnable.isRead)
+      for (const name of waiting.keys) tracking.read(name)
     return isServed ? changed : null
   }
 
@@ -244,6 +292,7 @@ export class Execution {
     } catch (error) {
       if (!(error instanceof ReplyError)) throw error
       runnable.failedCalls++
+      this.errorCounts.count(error.text)
       return error.text
     }
   }
@@ -265,18 +314,22 @@ export class Execution {
     const { watches } = this.#parts
     const refusal = found.writes ? this.#refusalOfWrite(found.needsMemory) : null
     if (refusal !== null) {
-      reply.error(`EXECABORT Transaction discarded because of: ${refusal}`)
+      const text = `EXECABORT Transaction discarded because of: ${refusal}`
+      this.errorCounts.count(text)
+      reply.error(text)
       return false
     }
     if (session !== null && (session === undefined || watches.isTouched(session))) {
       reply.nullArray()
       return false
     }
+    if (found.runsScripts) this.#prepareScripts(found.slot)
     this.#transaction.begin(this.#nowMs)
     reply.array(found.count)
     for (let at = start; at < end; ) {
       at = this.#scanner.scan(bytes, at, end)
-      const runnable = this.#found()
+      this.foundEnd = at
+      const runnable = this.#runnables.found(this.#scanner)
       invariant(runnable !== null, 'a transaction has been surveyed')
       this.#call(runnable, reply, touching)
     }
@@ -302,25 +355,6 @@ export class Execution {
     return keys
   }
 
-  #register(spec: CommandSpec): void {
-    const handler = handlers[spec.name]
-    if (handler !== undefined) this.#runnables.set(spec, new Runnable(spec, handler))
-    for (const subcommand of spec.subcommands) this.#register(subcommand)
-  }
-
-  /** The command that the scanner has found, when it is known and has the right number of arguments. */
-  #found(): Runnable | null {
-    const scanner = this.#scanner
-    const named = this.#named.find(scanner.bytes, scanner.start(0), scanner.endOf(0))
-    if (named !== undefined) return named.spec.accepts(scanner.argumentCount) ? named : null
-    let spec = lookup(scanner.bytes, scanner.start(0), scanner.endOf(0))
-    if (spec?.isContainer && scanner.argumentCount > 1) {
-      spec = spec.subcommand(scanner.bytes, scanner.start(1), scanner.endOf(1))
-    }
-    if (spec === undefined || !spec.accepts(scanner.argumentCount)) return null
-    return this.#runnables.get(spec) ?? null
-  }
-
   /** Proxies have checked all this: they and the shard must be of different releases. */
   #unknown(): string {
     const scanner = this.#scanner
@@ -330,37 +364,45 @@ export class Execution {
   }
 
   #call(runnable: Runnable, reply: ReplyWriter, touching: boolean): void {
-    this.#attempt(runnable, reply, touching, runnable.handler)
+    this.timing.begin(runnable)
     runnable.calls++
     this.commandsProcessed++
+    const before = reply.length
+    this.#attempt(runnable, reply, touching, runnable.handler)
+    const { tracking } = this.#parts
+    if (tracking.isReading && runnable.isRead) tracking.readKeysOf(runnable.spec, this.#scanner)
+    this.timing.done(runnable, reply.length - before)
+    if (runnable.isScript) this.#countScriptError(reply, before)
+  }
+
+  /** What a script has replied. */
+  #countScriptError({ bytes, length }: ReplyWriter, from: number): void {
+    if (bytes[from] === errorMark)
+      this.errorCounts.count(latin1(bytes, from + 1, Math.min(length, from + errorTextBytes)))
   }
 
   #attempt(runnable: Runnable, reply: ReplyWriter, touching: boolean, handler: Handler): void {
     const { db } = this.#parts
     const context = this.#context
-    if (runnable !== this.#timed) this.#time(runnable)
     const before = reply.length
     context.reply = reply
     db.touching = touching
+    db.events.tellsMisses = runnable.tellsMisses
     try {
       handler(context)
     } catch (error) {
       this.#fail(runnable, error, reply, before)
     }
-  }
-
-  /** Time up to now goes to the command that was running, from now on to `next`. */
-  #time(next: Runnable | null): void {
-    const nowMs = this.#parts.clock.monotonicMs()
-    if (this.#timed !== null) this.#timed.microseconds += (nowMs - this.#markMs) * 1000
-    this.#timed = next
-    this.#markMs = nowMs
+    db.events.tellsMisses = false
   }
 
   #fail(runnable: Runnable, error: unknown, reply: ReplyWriter, before: number): void {
     runnable.failedCalls++
     reply.truncate(before)
-    if (error instanceof ReplyError) reply.error(error.text)
+    if (error instanceof ReplyError) {
+      this.errorCounts.count(error.text)
+      reply.error(error.text)
+    }
     // What a client asked for can be too much for memory or for a string. Anything else is a bug, and so is a half-made change.
     else if (error instanceof RangeError && !(runnable.isWrite && this.#transaction.written)) {
       reply.error(`ERR the reply of '${runnable.spec.lowerName}' is too large`)
@@ -378,17 +420,23 @@ export class Execution {
   }
 
   #survey(bytes: Uint8Array, start: number, end: number): Survey | string {
-    let count = 0
-    let writes = false
-    let needsMemory = false
-    for (let at = start; at < end; count++) {
+    const found = { count: 0, writes: false, runsScripts: false, needsMemory: false, slot: noSlot }
+    for (let at = start; at < end; found.count++) {
       at = this.#scanner.scan(bytes, at, end)
-      const runnable = at > 0 && this.#scanner.argumentCount > 0 ? this.#found() : null
+      const runnable = at > 0 && this.#scanner.argumentCount > 0 ? this.#runnables.found(this.#scanner) : null
       if (runnable === null) return this.#unknown()
-      if (runnable.isWrite) writes = true
-      if (runnable.needsMemory) needsMemory = true
+      if (runnable.isWrite) found.writes = true
+      if (runnable.isScript) found.runsScripts = true
+      if (runnable.needsMemory) found.needsMemory = true
+      if (found.slot === noSlot && runnable.spec.onlyKey > 0) found.slot = this.foundSlot(runnable.spec)
     }
-    if (count <= this.transactionCommandsMax) return { count, writes, needsMemory }
-    return `ERR transaction of ${count} commands, at most ${this.transactionCommandsMax} are allowed (transaction_commands_max)`
+    if (found.count <= this.transactionCommandsMax) return found
+    return `ERR transaction of ${found.count} commands, at most ${this.transactionCommandsMax} are allowed (transaction_commands_max)`
   }
 }
+
+const noSlot = -1
+/** A reply that is an error begins with it. */
+const errorMark = 0x2d
+/** Enough to see its code. */
+const errorTextBytes = 100

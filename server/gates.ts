@@ -2,10 +2,13 @@
  * Why writes are refused, when they are. Reads always go on: what is here is right, it just may not be added to. The first
  * reason in the order below is the one that is told.
  *
+ * - This cluster is not, or not yet, or not much longer a member of the database.
  * - The data was lost: an operation of this shard now could take a place in a chain that a lost one has.
  * - The clock is off: its stamps would win every conflict, or lose every one.
  * - The disk takes nothing: what is answered with OK could be gone after a crash.
  */
+
+import type { MemberState } from '#protocol/sync/member.ts'
 import type { DiskError } from '#runtime/ports.ts'
 
 /** What the clock monitor says of this node's clock. */
@@ -29,6 +32,7 @@ export class WriteGates {
   readonly #shardIndex: number
   /** The error that a write gets now; null: writes are taken. Looked at for each write. */
   refusal: string | null = null
+  #member: MemberState = 'active'
   #stale = false
   #clock: ClockVerdict = trustedClock
   #logFailure: DiskError | null = null
@@ -44,6 +48,11 @@ export class WriteGates {
 
   get diskFails(): boolean {
     return this.#logFailure !== null || this.#leaseFailure !== null
+  }
+
+  setMember(state: MemberState): void {
+    this.#member = state
+    this.#judge()
   }
 
   setStale(stale: boolean): void {
@@ -72,7 +81,8 @@ export class WriteGates {
   }
 
   #judge(): void {
-    if (this.#stale) this.refusal = staleText
+    if (this.#member !== 'active') this.refusal = memberTexts[this.#member]
+    else if (this.#stale) this.refusal = staleText
     else if (this.#clock.state === 'gated') this.refusal = clockText(this.#clock)
     else if (this.diskFails) this.refusal = `${this.#diskText()}; writes are refused until it works again`
     else this.refusal = null
@@ -86,6 +96,14 @@ export class WriteGates {
     const advice = failure?.code === 'ENOSPC' ? 'free space on its disk' : 'check its disk'
     return `MISCONF Errors writing ${what} of shard ${this.#shardIndex}: ${message}; ${advice}`
   }
+}
+
+const memberTexts: Readonly<Record<Exclude<MemberState, 'active'>, string>> = {
+  joining:
+    'JOINING this cluster joins the database and is getting its data from the other members; writes are refused until it has them',
+  removing: 'REMOVING this cluster is being removed from the database; write to another member',
+  removed:
+    'REMOVED this cluster was removed from the database; what it has can be read, but not be written, until it is purged',
 }
 
 const staleText =

@@ -6,11 +6,13 @@ const lateWarnMs = 100
 
 export class Lateness {
   readonly #logger: Logger
+  readonly #onLate: (lateMs: number) => void
   #greatestMs = 0
   #greatestBeforeMs = 0
 
-  constructor(logger: Logger) {
+  constructor(logger: Logger, onLate: (lateMs: number) => void) {
     this.#logger = logger
+    this.#onLate = onLate
   }
 
   /** The worst of the last two periods. */
@@ -19,6 +21,7 @@ export class Lateness {
   }
 
   note(lateMs: number): void {
+    this.#onLate(lateMs)
     if (lateMs > this.#greatestMs) this.#greatestMs = lateMs
     if (lateMs > lateWarnMs) this.#logger.warn({ lateMs }, 'a turn took too long')
   }

@@ -2,7 +2,8 @@
  * One connection to the shard: from a proxy, with the requests of all its clients and the channels of peers' syncers, or
  * from this cluster's own syncer. Cuts it into frames and leads each to whoever it is for.
  */
-import { type Frame, FrameKind, FrameReader } from '#protocol/frames/frame.ts'
+import type { User } from '#protocol/acl/user.ts'
+import { type Frame, FrameKind, FrameReader, readU32 } from '#protocol/frames/frame.ts'
 import {
   type ChannelOpening,
   channelClosedFrame,
@@ -14,8 +15,10 @@ import {
 } from '#protocol/frames/hello.ts'
 import type { Connection, ConnectionHandler } from '#runtime/ports.ts'
 import type { SyncChannel } from '#server/sync/localShard.ts'
-import type { ChannelEnd } from '#server/sync/replication.ts'
+import type { ChannelEnd } from '#server/sync/syncOptions.ts'
 import { Outbox } from './outbox.ts'
+import { ScriptUser, scriptUserOf } from './scriptUser.ts'
+import type { TrackedClient } from './trackingTable.ts'
 import type { WatchingSession } from './watches.ts'
 
 /** With more than this on its way out a link is not read from, until half of it has left. */
@@ -34,8 +37,12 @@ export interface LinkHost {
   admission(hello: Hello): string | null
   /** A chunk of frames begins: what it asks for happens now. */
   beginStep(): void
-  /** The chunk is done with. */
+  /** The chunk is done with; its bytes are still there. */
   endStep(): void
+  /** What was taken of it has taken so long that it is the turn of others. */
+  readonly isStepLong: boolean
+  /** Runs it in a later turn. */
+  later(run: () => void): void
   /** A request, a transaction, or what a session wants: the reply goes into the link's outbox. */
   execute(link: Link, frame: Frame): void
   ask(link: Link, tag: number, question: unknown): void
@@ -50,14 +57,31 @@ export class Link implements ConnectionHandler {
   readonly outbox: Outbox
   /** The watching sessions of the proxy at the other end. */
   readonly sessions = new Map<number, WatchingSession>()
+  /** For whom the scripts of the next request run; null: for who may do everything. */
+  scriptUser: ScriptUser | null = null
+  /** By the numbers that the proxy has given them. */
+  readonly #users = new Map<number, User>()
+  /** Those whose reads are remembered, or that have said who writes. */
+  readonly trackedClients = new Map<number, TrackedClient>()
+  /** At the other end are clients. */
+  isProxy = false
   readonly #connection: Connection
   readonly #host: LinkHost
   readonly #reader = new FrameReader()
   readonly #channels = new Map<number, ChannelEnd>()
-  readonly #take = (frame: Frame): void => this.#frame(frame)
+  readonly #take = (frame: Frame): void => {
+    this.#frame(frame)
+    if (this.#host.isStepLong || this.outbox.sizeBytes > linkOutputPauseBytes) this.#hold()
+  }
+  readonly #endStep = (): void => this.#host.endStep()
+  /** What is held is going to be taken. */
+  #isGoingOn = false
+  /** The proxy at the other end wants to see what scripts call. */
+  monitors = false
   #greeted = false
   #closed = false
   #paused = false
+  #isStopped = false
   #peerName = ''
 
   constructor(connection: Connection, host: LinkHost) {
@@ -77,9 +101,11 @@ export class Link implements ConnectionHandler {
 
   onData(chunk: Uint8Array): void {
     if (this.#closed) return
-    this.#host.beginStep()
-    const error = this.#reader.feed(chunk, this.#take)
-    this.#host.endStep()
+    if (!this.#reader.isHeld) this.#host.beginStep()
+    this.#taken(this.#reader.feed(chunk, this.#take, this.#endStep))
+  }
+
+  #taken(error: string | null): void {
     if (error !== null) this.#reject(error)
     if (!this.outbox.isEmpty) this.#host.hasOutput(this)
   }
@@ -96,21 +122,49 @@ export class Link implements ConnectionHandler {
   release(position: number): void {
     if (this.#closed) return
     this.outbox.release(position)
-    if (!this.#paused && this.outbox.sizeBytes > linkOutputPauseBytes) {
-      this.#paused = true
-      this.#connection.pause()
-    } else this.relieve()
+    if (this.outbox.sizeBytes > linkOutputPauseBytes) this.#pause()
+    else this.relieve()
+  }
+
+  #pause(): void {
+    if (this.#paused) return
+    this.#paused = true
+    this.#connection.pause()
   }
 
   /** Reads on when enough has left. */
   relieve(): void {
     if (!this.#paused || this.outbox.sizeBytes > linkOutputPauseBytes / 2) return
+    if (this.#reader.isHeld) {
+      this.#goOnLater()
+      return
+    }
     this.#paused = false
     this.#connection.resume()
   }
 
+  /** What has come behind this frame waits: others are to have their turn, or what was written here is to leave first. */
+  #hold(): void {
+    this.#reader.hold()
+    this.#pause()
+    this.relieve()
+  }
+
+  #goOnLater(): void {
+    if (this.#isGoingOn) return
+    this.#isGoingOn = true
+    this.#host.later(() => {
+      this.#isGoingOn = false
+      if (this.#closed || this.#isStopped) return
+      this.#host.beginStep()
+      this.#taken(this.#reader.goOn(this.#take, this.#endStep))
+      this.relieve()
+    })
+  }
+
   /** What still comes is for the next process. */
   stopReading(): void {
+    this.#isStopped = true
     this.#connection.pause()
   }
 
@@ -149,7 +203,14 @@ export class Link implements ConnectionHandler {
       case FrameKind.unwatch:
       case FrameKind.blocking:
       case FrameKind.unblock:
+      case FrameKind.wait:
         this.#host.execute(this, frame)
+        break
+      case FrameKind.user:
+        this.#takeUser(frame)
+        break
+      case FrameKind.actFor:
+        this.#actFor(frame)
         break
       case FrameKind.channelData:
         this.#channelData(frame)
@@ -176,8 +237,21 @@ export class Link implements ConnectionHandler {
       return
     }
     this.#greeted = true
+    this.isProxy = hello.role === 'proxy'
     this.#peerName = hello.role === 'proxy' ? `proxy ${hello.name}` : hello.role
     this.outbox.addFrame(helloFrame(this.#host.hello))
+  }
+
+  #takeUser(frame: Frame): void {
+    const user = scriptUserOf(frame)
+    if (user === null) this.#reject('a user whose rules make no sense')
+    else this.#users.set(frame.tag, user)
+  }
+
+  #actFor({ tag, bytes, payloadStart }: Frame): void {
+    const user = this.#users.get(tag)
+    if (user === undefined) this.#reject(`a user of number ${tag} who was not told of`)
+    else this.scriptUser = new ScriptUser(user, readU32(bytes, payloadStart))
   }
 
   #openChannel(frame: Frame): void {

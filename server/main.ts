@@ -4,7 +4,9 @@
  * the shard goes on with what it knows.
  */
 import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import type { FromAgent, ShardConfig, ToAgent } from '#config/process.ts'
+import { scriptWatchPath } from '#protocol/frames/scriptWatch.ts'
 import { AgentLink } from '#runtime/node/agentLink.ts'
 import { flushCompileCacheSoon } from '#runtime/node/compileCache.ts'
 import { nodeClock } from '#runtime/node/nodeClock.ts'
@@ -14,6 +16,7 @@ import { nodeLogger } from '#runtime/node/nodeLogger.ts'
 import { nodeRandom } from '#runtime/node/nodeRandom.ts'
 import { NodeTimers } from '#runtime/node/nodeTimers.ts'
 import { type ProcessArguments, processArguments } from '#runtime/node/processArguments.ts'
+import { NodeScriptWatch } from '#runtime/node/scriptWatch.ts'
 import { DiskError, type Logger } from '#runtime/ports.ts'
 import { LogRefusal } from '#server/log/windowedFile.ts'
 import { Shard } from '#server/shard.ts'
@@ -34,6 +37,8 @@ class ShardProcess {
   readonly #agent: AgentLink<FromAgent, ToAgent>
   #shard: Shard | null = null
   #isOpen = false
+  /** Came while the shard was being opened. */
+  #newConfig: ShardConfig | null = null
   #listening: Listening | null = null
   #draining = false
 
@@ -55,10 +60,18 @@ class ShardProcess {
           this.#fail(new Error('the agent sent the configuration of another role'))
         else if (this.#shard === null) this.#open(message.config)
         else if (this.#isOpen) this.#shard.configure(message.config)
+        else this.#newConfig = message.config
         break
       case 'clock':
         this.#shard?.setClock(message.clock)
         break
+      case 'ask': {
+        const { id, question } = message
+        const answered = (answer: unknown) => this.#agent.send({ type: 'answer', id, answer })
+        if (this.#shard === null || !this.#isOpen) answered(null)
+        else this.#shard.answer(question, answered)
+        break
+      }
       case 'drain':
         this.#drain()
         break
@@ -75,6 +88,10 @@ class ShardProcess {
         logger: this.#logger,
         processFacts,
         bootId: bootId(),
+        scripting: {
+          readLua: () => readFileSync(fileURLToPath(import.meta.resolve(luaModule))),
+          watch: new NodeScriptWatch(scriptWatchPath(config.socketPath), this.#logger),
+        },
         fatal: (error) => this.#fail(error),
       })
     } catch (error) {
@@ -103,6 +120,8 @@ class ShardProcess {
       return
     }
     this.#isOpen = true
+    // Before anybody is served: members may have changed.
+    if (this.#newConfig !== null) shard.configure(this.#newConfig)
     void this.#listen(config, shard)
   }
 
@@ -156,6 +175,7 @@ class ShardProcess {
 }
 
 const lastWordsMs = 50
+const luaModule = 'wasmoon-lua5.1/dist/liblua5.1.wasm'
 
 /** Empty where the system doesn't tell. */
 function bootId(): string {

@@ -71,6 +71,11 @@ export class Memory {
     return this.#db.usedBytes + this.#otherBytes()
   }
 
+  /** What this shard may hold; without a limit what it holds. */
+  get sizeBytes(): number {
+    return Number.isFinite(this.#limitBytes) ? this.#limitBytes : this.#db.usedBytes
+  }
+
   get evictedKeys(): number {
     return this.#eviction.evictedKeys
   }

@@ -87,10 +87,12 @@ export class Outbox {
 
   /** The same, with a payload to be copied. */
   addMessage(kind: number, tag: number, payload: Uint8Array): void {
-    const messages = this.#messages
-    messages.reserve(frameHeaderBytes + payload.length)
-    messages.length = writeFrameHeader(messages.bytes, messages.length, kind, tag, 0, 0, payload.length)
-    messages.raw(payload)
+    writeFrame(this.#messages, kind, tag, payload)
+  }
+
+  /** A frame that leaves with the replies before it, and not before the log has reached where they may. */
+  addBehindReplies(kind: number, tag: number, payload: Uint8Array): void {
+    writeFrame(this.replies, kind, tag, payload)
   }
 
   /** The log can't be written: replies that say otherwise become errors. */
@@ -156,4 +158,10 @@ export class Outbox {
     }
     return sealed
   }
+}
+
+function writeFrame(writer: ByteWriter | ReplyWriter, kind: number, tag: number, payload: Uint8Array): void {
+  writer.reserve(frameHeaderBytes + payload.length)
+  writer.length = writeFrameHeader(writer.bytes, writer.length, kind, tag, 0, 0, payload.length)
+  writer.raw(payload)
 }

@@ -2,17 +2,27 @@
  * What proxies ask: requests, transactions, watches; those that block are in `blockedRequests.ts`. Each reply is written into
  * the link's outbox.
  */
-import { type Frame, FrameFlag, FrameKind, frameHeaderBytes, readU32 } from '#protocol/frames/frame.ts'
+import {
+  type Frame,
+  FrameFlag,
+  FrameKind,
+  frameHeaderBytes,
+  readU32,
+  sessionFlags,
+} from '#protocol/frames/frame.ts'
+import { jsonFrame } from '#protocol/frames/hello.ts'
 import { ReplyError } from '#protocol/resp/errors.ts'
 import type { BlockedRequests } from './blockedRequests.ts'
-import type { Execution, Runnable } from './execution.ts'
+import type { ClusterWaits } from './clusterWaits.ts'
+import type { Execution } from './execution.ts'
 import type { Flushing } from './flushing.ts'
 import type { Link } from './link.ts'
+import type { Runnable } from './runnables.ts'
+import type { ScriptUser } from './scriptUser.ts'
+import type { Tracking } from './tracking.ts'
 import type { Watches } from './watches.ts'
 import { WatchingSession } from './watches.ts'
 
-/** Session id that stands for "watches nothing". */
-const noSession = 0
 const sessionBytes = 4
 /** A database of fewer keys is flushed at once. */
 const sliceAboveKeys = 10_000
@@ -26,7 +36,9 @@ export interface RequestsParts {
   execution: Execution
   flushing: Flushing
   watches: Watches
+  tracking: Tracking
   blocked: BlockedRequests
+  waits: ClusterWaits
   keyCount(): number
   commit(link: Link): void
 }
@@ -37,6 +49,7 @@ export class Requests {
   readonly #execution: Execution
   readonly #flushing: Flushing
   readonly #watches: Watches
+  readonly #tracking: Tracking
   readonly #blocked: BlockedRequests
   /** Who waits for the running flush. */
   #flushReplies: FlushReply[] = []
@@ -46,37 +59,60 @@ export class Requests {
     this.#execution = parts.execution
     this.#flushing = parts.flushing
     this.#watches = parts.watches
+    this.#tracking = parts.tracking
     this.#blocked = parts.blocked
     this.watchedKeysMax = watchedKeysMax
   }
 
   execute(link: Link, frame: Frame): void {
     // What came before is theirs who wait for it.
-    this.#blocked.serveAll()
+    this.#serveBlocked()
+    const isTracked = (frame.flags & sessionFlags) !== 0
+    if (isTracked) this.#tracking.begin(link, readU32(frame.bytes, frame.payloadStart), frame.flags)
     switch (frame.kind) {
       case FrameKind.request:
-        this.#requests(link, frame)
+        this.#execution.slowRequests.enter(link, frame, isTracked ? sessionBytes : 0)
+        if (link.scriptUser === null) this.#requests(link, frame)
+        else this.#judged(link, link.scriptUser, () => this.#requests(link, frame))
         break
       case FrameKind.transaction:
-        this.#transaction(link, frame)
+        this.#execution.slowRequests.enter(link, frame, sessionBytes)
+        if (link.scriptUser === null) this.#transaction(link, frame)
+        else this.#judged(link, link.scriptUser, () => this.#transaction(link, frame))
         break
       case FrameKind.watch:
         this.#watch(link, frame)
         break
       case FrameKind.blocking:
+        this.#execution.slowRequests.enter(link, frame, sessionBytes)
         this.#blocked.run(link, frame)
         break
       case FrameKind.unblock:
         this.#blocked.unblock(link, frame)
+        this.#parts.waits.unblock(link, frame)
+        break
+      case FrameKind.wait:
+        this.#parts.waits.ask(link, frame)
         break
       default:
         this.#unwatch(link, frame.tag)
     }
+    if (isTracked) this.#tracking.end()
+    if (this.#tracking.isDue) this.#tracking.deliver()
+  }
+
+  /** What a command has brought to others; they are told what it has changed for them first. */
+  #serveBlocked(): void {
+    if (!this.#blocked.isDue) return
+    this.#tracking.deliver()
+    this.#blocked.serveAll()
   }
 
   forget(link: Link): void {
     for (const id of [...link.sessions.keys()]) this.#unwatch(link, id)
+    this.#tracking.forget(link)
     this.#blocked.forget(link)
+    this.#parts.waits.forget(link)
   }
 
   /** One slice of the running flush; true: more is to be done. Links that got their reply are given to `answered`. */
@@ -103,17 +139,19 @@ export class Requests {
     return this.#flushReplies.length > 0
   }
 
-  #requests(link: Link, { bytes, payloadStart, payloadEnd, flags, tag, slot }: Frame): void {
+  #requests(link: Link, frame: Frame): void {
+    const { bytes, payloadEnd, flags, tag, slot } = frame
     const { outbox } = link
     const { replies } = outbox
     const execution = this.#execution
     const touching = (flags & FrameFlag.noTouch) === 0
-    let runnable = execution.find(bytes, payloadStart, payloadEnd)
+    const first = frame.payloadStart + ((flags & sessionFlags) === 0 ? 0 : sessionBytes)
+    let runnable = execution.find(bytes, first, payloadEnd)
     if (runnable?.flushes === true && this.#parts.keyCount() > sliceAboveKeys) {
       this.#beginFlush(link, tag, runnable)
       return
     }
-    if (this.#flushing.active) this.#flushing.precede(runnable?.spec, slot)
+    if (this.#flushing.active) this.#flushing.precede(runnable?.isScript ? undefined : runnable?.spec, slot)
     let start = outbox.beginReply()
     for (let count = 1; ; count++) {
       const reply = replies.length
@@ -124,23 +162,38 @@ export class Requests {
         outbox.endReply(start, tag, count)
         return
       }
-      if (outbox.isFull || this.#blocked.isDue) {
+      if (outbox.isFull || this.#blocked.isDue || this.#tracking.isDue) {
         outbox.endReply(start, tag, count)
-        this.#blocked.serveAll()
+        this.#tracking.deliver()
+        this.#serveBlocked()
         if (outbox.isFull) this.#parts.commit(link)
         start = outbox.beginReply()
         count = 0
       }
       runnable = execution.find(bytes, at, payloadEnd)
       if (this.#flushing.active && runnable !== null)
-        this.#flushing.precede(runnable.spec, execution.foundSlot(runnable.spec))
+        this.#flushing.precede(
+          runnable.isScript ? undefined : runnable.spec,
+          execution.foundSlot(runnable.spec),
+        )
     }
+  }
+
+  /** What its scripts call is judged by the rules of this user; the proxy is told what was denied before it gets the reply. */
+  #judged(link: Link, user: ScriptUser, run: () => void): void {
+    link.scriptUser = null
+    this.#execution.scriptUser = user
+    run()
+    this.#execution.scriptUser = null
+    const { denied } = user
+    if (denied !== null) link.outbox.addFrame(jsonFrame(FrameKind.denied, user.session, denied))
   }
 
   #beginFlush(link: Link, tag: number, runnable: Runnable): void {
     const refusal = this.#execution.refusal(runnable) ?? this.#execution.objection(runnable)
     if (refusal === null) {
       this.#flushing.begin()
+      this.#tracking.flushed()
       this.#flushReplies.push({ link, tag })
       return
     }
@@ -153,7 +206,8 @@ export class Requests {
   #transaction(link: Link, frame: Frame): void {
     const { bytes, payloadStart, payloadEnd, flags, tag, slot } = frame
     const { outbox } = link
-    const id = payloadEnd - payloadStart >= sessionBytes ? readU32(bytes, payloadStart) : noSession
+    const id = readU32(bytes, payloadStart)
+    const isWatching = (flags & FrameFlag.watching) !== 0
     if (this.#flushing.active) this.#flushing.precede(undefined, slot)
     const start = outbox.beginReply()
     const reply = outbox.replies.length
@@ -162,7 +216,7 @@ export class Requests {
       bytes,
       Math.min(payloadStart + sessionBytes, payloadEnd),
       payloadEnd,
-      id === noSession ? null : link.sessions.get(id),
+      isWatching ? link.sessions.get(id) : null,
       outbox.replies,
       (flags & FrameFlag.noTouch) === 0,
     )

@@ -9,13 +9,17 @@
  * leave, at once or when the log is durable up to them. When the log can't be written the replies to its writes
  * are turned into errors: the change is in memory and will be logged when the disk works again, but nobody was told so.
  */
-import type { ShardInfo } from '#protocol/frames/admin.ts'
+import { readWatch, type ShardInfo } from '#protocol/frames/admin.ts'
 import { type Frame, FrameKind } from '#protocol/frames/frame.ts'
 import { type ChannelOpening, type Hello, jsonFrame } from '#protocol/frames/hello.ts'
+import { LatencyLog } from '#protocol/frames/latency.ts'
+import { readTrackingChange } from '#protocol/frames/tracking.ts'
+import { readSubscribed } from '#protocol/pubsub/messages.ts'
 import { slotCount } from '#protocol/slots/crc16.ts'
 import { originOfCluster, StampClock, stampAt } from '#protocol/sync/stamp.ts'
 import { invariant } from '#runtime/invariant.ts'
-import type { Connection } from '#runtime/ports.ts'
+import type { Clock, Connection } from '#runtime/ports.ts'
+import type { PubSub } from '#server/commands/context.ts'
 import { seedElementHashes } from '#server/crdt/elementTable.ts'
 import { ClockLease, leaseRefusal } from '#server/log/lease.ts'
 import { Log, segmentBytesMaxDefault } from '#server/log/log.ts'
@@ -23,11 +27,15 @@ import { LossMark } from '#server/log/lossMark.ts'
 import { Snapshots } from '#server/log/snapshots.ts'
 import { Keyspace } from '#server/store/keyspace.ts'
 import type { SyncChannel } from '#server/sync/localShard.ts'
-import { type ChannelEnd, Replication } from '#server/sync/replication.ts'
+import { type Membership, membershipOf } from '#server/sync/membership.ts'
+import { publishTo } from '#server/sync/outgoing.ts'
+import { Replication } from '#server/sync/replication.ts'
+import type { ChannelEnd } from '#server/sync/syncOptions.ts'
 import { Admin } from './admin.ts'
 import { channelRefusal, helloRefusal } from './admission.ts'
 import { BlockedRequests } from './blockedRequests.ts'
 import { Chores } from './chores.ts'
+import { ClusterWaits } from './clusterWaits.ts'
 import { Eviction } from './eviction.ts'
 import { Execution } from './execution.ts'
 import { Expiry } from './expiry.ts'
@@ -37,10 +45,14 @@ import { Lateness } from './lateness.ts'
 import { Link, type LinkHost } from './link.ts'
 import { LocalState } from './localState.ts'
 import { Memory } from './memory.ts'
+import { Notifications } from './notifications.ts'
 import { Requests } from './requests.ts'
 import { newRunId } from './runId.ts'
 import type { ShardMember, ShardOptions, ShardPorts, ShardVariations } from './shardOptions.ts'
+import { newSteadyClock } from './steadyClock.ts'
+import { Subscribers } from './subscribers.ts'
 import { Touches } from './touches.ts'
+import { Tracking } from './tracking.ts'
 import { Watches } from './watches.ts'
 
 /** So many bytes for the log don't wait for the turn's end. */
@@ -59,13 +71,18 @@ export class Shard implements LinkHost {
   readonly #lossMark: LossMark
   readonly #gates: WriteGates
   readonly #watches: Watches
+  readonly #tracking: Tracking
   readonly #state: LocalState
   readonly #execution: Execution
   readonly #blocked: BlockedRequests
+  readonly #waits: ClusterWaits
   readonly #requests: Requests
   readonly #expiry: Expiry
   readonly #memory: Memory
   readonly #lateness: Lateness
+  readonly #latency = new LatencyLog()
+  readonly #subscribers = new Subscribers((link) => this.hasOutput(link))
+  readonly #notifications: Notifications
   readonly #links = new Set<Link>()
   /** With something to seal or send. */
   readonly #busyLinks = new Set<Link>()
@@ -73,6 +90,7 @@ export class Shard implements LinkHost {
     this.#memory.judge()
     if (this.#memory.isUrgent && this.#gates.refusal === null) this.#chores?.evictSoon()
     this.#serveBlocked()
+    this.#waits.serve()
     this.#commit()
   }
   /** RSS before there was any data. */
@@ -85,65 +103,63 @@ export class Shard implements LinkHost {
   #stopped = false
 
   constructor(options: ShardOptions, ports: ShardPorts, variations: ShardVariations = {}) {
-    const { clock, random, disk, logger } = ports
+    const { random, disk, logger } = ports
+    this.#gates = new WriteGates(options.index)
+    const { newClock = newSteadyClock } = variations
+    const clock = newClock(ports.clock, () => this.#gates.clock.state === 'gated')
     this.#baseBytes = ports.processFacts().memoryRssBytes
     const { database, limits, ranges } = options
     this.#options = options
-    this.#ports = ports
+    this.#ports = { ...ports, clock }
     this.#variations = variations
     this.#members = database.members
     this.runId = newRunId(random)
     const origin = originOfCluster(database.clusterId)
-    const keyspace = {
-      origin,
-      ranges: ranges.map(({ first, last }) => ({ first, last })),
-      hashSeed: random.below(2 ** 32),
-    }
+    this.#db = this.#newKeyspace(ranges)
     seedElementHashes(random.below(2 ** 32))
-    this.#db = variations.newKeyspace?.(keyspace) ?? new Keyspace(keyspace)
+    this.#notifications = this.#newNotifications()
     this.#stampClock = new StampClock(origin)
     this.#log = this.#newLog()
     this.#lease = new ClockLease(disk, logger, ports.bootId ?? '')
     this.#snapshots = this.#newSnapshots()
     this.#lossMark = new LossMark(disk, logger)
-    this.#lateness = new Lateness(logger)
-    this.#gates = new WriteGates(options.index)
+    this.#lateness = new Lateness(logger, (lateMs) => this.#latency.note('loop', lateMs, clock.wallMs()))
     const touches = new Touches(this.#db)
     this.#watches = new Watches(this.#db, touches)
+    this.#tracking = new Tracking({
+      db: this.#db,
+      touches,
+      keysMax: limits.trackingTableKeysMax,
+      shardCount: database.shardCount,
+      links: this.#links,
+      hasOutput: (link) => this.hasOutput(link),
+    })
     this.#state = new LocalState(
       this.#db,
       this.#stampClock,
       this.#log,
+      (slot) => this.#newKeyspace([{ first: slot, last: slot }]),
       () => {
         this.#watches.settle()
         this.#needTurnEnd()
       },
       () => this.#memory.intakePaused,
+      random,
+      variations,
     )
-    this.#execution = new Execution(
-      {
-        db: this.#db,
-        stampClock: this.#stampClock,
-        log: this.#log,
-        gates: this.#gates,
-        watches: this.#watches,
-        clock,
-        random,
-        sharded: options.database.sharding,
-        beforeWrite: (nowMs) => this.#renewLease(nowMs),
-        makeRoom: () => this.#memory.makeRoom(),
-      },
-      limits.transactionCommandsMax,
-      database.streamIdMode,
-    )
+    this.#execution = this.#newExecution(clock)
+    this.#execution.functions.list = options.libraries
     const flushing = new Flushing(this.#execution, this.#db, clock, options.database.sharding)
     this.#blocked = this.#newBlocked(flushing, touches)
+    this.#waits = this.#newWaits()
     this.#requests = new Requests(
       {
         execution: this.#execution,
         flushing,
         watches: this.#watches,
+        tracking: this.#tracking,
         blocked: this.#blocked,
+        waits: this.#waits,
         keyCount: () => this.#db.size,
         commit: (link) => this.#commitEarly(link),
       },
@@ -158,6 +174,20 @@ export class Shard implements LinkHost {
       database.shardCount,
       database,
       logger,
+    )
+  }
+
+  #newNotifications(): Notifications {
+    const { database, limits } = this.#options
+    return new Notifications(
+      {
+        events: this.#db.events,
+        subscribers: this.#subscribers,
+        logger: this.#ports.logger,
+        onWaiting: () => this.#needTurnEnd(),
+      },
+      database.notifyKeyspaceEvents,
+      limits.keyEventsBytesMax,
     )
   }
 
@@ -196,6 +226,7 @@ export class Shard implements LinkHost {
       (bytes, start, end, bytesLeft) => this.#state.replay(bytes, start, end, bytesLeft),
       (slot, label, bytes, start, end) => this.#state.load(slot, label, bytes, start, end),
     )
+    this.#state.replayEnds()
     const isKept = recovered.found && database.persistence !== 'none'
     const isWhole = recovered.found && recovered.tear === null && (recovered.closed || former.sameBoot)
     // With the whole log the clock goes on from its last stamp; else stamps may have been given that nobody here knows of.
@@ -232,13 +263,22 @@ export class Shard implements LinkHost {
   /** Takes over what may change while the shard runs. */
   configure(options: ShardOptions): void {
     this.#members = options.database.members
-    this.#log.isShared = this.#members.length > 1
-    this.replication.setMembers(this.#members.map((member) => member.clusterId))
+    const membership = this.#takeMembers()
+    this.#log.isShared = membership.members.length > 1
+    this.#log.backlogSetting = options.limits.backlogBytesMax
+    this.replication.configure(options.limits, options.timings)
+    this.replication.setMembership(membership)
+    this.replication.setCausalConsistency(options.database.causalConsistency)
     this.#memory.configure(options.database)
     this.#execution.streamIdMode = options.database.streamIdMode
+    this.#notifications.configure(options.database.notifyKeyspaceEvents, options.limits.keyEventsBytesMax)
     this.#requests.watchedKeysMax = options.limits.watchedKeysMax
+    this.#tracking.keysMax = options.limits.trackingTableKeysMax
     this.#blocked.blocking.clientsMax = options.limits.blockedClientsMax
     this.#execution.transactionCommandsMax = options.limits.transactionCommandsMax
+    this.#execution.scripts.limits = options.limits
+    this.#execution.functions.heapBytesMax = options.limits.scriptMemoryBytesMax
+    this.#execution.functions.list = options.libraries
     this.#snapshots.limits = options.limits
   }
 
@@ -281,6 +321,14 @@ export class Shard implements LinkHost {
     this.#execution.endStep()
   }
 
+  get isStepLong(): boolean {
+    return this.#execution.timing.isStepLong
+  }
+
+  later(run: () => void): void {
+    this.#ports.timers.after(0, run)
+  }
+
   execute(link: Link, frame: Frame): void {
     const wasFlushing = this.#requests.isFlushing
     this.#requests.execute(link, frame)
@@ -289,17 +337,34 @@ export class Shard implements LinkHost {
   }
 
   ask(link: Link, tag: number, question: unknown): void {
-    invariant(this.#admin !== null, 'the shard is open')
-    const answer = this.#admin.answer(question)
-    const step = (): void => {
-      if (link.isClosed || this.#stopped) return
-      const next = answer.next()
-      if (next.done !== true) {
-        this.#ports.timers.after(next.value, step)
-        return
-      }
-      link.outbox.addFrame(jsonFrame(FrameKind.adminReply, tag, next.value))
+    const tell = (answer: unknown): void => {
+      if (link.isClosed) return
+      link.outbox.addFrame(jsonFrame(FrameKind.adminReply, tag, answer))
       this.hasOutput(link)
+    }
+    const subscribed = readSubscribed(question)
+    const watch = readWatch(question)
+    const tracking = readTrackingChange(question)
+    if (watch !== null) {
+      const { slowerThanUs, latencyThresholdMs, isTracking } = watch
+      this.#execution.timing.configure(slowerThanUs, latencyThresholdMs, isTracking)
+      link.monitors = watch.monitors
+    }
+    for (const change of subscribed ?? []) this.#subscribers.set(link, change)
+    if (tracking !== null) this.#tracking.change(link, tracking)
+    if (watch === null && subscribed === null && tracking === null) this.answer(question, tell)
+    else tell({})
+  }
+
+  /** Of `protocol/frames/admin.ts`; it may take several turns. */
+  answer(question: unknown, answered: (answer: unknown) => void): void {
+    invariant(this.#admin !== null, 'the shard is open')
+    const steps = this.#admin.answer(question)
+    const step = (): void => {
+      if (this.#stopped) return
+      const next = steps.next()
+      if (next.done === true) answered(next.value)
+      else this.#ports.timers.after(next.value, step)
     }
     step()
   }
@@ -324,7 +389,79 @@ export class Shard implements LinkHost {
     this.#links.delete(link)
     this.#busyLinks.delete(link)
     this.#requests.forget(link)
+    this.#subscribers.forget(link)
     this.#ports.logger.info({ link: link.peerName, reason }, 'link closed')
+  }
+
+  #newExecution(clock: Clock): Execution {
+    const { random, logger, scripting } = this.#ports
+    const { ranges, database, limits } = this.#options
+    return new Execution(
+      {
+        db: this.#db,
+        stampClock: this.#stampClock,
+        log: this.#log,
+        gates: this.#gates,
+        watches: this.#watches,
+        tracking: this.#tracking,
+        clock,
+        random,
+        logger,
+        pubsub: this.#newPubSub(),
+        sharded: database.sharding,
+        hasOtherShards: database.shardCount > 1,
+        owns: (slot) => ranges.some(({ first, last }) => first <= slot && slot <= last),
+        scripting,
+        scriptLimits: limits,
+        latency: this.#latency,
+        hasOutput: (link) => this.hasOutput(link),
+        scriptCalled: (bytes, end) => this.#showScriptCall(bytes, end),
+        beforeWrite: (nowMs) => this.#renewLease(nowMs),
+        makeRoom: () => this.#memory.makeRoom(),
+      },
+      limits.transactionCommandsMax,
+      database.streamIdMode,
+    )
+  }
+
+  #showScriptCall(bytes: Uint8Array, end: number): void {
+    for (const link of this.#links) {
+      if (!link.monitors) continue
+      link.outbox.addMessage(FrameKind.monitored, 0, bytes.subarray(0, end))
+      this.hasOutput(link)
+    }
+  }
+
+  #newPubSub(): PubSub {
+    const subscribers = this.#subscribers
+    return {
+      publish: (published) => {
+        publishTo(this.#replication?.feeds ?? [], published)
+        return subscribers.deliver(published)
+      },
+      names: (kind) => subscribers.names(kind),
+      count: (kind) => subscribers.count(kind),
+      clientsOf: (kind, name) => subscribers.clientsOf(kind, name),
+    }
+  }
+
+  #newWaits(): ClusterWaits {
+    return new ClusterWaits({
+      replication: () => this.replication,
+      lastStamp: () => this.#stampClock.last,
+      refusal: () => this.#blocked.blocking.refusal(this.#waits.count),
+      needTurnEnd: (link) => this.hasOutput(link),
+    })
+  }
+
+  /** Each with hashes of its own: keys that come in the order of their hashes would fill an index unevenly. */
+  #newKeyspace(ranges: ShardOptions['ranges']): Keyspace {
+    const keyspace = {
+      origin: originOfCluster(this.#options.database.clusterId),
+      ranges: ranges.map(({ first, last }) => ({ first, last })),
+      hashSeed: this.#ports.random.below(2 ** 32),
+    }
+    return this.#variations.newKeyspace?.(keyspace) ?? new Keyspace(keyspace)
   }
 
   #newBlocked(flushing: Flushing, touches: Touches): BlockedRequests {
@@ -334,9 +471,11 @@ export class Shard implements LinkHost {
         db: this.#db,
         touches,
         execution: this.#execution,
+        tracking: this.#tracking,
         flushing,
         clock,
         timers,
+        othersWaiting: () => this.#waits.count,
         answered: (link) => this.hasOutput(link),
       },
       this.#options.limits.blockedClientsMax,
@@ -354,6 +493,9 @@ export class Shard implements LinkHost {
     )
     log.isShared = this.#members.length > 1
     log.onSynced = () => this.#synced()
+    log.onSyncTook = (durationMs) => {
+      if (persistence === 'always') this.#latency.note('aof-fsync-always', durationMs, clock.wallMs())
+    }
     log.onFailureChange = () => {
       this.#gates.setLogFailure(log.failure)
       this.#needTurnEnd()
@@ -365,9 +507,14 @@ export class Shard implements LinkHost {
     const { database, limits } = this.#options
     const { disk, clock, timers, logger } = this.#ports
     const db = this.#db
+    const isLoggingState = () => this.#state.isLoggingState
     const source = {
+      get isLoggingState() {
+        return isLoggingState()
+      },
       nextSlot: (from: number) => db.vectors.firstOccupied(from, slotCount - 1),
       label: (slot: number) => db.vectors.of(slot),
+      isJoining: (slot: number) => db.isJoining(slot),
       encodeSlotPart: db.encodeSlotPart.bind(db),
     }
     const ports = { disk, clock, timers, logger }
@@ -381,27 +528,39 @@ export class Shard implements LinkHost {
     this.#replication = new Replication(
       {
         clusterId: database.clusterId,
-        members: this.#members.map((member) => member.clusterId),
+        membership: this.#takeMembers(),
         ranges,
         runId: this.runId,
-        stale,
+        stale: stale || this.#self?.state === 'joining',
+        causalConsistency: database.causalConsistency,
         limits,
         timings,
       },
       this.#state,
-      { clock, timers, logger, onRecovered: () => this.#onRecovered() },
+      {
+        clock,
+        timers,
+        logger,
+        onRecovered: () => this.#onRecovered(),
+        onProgress: () => {
+          if (this.#waits.note()) this.#needTurnEnd()
+        },
+        onPublished: (published) => this.#subscribers.deliver(published),
+      },
       this.#variations.replication,
     )
     this.#gates.setStale(this.#replication.stale)
     const shared = {
       log: this.#log,
       execution: this.#execution,
+      latency: this.#latency,
       requests: this.#requests,
       expiry: this.#expiry,
       memory: this.#memory,
       gates: this.#gates,
       snapshots: this.#snapshots,
       replication: this.#replication,
+      tracking: this.#tracking,
       clock,
     }
     this.#admin = new Admin({
@@ -412,6 +571,9 @@ export class Shard implements LinkHost {
       lease: this.#lease,
       watches: this.#watches,
       blocked: this.#blocked,
+      waits: this.#waits,
+      subscribers: this.#subscribers,
+      notifications: this.#notifications,
       baseBytes: this.#baseBytes,
       linkCount: () => this.#links.size,
       members: () => this.#members,
@@ -431,6 +593,17 @@ export class Shard implements LinkHost {
       isStopped: () => this.#stopped,
     })
     this.#chores.start()
+  }
+
+  get #self(): ShardMember | undefined {
+    return this.#members.find((member) => member.clusterId === this.#options.database.clusterId)
+  }
+
+  #takeMembers(): Membership {
+    const { state = 'active', stampFloor = 0 } = this.#self ?? {}
+    this.#gates.setMember(state)
+    this.#stampClock.raise(stampFloor)
+    return membershipOf(this.#members, this.#options.database.clusterId)
   }
 
   #onRecovered(): void {
@@ -461,6 +634,8 @@ export class Shard implements LinkHost {
   }
 
   #commitEarly(link: Link): void {
+    // Who is told of a slow request is told before its reply leaves.
+    this.#execution.timing.end()
     this.#busyLinks.add(link)
     this.#commit()
   }
@@ -468,15 +643,26 @@ export class Shard implements LinkHost {
   #commit(): void {
     // Feeds that have something to say while this turn ends say it now, not in another one.
     this.#turnEnds = true
+    this.#tracking.deliverAll()
     const log = this.#log
-    const isLogged = this.#coverStamps() && log.flush()
-    if (!isLogged) for (const link of this.#busyLinks) link.outbox.refuseUnlogged(this.#gates.unloggedText)
+    const isLogged = this.#coverStamps() && this.#flushLog()
+    if (isLogged) this.#notifications.send()
+    else for (const link of this.#busyLinks) link.outbox.refuseUnlogged(this.#gates.unloggedText)
     const position = log.persistence === 'always' ? log.written : 0
     for (const link of this.#busyLinks) link.outbox.seal(position)
     this.#replication?.pump()
     for (const link of this.#busyLinks) link.release(log.synced)
     this.#busyLinks.clear()
     this.#turnEnds = false
+  }
+
+  #flushLog(): boolean {
+    if (this.#latency.thresholdMs === 0 || this.#log.end === this.#log.written) return this.#log.flush()
+    const { clock } = this.#ports
+    const startMs = clock.monotonicMs()
+    const isLogged = this.#log.flush()
+    this.#latency.note('aof-write', clock.monotonicMs() - startMs, clock.wallMs())
+    return isLogged
   }
 
   /** Stamps leave the process with the log: first the lease must cover them. */

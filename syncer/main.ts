@@ -27,7 +27,12 @@ agent.announce({ type: 'hello', role: 'syncer', name, pid: process.pid })
 function onMessage(message: FromAgent): void {
   if (draining) return
   if (message.type === 'drain') drain()
-  else if (message.type === 'config' && message.config.role === 'syncer') {
+  else if (message.type === 'ask') {
+    const { id, peer, question } = message
+    const answered = (answer: unknown) => agent.send({ type: 'answer', id, answer })
+    if (syncer === null) answered(null)
+    else syncer.ask(peer, question, answered)
+  } else if (message.type === 'config' && message.config.role === 'syncer') {
     if (syncer !== null) {
       syncer.configure(message.config)
       return
@@ -39,6 +44,7 @@ function onMessage(message: FromAgent): void {
       net: new NodeNet(),
       logger,
       onPeerOffset: (peer, offsetMs, delayMs) => agent.send({ type: 'peerOffset', peer, offsetMs, delayMs }),
+      onPeerRefused: (peer, list) => agent.send({ type: 'refused', peer, list }),
     })
     syncer.start()
     agent.announce({ type: 'ready' })

@@ -8,6 +8,7 @@
  * and intake does.
  */
 import type { MemberConfig, ShardAddress, SyncerConfig } from '#config/process.ts'
+import { compressionName, type LinkTraffic } from '#protocol/frames/compressedFrame.ts'
 import type { Hello } from '#protocol/frames/hello.ts'
 import { syncVersion } from '#protocol/sync/message.ts'
 import { ChannelPair } from './link/channelPair.ts'
@@ -35,6 +36,8 @@ export const defaultSyncerLimits: Readonly<SyncerLimits> = {
 export interface SyncerPorts extends LinkPorts {
   /** A peer's clock minus ours, and the round trip. */
   onPeerOffset(peer: number, offsetMs: number, delayMs: number): void
+  /** A peer has a newer list of members, or no place for this cluster in it. */
+  onPeerRefused?(peer: number, list: unknown): void
 }
 
 export interface PeerStatus {
@@ -49,11 +52,15 @@ export interface PeerStatus {
   /** Pairs of shards that should exchange messages, and those that do. */
   channels: number
   openChannels: number
+  /** Since it became a peer of this process. */
+  received: LinkTraffic
+  sent: LinkTraffic
 }
 
 export interface SyncerStatus {
   peers: PeerStatus[]
-  shards: { index: number; state: LinkState; error: string | null }[]
+  /** `bufferedBytes`: written to it and not taken yet. */
+  shards: { index: number; state: LinkState; error: string | null; bufferedBytes: number }[]
 }
 
 export class Syncer implements PeerLinkListener, ShardLinkListener {
@@ -61,7 +68,7 @@ export class Syncer implements PeerLinkListener, ShardLinkListener {
   readonly #ports: SyncerPorts
   readonly #limits: SyncerLimits
   #config: SyncerConfig
-  #hello: Hello
+  readonly #hello: Hello
   readonly #shards = new Map<number, ShardLink>()
   /** By cluster id. */
   readonly #peers = new Map<number, PeerLink>()
@@ -90,7 +97,8 @@ export class Syncer implements PeerLinkListener, ShardLinkListener {
   configure(config: SyncerConfig): void {
     const old = this.#config
     this.#config = config
-    this.#hello = this.#helloOf(config)
+    // Links say it anew each time they are dialled, whatever list they began with.
+    Object.assign(this.#hello, this.#helloOf(config))
     const sameDatabase = isSame(identityOf(old), identityOf(config)) && isSame(old.timings, config.timings)
     replaceChanged(
       this.#shards,
@@ -129,6 +137,7 @@ export class Syncer implements PeerLinkListener, ShardLinkListener {
         index,
         state: link.state,
         error: link.lastError,
+        bufferedBytes: link.bufferedBytes,
       })),
     }
   }
@@ -155,13 +164,33 @@ export class Syncer implements PeerLinkListener, ShardLinkListener {
     this.#unpair((pair) => pair.options.peer === clusterId, `cluster ${clusterId} is not reachable`)
   }
 
+  onPeerRefused(link: PeerLink, list: unknown): void {
+    this.#ports.onPeerRefused?.(link.member.clusterId, list)
+  }
+
+  /** Asks the agent of a peer; null: the peer is not reachable. */
+  ask(peer: number, question: unknown, answered: (answer: unknown) => void): void {
+    const link = this.#peers.get(peer)
+    if (link === undefined) answered(null)
+    else link.ask(question, answered)
+  }
+
   onPeerOffset(link: PeerLink, { offsetMs, delayMs }: ClockOffset): void {
     this.#ports.onPeerOffset(link.member.clusterId, offsetMs, delayMs)
   }
 
   #helloOf({ database }: SyncerConfig): Hello {
-    const { guid, clusterId, clusterName } = database
-    return { role: 'syncer', syncVersion, guid, clusterId, clusterName, instance: this.#instance }
+    const { guid, clusterId, clusterName, epoch = 1, members } = database
+    const member = members.find((candidate) => candidate.clusterId === clusterId)?.instance
+    const hello = {
+      guid,
+      clusterId,
+      clusterName,
+      instance: this.#instance,
+      epoch,
+      compressions: [compressionName],
+    }
+    return { role: 'syncer', syncVersion, ...hello, ...(member === undefined ? {} : { member }) }
   }
 
   #addShard(address: ShardAddress): void {
@@ -242,12 +271,19 @@ export class Syncer implements PeerLinkListener, ShardLinkListener {
       delayMs: best?.delayMs ?? null,
       channels: pairs.length,
       openChannels: pairs.filter((pair) => pair.isOpen).length,
+      received: link.received,
+      sent: link.sent,
     }
   }
 }
 
+/** Those that are asked for their operations, and only what a link to them depends on. */
 const peersOf = ({ database }: SyncerConfig): MemberConfig[] =>
-  database.members.filter((member) => member.clusterId !== database.clusterId)
+  database.members
+    .filter(({ clusterId, state, forced }) => {
+      return clusterId !== database.clusterId && state !== 'removed' && forced !== true
+    })
+    .map(({ clusterId, name, host, port }) => ({ clusterId, name, host, port }))
 
 const identityOf = ({ database: { guid, sharding, clusterId, clusterName } }: SyncerConfig) => ({
   guid,

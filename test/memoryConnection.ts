@@ -12,6 +12,8 @@ export class MemoryConnection implements Connection {
   /** Cuts what is delivered to this end into pieces of at most so many bytes. */
   chunkBytesMax = Number.MAX_SAFE_INTEGER
   closed = false
+  /** As its owner has set it. */
+  keepAliveMs: number | null = null
   readonly #world: MemoryWorld
   #peer: MemoryConnection | null = null
   #outgoing: Uint8Array[] = []
@@ -49,6 +51,10 @@ export class MemoryConnection implements Connection {
     this.#paused = false
     const peer = this.#peer
     if (peer !== null) this.#world.post(() => peer.#flush())
+  }
+
+  keepAlive(silentMs: number): void {
+    this.keepAliveMs = silentMs
   }
 
   close(): void {

@@ -1,6 +1,7 @@
 /** Clusters of Antipode as `antipode lab` starts them. */
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import type { Persistence } from '#config/process.ts'
 import { databasePortMax, databasePortMin, databasePortsExcluded } from '#config/schema.ts'
 import { pidDirectoryName } from '#control/agent/nodeDirectory.ts'
@@ -15,6 +16,8 @@ import type { Restartable } from './server.ts'
 export interface LabServer extends Restartable {
   /** Database port of cluster `number`, counted from 1. */
   portOf(number: number): number
+  /** Cuts the link between clusters 1 and 2, or mends it. */
+  setLink(state: 'cut' | 'heal'): Promise<void>
 }
 
 export interface LabOptions {
@@ -60,6 +63,9 @@ export async function startLab({ name, clusters, persistence }: LabOptions): Pro
         ),
       ]),
     residentBytes: () => residentBytes(pids(1, 'shard')),
+    async setLink(state) {
+      await promisify(execFile)(program, ['lab', state, '1', '2', '--dir', directory])
+    },
     async killData() {
       await killProcess(directory, 1, 'shard', 0)
     },

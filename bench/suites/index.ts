@@ -1,6 +1,7 @@
 /** All suites, in the order in which they run and stand on the page. */
 import { budgetsSuite } from './budgets.ts'
 import { churnSuite } from './churn.ts'
+import { fullSyncSuite } from './fullSync.ts'
 import { largeSuite } from './large.ts'
 import { latencySuite } from './latency.ts'
 import { memorySuite } from './memory.ts'
@@ -20,6 +21,7 @@ export const suites: readonly Suite[] = [
   memorySuite,
   largeSuite,
   replicationSuite,
+  fullSyncSuite,
   restartSuite,
   churnSuite,
 ]

@@ -45,6 +45,8 @@ const probe = (title: string, rest: Probe['rest'] = () => [], times = timesUsual
 const unlink = probe('UNLINK', () => [], 1)
 
 const million = 1_000_000
+/** Leaves room for what is appended. */
+const textBytes = bulkBytesMax - million
 
 const largeValues: readonly LargeValue[] = [
   {
@@ -114,15 +116,25 @@ const largeValues: readonly LargeValue[] = [
   },
   {
     title: 'string of 512 MB',
-    filling: ['SETRANGE', 'text', String(bulkBytesMax - 1), 'x'],
+    filling: ['SETRANGE', 'text', String(textBytes - 1), 'x'],
     count: 1,
-    size: bulkBytesMax,
+    size: textBytes,
     probes: [
       probe('STRLEN'),
       probe('GETRANGE of 100 bytes in the middle', (_, size) => [middle(size), middle(size) + 99]),
       probe('GETBIT', (i, size) => [somewhere(i, size)]),
-      probe('SETBIT', (i, size) => [somewhere(i, size), 1], 3),
-      probe('SETRANGE of 100 bytes in the middle', (_, size) => [middle(size), 'x'.repeat(100)], 3),
+      probe('SETBIT', (i, size) => [somewhere(i, size), 1]),
+      probe('SETRANGE of 100 bytes in the middle', (_, size) => [middle(size), 'x'.repeat(100)]),
+      probe('APPEND of 100 bytes', () => ['x'.repeat(100)]),
+      probe('BITFIELD of two far fields', (i, size) => [
+        ...['INCRBY', 'u16', somewhere(i, size), 1],
+        ...['SET', 'i64', size * 8 - 64, i],
+      ]),
+      probe('EXPIRE', (i) => [1000 + i]),
+      probe('SETBIT while it has a TTL', (i, size) => [somewhere(i + timesUsual, size), 1]),
+      probe('PERSIST', () => [], 1),
+      probe('BITCOUNT', () => [], 3),
+      probe('BITPOS', () => [1], 3),
       unlink,
     ],
   },

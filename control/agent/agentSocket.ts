@@ -1,13 +1,16 @@
 /** The agent's Unix socket: its processes report here and get their configuration, and whoever asks gets the status. */
 import { rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
-import type { FromAgent, ProcessConfig, ToAgent } from '#config/process.ts'
-import type { AgentReply } from '#control/contract/requests.ts'
+import { readLibraryChange } from '#config/libraries.ts'
+import type { FromAgent, KeeperQuestion, ProcessConfig, PulledBytes, ToAgent } from '#config/process.ts'
+import { MendableError } from '#control/contract/mendableError.ts'
+import type { AgentReply, MemberRequest } from '#control/contract/requests.ts'
 import type { NodeStatus } from '#control/contract/status.ts'
 import { isJsonObject, type JsonObject } from '#runtime/jsonObject.ts'
 import type { Logger } from '#runtime/ports.ts'
 import { JsonLines } from './jsonLines.ts'
 import { listening } from './listening.ts'
+import { readUsersQuestion } from './userKeeper.ts'
 
 /** Processes of a node and those who ask for the status, at the same time. */
 export const agentConnectionsMax = 2_000
@@ -19,6 +22,8 @@ export interface AgentSocketEvents {
   onMessage(id: string, message: Exclude<ToAgent, { type: 'hello' }>): void
   onGone(id: string): void
   status(): NodeStatus
+  /** A wish of an operator; what it throws becomes a refusal. */
+  onMemberRequest(request: MemberRequest, tell: (text: string) => void): Promise<string>
 }
 
 export class AgentSocket {
@@ -77,6 +82,11 @@ export class AgentSocket {
       lines.send({ type: 'status', status: this.#events.status() } satisfies AgentReply)
       return null
     }
+    const request = id === null ? decodeMemberRequest(message) : null
+    if (request !== null) {
+      void this.#serve(lines, request)
+      return null
+    }
     const decoded = decodeToAgent(message)
     if (decoded?.type === 'hello' && id === null) return this.#hello(lines, decoded)
     if (decoded === null || decoded.type === 'hello' || id === null) {
@@ -89,6 +99,18 @@ export class AgentSocket {
     }
     this.#events.onMessage(id, decoded)
     return id
+  }
+
+  async #serve(lines: JsonLines, request: MemberRequest): Promise<void> {
+    const tell = (text: string) => lines.send({ type: 'progress', text } satisfies AgentReply)
+    try {
+      const text = await this.#events.onMemberRequest(request, tell)
+      lines.send({ type: 'done', text } satisfies AgentReply)
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error)
+      if (!(error instanceof MendableError)) this.#logger.error({ error: message }, 'a request failed')
+      lines.send({ type: 'refused', message } satisfies AgentReply)
+    }
   }
 
   #hello(lines: JsonLines, { role, name, pid }: Extract<ToAgent, { type: 'hello' }>): string | null {
@@ -108,13 +130,37 @@ export class AgentSocket {
 
 const roles: readonly ProcessConfig['role'][] = ['shard', 'proxy', 'syncer']
 
+/** Null: none of these. */
+export function decodeMemberRequest(message: JsonObject): MemberRequest | null {
+  const { type, database, name, names, host, port, id, forced } = message
+  if (typeof database !== 'string') return null
+  const isPlace = typeof name === 'string' && typeof host === 'string' && isNatural(port)
+  switch (type) {
+    case 'addMember':
+      return isPlace ? { type, database, name, host, port, id: isNatural(id) ? id : null } : null
+    case 'moveMember':
+      return isPlace ? { type, database, name, host, port } : null
+    case 'removeMembers': {
+      const areNames = Array.isArray(names) && names.every((one) => typeof one === 'string')
+      return areNames ? { type, database, names, forced: forced === true } : null
+    }
+    case 'rejoin':
+      return { type, database, forced: forced === true }
+    case 'cancelMemberChange':
+    case 'purgeDatabase':
+      return { type, database }
+    default:
+      return null
+  }
+}
+
 /** Null: not a message that a process sends. */
 export function decodeToAgent(message: JsonObject): ToAgent | null {
   switch (message['type']) {
     case 'hello': {
       const { name, pid } = message
       const role = roles.find((known) => known === message['role'])
-      if (role === undefined || typeof name !== 'string' || !isPid(pid)) return null
+      if (role === undefined || typeof name !== 'string' || !isNatural(pid)) return null
       return { type: 'hello', role, name, pid }
     }
     case 'ready':
@@ -129,12 +175,47 @@ export function decodeToAgent(message: JsonObject): ToAgent | null {
         ? { type: 'peerOffset', peer, offsetMs, delayMs }
         : null
     }
+    case 'answer': {
+      const { id, answer } = message
+      return isFigure(id) ? { type: 'answer', id, answer } : null
+    }
+    case 'asked': {
+      const { id, peer, question } = message
+      return isFigure(id) && isFigure(peer) ? { type: 'asked', id, peer, question } : null
+    }
+    case 'keep': {
+      const { id } = message
+      const question = readKeeperQuestion(message['question'])
+      return isFigure(id) && question !== null ? { type: 'keep', id, question } : null
+    }
+    case 'refused': {
+      const { peer, list } = message
+      return isFigure(peer) ? { type: 'refused', peer, list } : null
+    }
     default:
       return null
   }
 }
 
-const isPid = (value: unknown): value is number =>
+/** In the status of a syncer. */
+export function readPulled(peers: unknown): PulledBytes[] {
+  const pulled: PulledBytes[] = []
+  for (const peer of Array.isArray(peers) ? peers : []) {
+    const { clusterId, received } = isJsonObject(peer) ? peer : {}
+    const { bytes, rawBytes } = isJsonObject(received) ? received : {}
+    if (isNatural(clusterId) && isFigure(bytes) && isFigure(rawBytes))
+      pulled.push({ clusterId, bytes, rawBytes })
+  }
+  return pulled
+}
+
+function readKeeperQuestion(value: unknown): KeeperQuestion | null {
+  if (!isJsonObject(value) || value['what'] !== 'changeLibraries') return readUsersQuestion(value)
+  const change = readLibraryChange(value['change'])
+  return change === null ? null : { what: 'changeLibraries', change }
+}
+
+const isNatural = (value: unknown): value is number =>
   typeof value === 'number' && Number.isInteger(value) && value > 0
 
 const isFigure = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value)

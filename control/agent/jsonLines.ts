@@ -60,15 +60,25 @@ export function parseLine(line: string): JsonObject | null {
   }
 }
 
-/** Sends one request to a Unix socket and resolves to the one answer. */
-export async function ask(socketPath: string, request: object, timeoutMs: number): Promise<JsonObject> {
-  return await new Promise((resolve, reject) => {
+/**
+ * Sends one request to a Unix socket; resolves when `take` has said of an answer that it is the last. `timeoutMs`: for all of it;
+ * absent: as long as it takes.
+ */
+export async function converse(
+  socketPath: string,
+  request: object,
+  take: (message: JsonObject) => boolean,
+  timeoutMs?: number,
+): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
     const socket = createConnection(socketPath)
-    const timer = setTimeout(() => socket.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs)
+    const late = () => socket.destroy(new Error(`no answer within ${timeoutMs} ms`))
+    const timer = timeoutMs === undefined ? undefined : setTimeout(late, timeoutMs)
     const lines: JsonLines = new JsonLines(
       socket,
       (message) => {
-        resolve(message)
+        if (!take(message)) return
+        resolve()
         lines.destroy()
       },
       (error) => {
@@ -78,4 +88,15 @@ export async function ask(socketPath: string, request: object, timeoutMs: number
     )
     lines.send(request)
   })
+}
+
+/** Sends one request to a Unix socket and resolves to the one answer. */
+export async function ask(socketPath: string, request: object, timeoutMs: number): Promise<JsonObject> {
+  let answer: JsonObject = {}
+  const takeFirst = (message: JsonObject) => {
+    answer = message
+    return true
+  }
+  await converse(socketPath, request, takeFirst, timeoutMs)
+  return answer
 }

@@ -1,6 +1,7 @@
 /** Reads a node's TOML file. */
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { createSecureContext } from 'node:tls'
 import { parse } from 'toml'
 import { load, problemLines } from '#config/load.ts'
 import type { NodeSettings } from '#config/schema.ts'
@@ -31,6 +32,7 @@ export function readNodeFile(path: string): NodeFile {
         .join('\n'),
     )
   }
+  checkCiphers(path, settings)
   const directory = dirname(resolve(path))
   const { tls, node } = settings
   const absolute = (file: string | null) => (file === null ? null : resolve(directory, file))
@@ -40,11 +42,29 @@ export function readNodeFile(path: string): NodeFile {
     settings: {
       ...settings,
       tls: {
+        ...tls,
         certificate: absolute(tls.certificate),
         key: absolute(tls.key),
         authority: absolute(tls.authority),
+        serverCertificate: absolute(tls.serverCertificate),
+        serverKey: absolute(tls.serverKey),
+        clientAuthority: absolute(tls.clientAuthority),
       },
     },
+  }
+}
+
+/** Only OpenSSL knows the names of ciphers. */
+function checkCiphers(path: string, { tls }: NodeSettings): void {
+  for (const [key, ciphers] of [
+    ['client_ciphers', tls.clientCiphers],
+    ['client_cipher_suites', tls.clientCipherSuites],
+  ] as const) {
+    try {
+      if (ciphers !== null) createSecureContext({ ciphers })
+    } catch {
+      throw new NodeFileError(`${path}: tls.${key}: has no cipher that is known`)
+    }
   }
 }
 

@@ -6,6 +6,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { Persistence } from '#config/process.ts'
 import { ask } from '#control/agent/jsonLines.ts'
 import type { LabReply, LabRequest } from '#control/contract/requests.ts'
+import type { ClusterStatus, LabStatus } from '#control/contract/status.ts'
 import { type KillRole, killProcess, killRoles } from '#control/lab/kill.ts'
 import {
   clusterName,
@@ -19,7 +20,9 @@ import {
 } from '#control/lab/labFile.ts'
 import { labSocketPath } from '#control/lab/labSocket.ts'
 import { clearRun, stopLeftovers } from '#control/lab/leftovers.ts'
+import { labDatabase } from '#control/lab/nodeToml.ts'
 import { lockOwner } from '#control/supervisor/directoryLock.ts'
+import { wish } from './memberCommands.ts'
 import { statusText } from './statusText.ts'
 
 export interface CliPlaces {
@@ -47,6 +50,7 @@ export function addLabCommands(program: Command, places: CliPlaces): void {
   addUp(subcommand, places, defaultDirectory)
   addControl(subcommand)
   addLinks(subcommand)
+  addMembers(subcommand)
 }
 
 type Subcommand = (usage: string, description: string) => Command
@@ -199,7 +203,7 @@ function addLinks(subcommand: Subcommand): void {
   const clusterNumber = wholeNumber(1, 8)
   for (const [type, description] of [
     ['cut', 'Cut the link between two clusters: bytes vanish, connections stay.'],
-    ['heal', 'Mend the link between two clusters, or all links (and take their delays away).'],
+    ['heal', 'Mend the link between two clusters, or all links (and take their delays and limits away).'],
   ] as const) {
     const command = subcommand(type, description)
       .argument(
@@ -229,6 +233,76 @@ function addLinks(subcommand: Subcommand): void {
     .action(async (one: number, other: number, delayMs: number, { dir }: { dir: string }) => {
       await request(resolve(dir), { type: 'delay', one, other, delayMs })
     })
+  subcommand('rate', 'Let a link between two clusters carry so much and no more, in each direction.')
+    .argument('<one>', 'a cluster', clusterNumber)
+    .argument('<other>', 'another', clusterNumber)
+    .argument('<mbit>', 'megabits a second; 0: as fast as it goes', wholeNumber(0, 100_000))
+    .action(async (one: number, other: number, megabitsPerSecond: number, { dir }: { dir: string }) => {
+      await request(resolve(dir), { type: 'rate', one, other, megabitsPerSecond })
+    })
+}
+
+function addMembers(subcommand: Subcommand): void {
+  const clusterNumber = wholeNumber(1, 8)
+  subcommand('add', 'Add a cluster to the lab while it runs, or let one in again that was removed.')
+    .argument('[cluster]', 'number of one that was removed; a new one when left out', clusterNumber)
+    .action(async (cluster: number | undefined, { dir }: { dir: string }) => await add(resolve(dir), cluster))
+  subcommand('remove', 'Remove clusters from the database while it runs; their processes stay.')
+    .argument('<cluster...>', 'which; several only with --force', numbers)
+    .option('--force', 'without their help, as if they were dead', false)
+    .action(async (clusters: number[], { dir, force }: { dir: string; force: boolean }) => {
+      const directory = resolve(dir)
+      const config = configOf(directory, await activeCluster(directory, clusters))
+      const names = clusters.map(clusterName)
+      await wish({ config }, { type: 'removeMembers', database: labDatabase, names, forced: force })
+    })
+}
+
+const configOf = (directory: string, cluster: number): string =>
+  join(directory, clusterName(cluster), 'node.toml')
+
+async function labStatus(directory: string): Promise<LabStatus> {
+  const reply = await request(directory, { type: 'status' })
+  if (reply.type !== 'status') throw new LabError('the lab does not tell its status')
+  return reply.status
+}
+
+const stateOf = ({ name, node }: ClusterStatus): string | undefined =>
+  node?.databases[0]?.members.find((member) => member.name === name)?.state
+
+/** A member that can be asked to change the others. */
+async function activeCluster(directory: string, others: readonly number[]): Promise<number> {
+  const { clusters } = await labStatus(directory)
+  const active = clusters.find((cluster) => !others.includes(cluster.number) && stateOf(cluster) === 'active')
+  if (active === undefined) throw new LabError('there is no other cluster that is a member and answers')
+  return active.number
+}
+
+async function add(directory: string, wished: number | undefined): Promise<void> {
+  const before = (await labStatus(directory)).clusters.find(({ number }) => number === wished)
+  if (before !== undefined && stateOf(before) === 'removed')
+    await wish(
+      { config: configOf(directory, before.number) },
+      { type: 'purgeDatabase', database: labDatabase },
+    )
+  const prepared = await request(directory, { type: 'prepare', cluster: wished ?? null })
+  if (prepared.type !== 'prepared') return
+  const { cluster } = prepared
+  const { links, clusters } = await labStatus(directory)
+  const name = clusterName(cluster)
+  const place = (from: number) => {
+    const port = links.find((link) => link.from === from && link.to === cluster)?.relayPort ?? 0
+    return { database: labDatabase, name, host: '127.0.0.1', port }
+  }
+  const first = await activeCluster(directory, [cluster])
+  const joining = { type: 'addMember', ...place(first), id: cluster } as const
+  await wish({ config: configOf(directory, first) }, joining)
+  // Each of the others over a link of its own, so that it can be cut.
+  for (const other of clusters) {
+    if (other.number === first || other.number === cluster || stateOf(other) !== 'active') continue
+    await wish({ config: configOf(directory, other.number) }, { type: 'moveMember', ...place(other.number) })
+  }
+  console.log(`${name}  127.0.0.1:${clusters.find(({ number }) => number === cluster)?.port}`)
 }
 
 async function changeLink(
@@ -286,6 +360,8 @@ const wholeNumber =
     if (/^\d+$/.test(text) && value >= min && value <= max) return value
     throw new InvalidArgumentError(`A whole number from ${min} to ${max} is needed.`)
   }
+
+const numbers = (text: string, before: number[] = []): number[] => [...before, wholeNumber(1, 8)(text)]
 
 const oneOf =
   <T extends string>(words: readonly T[]) =>

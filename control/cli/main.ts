@@ -5,6 +5,7 @@ import { Command } from 'commander'
 import { MendableError } from '#control/contract/mendableError.ts'
 import { flushCompileCacheSoon } from '#runtime/node/compileCache.ts'
 import { addLabCommands } from './labCommands.ts'
+import { addMemberCommands } from './memberCommands.ts'
 import { addNodeCommands } from './nodeCommands.ts'
 
 const root = join(import.meta.dirname, '..', '..')
@@ -44,6 +45,7 @@ program
   })
 
 addNodeCommands(program)
+addMemberCommands(program)
 addLabCommands(program, { root, agentProgram: [process.execPath, import.meta.filename, 'agent'] })
 
 flushCompileCacheSoon()

@@ -63,7 +63,7 @@ async function health(configPath: string): Promise<void> {
       `the agent of ${configPath} does not answer: ${error instanceof Error ? error.message : error}`,
     )
   }
-  const faults = reply.type === 'refused' ? [reply.message] : nodeFaults(reply.status)
+  const faults = reply.type === 'status' ? nodeFaults(reply.status) : ['its agent does not tell its status']
   if (faults.length > 0) fail(faults.join('\n'))
   console.log('healthy')
 }

@@ -1,6 +1,7 @@
 /** The status of a lab for people. Pure. */
 import type {
   ClusterStatus,
+  DatabaseStatus,
   LabStatus,
   LinkStatus,
   PeerFigures,
@@ -65,7 +66,8 @@ function linkLines(links: readonly LinkStatus[]): string[] {
     if (out.from > out.to || back === undefined) return []
     const thereCut = out.cutForward || back.cutBackward
     const hereCut = out.cutBackward || back.cutForward
-    return [[`link ${out.from}-${out.to}`, cutText(out, thereCut, hereCut), `delay ${out.delayMs} ms`]]
+    const rate = out.megabitsPerSecond === 0 ? '' : `${out.megabitsPerSecond} Mbit/s`
+    return [[`link ${out.from}-${out.to}`, cutText(out, thereCut, hereCut), `delay ${out.delayMs} ms`, rate]]
   })
   return table(rows)
 }
@@ -84,4 +86,15 @@ function table(rows: readonly (readonly string[])[]): string[] {
     })
   }
   return rows.map((row) => `  ${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ')}`.trimEnd())
+}
+
+/** The members of a database, for people. */
+export function memberLines({ name, guid, epoch, members }: DatabaseStatus): string[] {
+  const rows = members.map((member) => [
+    String(member.clusterId),
+    member.name,
+    `${member.host}:${member.port}`,
+    member.state,
+  ])
+  return [`${name}, guid ${guid}, members as of epoch ${epoch}`, ...table(rows)]
 }

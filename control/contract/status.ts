@@ -1,5 +1,6 @@
 /** What an agent and a lab tell about themselves: the shape behind `antipode lab status --json`. */
 import type { ClockState } from '#config/process.ts'
+import type { MemberState } from '#protocol/sync/member.ts'
 
 export interface ProcessStatus {
   /** Such as `shard/db1/0`. */
@@ -30,9 +31,12 @@ export interface MemberStatus {
   name: string
   host: string
   port: number
+  state: MemberState
 }
 
 export interface DatabaseStatus {
+  /** Of the list of members. */
+  epoch: number
   name: string
   guid: string
   port: number
@@ -60,6 +64,8 @@ export interface LinkStatus {
   cutForward: boolean
   cutBackward: boolean
   delayMs: number
+  /** 0: as fast as it goes. */
+  megabitsPerSecond: number
   connections: number
 }
 

@@ -20,6 +20,11 @@ const groupPages: Readonly<Record<CommandGroup, GroupPage>> = {
     title: 'Bitmaps',
     lead: 'A bitmap is a string: the whole of it is one register. Bits that two clusters set at the same time do not merge; the later write stays.',
   },
+  scripting: {
+    file: 'scripting.md',
+    title: 'Scripts',
+    lead: 'Scripts run in the shard that owns their keys, in one step. What they write arrives at the other clusters together; the scripts themselves do not.',
+  },
   generic: {
     file: 'key.md',
     title: 'Keys',
@@ -65,6 +70,11 @@ const groupPages: Readonly<Record<CommandGroup, GroupPage>> = {
     title: 'Transactions',
     lead: 'A transaction runs whole in one cluster, and its effects arrive whole at the others.',
   },
+  pubsub: {
+    file: 'pubsub.md',
+    title: 'Messages to subscribers',
+    lead: 'A message reaches the subscribers of every cluster that is linked, once each, whichever proxy they are connected to. It comes behind what its shard wrote before it. Nothing keeps messages: whoever is not there, or is cut off, misses them.',
+  },
   connection: { file: 'connection.md', title: 'Connection', lead: 'What belongs to one client.' },
   server: { file: 'server.md', title: 'Server', lead: 'What belongs to the database or to this cluster.' },
   crdt: {
@@ -86,9 +96,12 @@ const requestWords: Readonly<Record<RequestPolicy, string>> = {
   proxy: 'Answered by the proxy.',
   transaction: 'Kept by the proxy until EXEC; then all of it runs on one shard.',
   slot: 'Runs on the shard that owns the slot of its keys; keys in several slots are an error (`CROSSSLOT`), unless `sharding` is off.',
+  anyShard: 'Runs on one shard.',
   perKey: 'Its keys may lie in several slots.',
   allShards: 'Runs on every shard.',
   cursor: 'Goes through the shards one after the other.',
+  waited: 'Answered by the proxy, after asking the shards that the client has written to.',
+  subscription: 'Answered by the proxy, when every shard knows of it.',
   gathered: 'Answered by the proxy, after asking every shard.',
 }
 

@@ -29,6 +29,7 @@ import {
   type LabFile,
   linkName,
   linksOf,
+  planJoining,
   writeLabFile,
 } from './labFile.ts'
 import { stopLeftovers } from './leftovers.ts'
@@ -110,8 +111,8 @@ export class Lab {
     }
   }
 
-  /** Cuts, heals and delays; throws a `LabError` for a link that isn't there. */
-  changeLinks(request: Extract<LabRequest, { type: 'cut' | 'heal' | 'healAll' | 'delay' }>): void {
+  /** Cuts, heals, delays and narrows; throws a `LabError` for a link that isn't there. */
+  changeLinks(request: Extract<LabRequest, { type: 'cut' | 'heal' | 'healAll' | 'delay' | 'rate' }>): void {
     if (request.type === 'healAll') {
       for (const relay of this.#relays.values()) relay.change(wholeLink)
       return
@@ -123,9 +124,32 @@ export class Lab {
       for (const relay of [out, back]) relay.change({ delayMs: request.delayMs })
       return
     }
+    if (request.type === 'rate') {
+      for (const relay of [out, back]) relay.change({ megabitsPerSecond: request.megabitsPerSecond })
+      return
+    }
     const cut = request.type === 'cut'
     out.change(request.oneWay ? { cutForward: cut } : { cutForward: cut, cutBackward: cut })
     back.change(request.oneWay ? { cutBackward: cut } : { cutForward: cut, cutBackward: cut })
+  }
+
+  /** Whose agent, once it has started, waits to be let in; returns its number. */
+  async prepareToJoin(cluster: number | null): Promise<number> {
+    const planned = planJoining(this.#file, cluster)
+    const number = cluster ?? planned.clusters
+    if (cluster === null && !(await isFree(databasePort(planned, number))))
+      throw new LabError(
+        `port ${databasePort(planned, number)} of ${clusterName(number)} is taken by another program`,
+      )
+    this.#file = planned
+    await this.#openRelays()
+    await this.#writeNodes()
+    const agents = clusterNumbers(this.#file).map((one) => this.#agentProcess(one))
+    const running = this.#agents.processes().find(({ id }) => id === `agent/${clusterName(number)}`)
+    // It reads its file when it starts again.
+    if (running !== undefined && running.pid !== null) process.kill(running.pid, 'SIGTERM')
+    this.#agents.want(agents)
+    return number
   }
 
   clusterDirectory(number: number): string {
@@ -149,11 +173,15 @@ export class Lab {
     const ports: Record<string, number> = {}
     for (const { from, to } of linksOf(this.#file)) {
       const name = linkName(from, to)
+      const before = this.#file.relayPorts[name] ?? 0
+      if (this.#relays.has(name)) {
+        ports[name] = before
+        continue
+      }
       const relay = new Relay(host, databasePort(this.#file, to), (error) => {
         this.#options.logger.error({ link: name, error: error.message }, 'a connection over a relay is lost')
       })
       this.#relays.set(name, relay)
-      const before = this.#file.relayPorts[name] ?? 0
       ports[name] = await relay.listen((await isFree(before)) ? before : 0)
     }
     const moved = JSON.stringify(ports) !== JSON.stringify(this.#file.relayPorts)

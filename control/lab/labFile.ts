@@ -13,6 +13,20 @@ export const labLogName = 'lab.log'
 export const labLockName = 'lab.pid'
 const labFileVersion = 1
 
+/** With one cluster more, or with one that joins once more. Pure. */
+export function planJoining(file: LabFile, cluster: number | null): LabFile {
+  const number = cluster ?? file.clusters + 1
+  if (number < 1 || number > file.clusters + (cluster === null ? 1 : 0))
+    throw new LabError(`there is no cluster ${number}; leave the number out to add a new one`)
+  const planned: LabFile = {
+    ...file,
+    clusters: Math.max(file.clusters, number),
+    joined: [...new Set([...(file.joined ?? []), number])],
+  }
+  checkShape(planned)
+  return planned
+}
+
 export interface LabShape {
   clusters: number
   /** Of each cluster. */
@@ -26,6 +40,8 @@ export interface LabShape {
 export interface LabFile extends LabShape {
   /** Of the one database. */
   guid: string
+  /** Clusters that have joined, or are to join, a database that was there already. */
+  joined?: readonly number[]
   /** By link, such as `1-2`: cluster 1 pulls from cluster 2. */
   relayPorts: Readonly<Record<string, number>>
 }

@@ -49,17 +49,23 @@ async function answer(
 
 /** Null: not a request. */
 export function decodeLabRequest(message: JsonObject): LabRequest | null {
-  const { type, one, other, oneWay, delayMs } = message
+  const { type, one, other, oneWay, delayMs, megabitsPerSecond, cluster } = message
   switch (type) {
     case 'status':
     case 'healAll':
     case 'down':
       return { type }
+    case 'prepare':
+      return cluster === null || isNumber(cluster) ? { type, cluster } : null
     case 'cut':
     case 'heal':
       return isNumber(one) && isNumber(other) ? { type, one, other, oneWay: oneWay === true } : null
     case 'delay':
       return isNumber(one) && isNumber(other) && isNumber(delayMs) ? { type, one, other, delayMs } : null
+    case 'rate':
+      return isNumber(one) && isNumber(other) && isNumber(megabitsPerSecond)
+        ? { type, one, other, megabitsPerSecond }
+        : null
     default:
       return null
   }

@@ -44,6 +44,7 @@ const labsOwn = (lab: LabFile, number: number): Record<string, string> => ({
   port: String(databasePort(lab, number)),
   shards: String(lab.shards),
   persistence: quote(lab.persistence),
+  ...(lab.joined?.includes(number) === true ? { joins: 'true' } : {}),
 })
 
 function databaseLines(lab: LabFile, number: number, more: Readonly<Record<string, string>>): string[] {

@@ -139,6 +139,8 @@ async function handle(lab: Lab, stop: Stop, request: LabRequest): Promise<LabRep
     case 'down':
       stop.request()
       return { type: 'done' }
+    case 'prepare':
+      return { type: 'prepared', cluster: await lab.prepareToJoin(request.cluster) }
     default:
       lab.changeLinks(request)
       return { type: 'done' }

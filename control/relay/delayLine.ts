@@ -1,5 +1,5 @@
 /**
- * One direction of a link: chunks go in, and come out after the delay, in order. A cut holds them up. Nothing is dropped
+ * One direction of a link: chunks go in, and come out after the delay and as fast as the link is, in order. A cut holds them up. Nothing is dropped
  * and nobody is told, just as a network that swallows packets looks to two ends that speak TCP: what was under way is sent
  * again when the link heals, unless an end has given up by then. Pure.
  */
@@ -23,6 +23,9 @@ export class DelayLine<Chunk> {
   readonly #held: Held<Chunk>[] = []
   #heldBytes = 0
   #delayMs = 0
+  #bytesPerMs = Number.POSITIVE_INFINITY
+  /** When the last byte that was put in will have gone in at this rate. */
+  #busyUntilMs = 0
   #cut = false
   #cancelTimer: (() => void) | null = null
 
@@ -36,11 +39,17 @@ export class DelayLine<Chunk> {
   }
 
   put(chunk: Chunk, sizeBytes: number): void {
-    if (!this.#cut && this.#delayMs === 0 && this.#held.length === 0) {
+    if (
+      !this.#cut &&
+      this.#delayMs === 0 &&
+      this.#bytesPerMs === Number.POSITIVE_INFINITY &&
+      this.#held.length === 0
+    ) {
       this.#ends.deliver(chunk)
       return
     }
-    this.#held.push({ chunk, sizeBytes, dueMs: this.#ends.nowMs() + this.#delayMs })
+    this.#busyUntilMs = Math.max(this.#busyUntilMs, this.#ends.nowMs()) + sizeBytes / this.#bytesPerMs
+    this.#held.push({ chunk, sizeBytes, dueMs: this.#busyUntilMs + this.#delayMs })
     this.#heldBytes += sizeBytes
     this.#schedule()
   }
@@ -48,6 +57,11 @@ export class DelayLine<Chunk> {
   /** For chunks that come from now on; order is kept, so they may arrive later than that behind older ones. */
   setDelay(delayMs: number): void {
     this.#delayMs = delayMs
+  }
+
+  /** The same goes for it. */
+  setRate(bytesPerMs: number): void {
+    this.#bytesPerMs = bytesPerMs
   }
 
   setCut(cut: boolean): void {

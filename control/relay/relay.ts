@@ -17,9 +17,17 @@ export interface LinkState {
   cutBackward: boolean
   /** In each direction: a round trip takes twice as long. */
   delayMs: number
+  /** Of each connection, in each direction; 0: as fast as it goes. */
+  megabitsPerSecond: number
 }
 
-export const wholeLink: LinkState = { cutForward: false, cutBackward: false, delayMs: 0 }
+export const wholeLink: LinkState = {
+  cutForward: false,
+  cutBackward: false,
+  delayMs: 0,
+  megabitsPerSecond: 0,
+}
+const bytesPerMegabit = 125_000
 
 export class Relay {
   readonly #host: string
@@ -101,8 +109,14 @@ class RelayedConnection {
 
   setState(state: LinkState): void {
     this.#state = state
-    this.#forward.setDelay(state.delayMs)
-    this.#backward.setDelay(state.delayMs)
+    for (const line of [this.#forward, this.#backward]) {
+      line.setDelay(state.delayMs)
+      line.setRate(
+        state.megabitsPerSecond === 0
+          ? Number.POSITIVE_INFINITY
+          : (state.megabitsPerSecond * bytesPerMegabit) / 1000,
+      )
+    }
     this.#forward.setCut(state.cutForward || !this.#connected)
     this.#backward.setCut(state.cutBackward)
     if (this.#isCut) return

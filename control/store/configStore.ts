@@ -4,13 +4,14 @@
  * place. Each line carries a checksum. A line cut short at the end of the journal is a change that was never confirmed:
  * it is dropped and told. Any other damage stops the node, for it would run with databases that nobody has asked for.
  *
- *     snapshot := "antipode-config 1\n" line          the whole state
- *     journal  := "antipode-config-journal 1\n" line*  a few changes each
+ *     snapshot := "antipode-config 4\n" line          the whole state
+ *     journal  := "antipode-config-journal 4\n" line*  a few changes each
  *     line     := crc32 of the JSON, eight hex digits | space | JSON | "\n"
  *
  * A line holds the changes that were asked for while the line before was on its way to the disk, so a power cut can damage
  * the last line only. Lines have sequence numbers; those at or below the snapshot's are skipped, so a crash between
- * writing a snapshot and emptying the journal is harmless.
+ * writing a snapshot and emptying the journal is harmless. Version 1 knew no changes of members, version 2 none of
+ * users, and version 3 none of libraries; a release of then would misread them: files of these versions are read, and replaced at once.
  */
 import { crc32 } from 'node:zlib'
 import { parseLine } from '#control/agent/jsonLines.ts'
@@ -20,8 +21,14 @@ import { applyChange, type Change, emptyState, type StoreState, withNewSettings 
 
 const snapshotName = 'snapshot'
 const journalName = 'journal'
-const snapshotHeader = 'antipode-config 1'
-const journalHeader = 'antipode-config-journal 1'
+const snapshotHeader = 'antipode-config 4'
+const journalHeader = 'antipode-config-journal 4'
+const formerSnapshotHeaders = ['antipode-config 1', 'antipode-config 2', 'antipode-config 3']
+const formerJournalHeaders = [
+  'antipode-config-journal 1',
+  'antipode-config-journal 2',
+  'antipode-config-journal 3',
+]
 /** A journal above this is replaced by a snapshot at the next start. */
 export const journalBytesMax = 256 * 1024
 
@@ -39,7 +46,7 @@ interface Entry {
 }
 
 interface Commit {
-  change: Change
+  changes: readonly Change[]
   done: (error: DiskError | null) => void
 }
 
@@ -54,6 +61,8 @@ export class ConfigStore {
   #journalBytes = 0
   /** An append failed: there may be something behind the whole part. */
   #mayHaveTail = false
+  /** A file of an earlier version was read. */
+  #isFormer = false
 
   private constructor(disk: Disk, logger: Logger) {
     this.#disk = disk
@@ -65,6 +74,7 @@ export class ConfigStore {
     const files = disk.list()
     if (files.includes(snapshotName)) store.#loadSnapshot()
     if (files.includes(journalName)) store.#loadJournal()
+    if (store.#isFormer) store.#compact()
     return store
   }
 
@@ -74,7 +84,12 @@ export class ConfigStore {
 
   /** Makes a change; `done` when it is on the disk, or with the reason why it isn't. */
   commit(change: Change, done: (error: DiskError | null) => void): void {
-    this.#queue.push({ change, done })
+    this.commitTogether([change], done)
+  }
+
+  /** All of them or none, whatever happens. */
+  commitTogether(changes: readonly Change[], done: (error: DiskError | null) => void): void {
+    this.#queue.push({ changes, done })
     if (!this.#writing) this.#write()
   }
 
@@ -88,7 +103,7 @@ export class ConfigStore {
       if (this.#queue.length > 0 && !this.#writing) this.#write()
     }
     try {
-      this.#append(commits.map(({ change }) => change))
+      this.#append(commits.flatMap(({ changes }) => changes))
       this.#disk.sync(journalName, finish)
     } catch (error) {
       if (!(error instanceof DiskError)) throw error
@@ -115,21 +130,24 @@ export class ConfigStore {
 
   #loadSnapshot(): void {
     const [header, line] = this.#read(snapshotName).split('\n')
-    if (header !== snapshotHeader)
+    this.#isFormer = formerSnapshotHeaders.includes(header ?? '')
+    if (header !== snapshotHeader && !this.#isFormer)
       throw this.#damage(snapshotName, 0, `does not begin with "${snapshotHeader}"`)
     const content = decodeLine(line ?? '')
     if (content === null) throw this.#damage(snapshotName, snapshotHeader.length + 1, 'has a wrong checksum')
     const { sequence, state } = content as unknown as Snapshot
     this.#sequence = sequence
-    this.#state = { ...state, databases: state.databases.map(withNewSettings) }
+    this.#state = { ...emptyState, ...state, databases: state.databases.map(withNewSettings) }
   }
 
   #loadJournal(): void {
     const text = this.#read(journalName)
-    let at = journalHeader.length + 1
-    if (!text.startsWith(`${journalHeader}\n`)) {
+    const isFormer = formerJournalHeaders.some((header) => text.startsWith(`${header}\n`))
+    if (isFormer) this.#isFormer = true
+    else if (!text.startsWith(`${journalHeader}\n`))
       throw this.#damage(journalName, 0, `does not begin with "${journalHeader}"`)
-    }
+    // All headers are equally long.
+    let at = journalHeader.length + 1
     while (at < text.length) {
       const end = text.indexOf('\n', at)
       const content = end < 0 ? null : decodeLine(text.slice(at, end))
@@ -170,7 +188,7 @@ export class ConfigStore {
     content.set(header)
     content.set(line, header.length)
     this.#disk.replace(snapshotName, content)
-    this.#disk.remove(journalName)
+    if (this.#disk.list().includes(journalName)) this.#disk.remove(journalName)
     this.#journalBytes = 0
   }
 

@@ -2,7 +2,11 @@
  * `[[database]]` tables and the config store. At the first start the tables become the databases; later the store alone
  * says what the databases are, and a table that says otherwise is told, with what is in force and how to change it.
  */
+
+import { noLibraries } from '#config/libraries.ts'
 import type { DatabaseSettings } from '#config/schema.ts'
+import { noUsers } from '#config/users.ts'
+import { firstInstance, type Member } from '#control/plan/membership.ts'
 import type { StoredDatabase } from './storeState.ts'
 
 /** Fills in what the file leaves open: this cluster as the only member, and a guid. */
@@ -12,15 +16,52 @@ export function completeDatabase(
   bind: string,
   makeGuid: () => string,
 ): StoredDatabase {
-  const members =
+  const { joins, ...settings } = database
+  const guid = database.guid ?? makeGuid()
+  const inFile =
     database.members.length > 0
       ? database.members
       : [{ id: 1, name: cluster, host: bind, port: database.port }]
-  return { ...database, members, guid: database.guid ?? makeGuid() }
+  const members = inFile.map((member): Member => {
+    const state = joins && member.name === cluster ? 'joining' : 'active'
+    return { ...member, state, forced: false, instance: firstInstance(guid, member.id), stampFloor: 0 }
+  })
+  // Who joins learns the list from the member that it knows, whose epoch is higher.
+  return {
+    ...settings,
+    guid,
+    members,
+    epoch: joins ? 0 : 1,
+    promised: null,
+    users: noUsers,
+    libraries: noLibraries,
+  }
+}
+
+/** Libraries are not of the file, nor are users, but for the password of the default one: another password there makes it anew. */
+export function keepingLists(imported: StoredDatabase, stored: readonly StoredDatabase[]): StoredDatabase {
+  const before = stored.find(({ guid }) => guid === imported.guid)
+  if (before === undefined) return imported
+  const { libraries } = before
+  if (before.password === imported.password) return { ...imported, libraries, users: before.users }
+  const { default: _, ...users } = before.users.users
+  return { ...imported, libraries, users: { version: before.users.version + 1, users } }
+}
+
+/** Once a database has members they change by agreement with the others, not by a file; but addresses are of the file. */
+export function keepingMembers(imported: StoredDatabase, stored: readonly StoredDatabase[]): StoredDatabase {
+  const before = stored.find(({ guid }) => guid === imported.guid)
+  // Of one that joins, epoch 0, a file that doesn't say so is older.
+  if (before === undefined || before.epoch === imported.epoch) return imported
+  const members = before.members.map((member) => {
+    const inFile = imported.members.find(({ id, name }) => id === member.id && name === member.name)
+    return inFile === undefined ? member : { ...member, host: inFile.host, port: inFile.port }
+  })
+  return { ...imported, epoch: before.epoch, promised: before.promised, members }
 }
 
 /** Settings that the data on the disk, or at the peers, depends on. */
-const fixed: readonly (keyof DatabaseSettings)[] = ['guid', 'shards', 'sharding']
+const fixed: readonly (keyof DatabaseSettings & keyof StoredDatabase)[] = ['guid', 'shards', 'sharding']
 
 export interface Difference {
   database: string
@@ -60,12 +101,19 @@ function settingDifferences(stored: StoredDatabase, inFile: DatabaseSettings): D
   const open: (keyof DatabaseSettings)[] = []
   if (inFile.guid === null) open.push('guid')
   if (inFile.members.length === 0 && stored.members.length === 1) open.push('members')
+  // Whether it joins matters when it is made, and who the members are is agreed on later.
+  open.push('joins')
+  if (stored.epoch !== 1) open.push('members')
+  const inForce: Record<string, unknown> = {
+    ...stored,
+    members: stored.members.map(({ id, name, host, port }) => ({ id, name, host, port })),
+  }
   return (Object.keys(inFile) as (keyof DatabaseSettings)[])
-    .filter((key) => !open.includes(key) && JSON.stringify(stored[key]) !== JSON.stringify(inFile[key]))
+    .filter((key) => !open.includes(key) && JSON.stringify(inForce[key]) !== JSON.stringify(inFile[key]))
     .map((key) => {
       const where = { database: stored.name, setting: key }
       if (key === 'password') return where
-      return { ...where, inForce: JSON.stringify(stored[key]), inFile: JSON.stringify(inFile[key]) }
+      return { ...where, inForce: JSON.stringify(inForce[key]), inFile: JSON.stringify(inFile[key]) }
     })
 }
 
@@ -74,8 +122,11 @@ export function importRefusal(
   stored: readonly StoredDatabase[],
   imported: readonly StoredDatabase[],
   cluster: string,
+  left: readonly string[] = [],
 ): string | null {
   for (const database of imported) {
+    if (left.includes(database.guid) && database.epoch > 0)
+      return `this cluster was removed from database ${database.name}: it can only join it again, with \`joins = true\``
     const before = stored.find(({ name }) => name === database.name)
     if (before === undefined) continue
     for (const key of fixed) {

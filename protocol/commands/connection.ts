@@ -1,3 +1,4 @@
+import { clientTrackingCommands } from './clientTracking.ts'
 import {
   behind,
   block,
@@ -22,7 +23,6 @@ export const connectionCommands = {
     reply: 'single',
     geo: 'local',
     geoNote: 'Changes nothing that is replicated.',
-    difference: 'There is one user, `default`.',
     since: '1.0.0',
     history: [['6.0.0', 'Added ACL style (username and password).']],
     complexity: 'O(N) where N is the number of passwords defined for the user',
@@ -43,6 +43,7 @@ export const connectionCommands = {
     summary: 'Groups the subcommands about connections of clients.',
     args: [],
     subcommands: {
+      ...clientTrackingCommands,
       GETNAME: {
         arity: 2,
         flags: ['noscript', 'loading', 'stale'],
@@ -313,6 +314,10 @@ export const connectionCommands = {
       },
     },
     help: [
+      'CACHING (YES|NO)',
+      '    Enable/disable tracking of the keys for next command in OPTIN/OPTOUT modes.',
+      'GETREDIR',
+      '    Return the client ID we are redirecting to when tracking is enabled.',
       'GETNAME',
       '    Return the name of the current connection.',
       'ID',
@@ -351,6 +356,11 @@ export const connectionCommands = {
       '    * LIB-VER: the client lib version.',
       'UNBLOCK <clientid> [TIMEOUT|ERROR]',
       '    Unblock the specified blocked client.',
+      'TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]',
+      '         [OPTIN] [OPTOUT] [NOLOOP]',
+      '    Control server assisted client side caching.',
+      'TRACKINGINFO',
+      '    Report tracking status for the current connection.',
       'NO-EVICT (ON|OFF)',
       '    Protect current client connection from eviction.',
       'NO-TOUCH (ON|OFF)',

@@ -1,4 +1,4 @@
-import { key, keyAt } from './grammar.ts'
+import { behind, integer, key, keyAt, oneOf, optional, text } from './grammar.ts'
 import type { CommandTable } from './table.ts'
 
 /** What Redis doesn't have: a look at the replicated state itself. */
@@ -74,5 +74,43 @@ export const crdtCommands = {
       '    Return the hash slot of the key, the version vector of the slot and a digest',
       '    of its state.',
     ],
+  },
+  'CRDT.INFO': {
+    arity: -2,
+    flags: ['readonly'],
+    categories: ['keyspace', 'read', 'slow'],
+    keys: [keyAt(1, 'RO')],
+    request: 'slot',
+    reply: 'single',
+    geo: 'local',
+    geoNote:
+      'What this cluster holds of the key, what is hidden and residues of deletes included; other clusters may hold more or less of it.',
+    difference: 'Not in Redis.',
+    since: '0.1.0',
+    complexity: 'O(1); O(N) for a small value, of up to 64 elements, or one whose type is in conflict.',
+    summary:
+      'Tells the metadata of a key, or of one field or member: types held, writes in conflict, parts of counters, writes of the TTL, residues.',
+    args: [
+      key(),
+      optional(oneOf('element', behind('FIELD', text('field')), behind('MEMBER', text('member')))),
+    ],
+  },
+  'CRDT.WAIT': {
+    arity: 3,
+    flags: ['noscript'],
+    categories: ['slow', 'connection'],
+    keys: [],
+    tips: ['request_policy:all_shards', 'response_policy:agg_min'],
+    request: 'waited',
+    reply: 'single',
+    geo: 'local',
+    geoNote:
+      'Applied means: visible to clients there, and durable by the rule of that cluster. What was received and waits for other operations is not applied.',
+    difference: 'Not in Redis, whose WAIT does the same for replicas.',
+    since: '0.1.0',
+    complexity: 'O(N) where N is the number of shards that the connection has written to.',
+    summary:
+      'Waits until so many other clusters have applied all that the connection has written, or the timeout (in milliseconds, 0: none) is over; tells how many have.',
+    args: [integer('numclusters'), integer('timeout')],
   },
 } satisfies CommandTable

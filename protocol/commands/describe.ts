@@ -3,18 +3,10 @@ import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { ReplyWriter } from '#protocol/resp/replyWriter.ts'
 import { invariant } from '#runtime/invariant.ts'
 import { globMatches } from './globPattern.ts'
-import { type CommandSpec, commandNamed, commands, lookup } from './index.ts'
-import { keyPlaces } from './keys.ts'
-import type { ArgumentSpec, KeyFlag, KeySpec } from './table.ts'
-
-/** A request as the scanner shows it. */
-export interface RequestView {
-  readonly argumentCount: number
-  readonly bytes: Uint8Array
-  start(index: number): number
-  endOf(index: number): number
-  text(index: number): string
-}
+import { type CommandSpec, commandNamed, commands } from './index.ts'
+import { flagsInUse, keyPlaces } from './keys.ts'
+import { commandIn, QuotedRequest, type RequestView } from './request.ts'
+import type { ArgumentSpec, KeySpec } from './table.ts'
 
 /** Answers `COMMAND` or the subcommand that `spec` is; the caller has checked the number of arguments. */
 export function answerCommand(spec: CommandSpec, request: RequestView, reply: ReplyWriter): void {
@@ -295,45 +287,21 @@ function listFilter(request: RequestView): (spec: CommandSpec) => boolean {
 }
 
 function answerKeys(request: RequestView, reply: ReplyWriter, withFlags: boolean): void {
-  const spec = quotedCommand(request)
-  const count = request.argumentCount - 2
+  const quoted = new QuotedRequest(request, 2)
+  const count = quoted.argumentCount
+  const spec = commandIn(quoted)
   if (spec === undefined) throw new ReplyError('ERR Invalid command specified')
   if (spec.keys.length === 0) throw new ReplyError('ERR The command has no key arguments')
   if (!spec.accepts(count)) throw new ReplyError('ERR Invalid number of arguments specified for command')
-  const places = keyPlaces(spec, count, (index) => request.text(index + 2))
+  const argumentAt = (index: number): string => quoted.text(index)
+  const places = keyPlaces(spec, count, argumentAt)
   if (places === null) throw new ReplyError('ERR Invalid arguments specified for command')
   reply.array(places.reduce((total, { positions }) => total + positions.length, 0))
   for (const { spec: keySpec, positions } of places) {
     for (const position of positions) {
       if (withFlags) reply.array(2)
-      reply.bulk(request.text(position + 2))
-      if (withFlags) writeStatusSet(flagsInUse(spec, keySpec, request), reply)
+      reply.bulk(quoted.text(position))
+      if (withFlags) writeStatusSet(flagsInUse(spec, keySpec, count, argumentAt), reply)
     }
   }
-}
-
-/** The command that the request quotes behind `COMMAND GETKEYS`. */
-function quotedCommand(request: RequestView): CommandSpec | undefined {
-  const spec = lookup(request.bytes, request.start(2), request.endOf(2))
-  if (spec === undefined || !spec.isContainer || request.argumentCount === 3) return spec
-  return spec.subcommand(request.bytes, request.start(3), request.endOf(3))
-}
-
-/** Some flags depend on the options: SET reads the old value only with GET, BITFIELD may only read. */
-function flagsInUse(spec: CommandSpec, { flags }: KeySpec, request: RequestView): readonly KeyFlag[] {
-  const words: string[] = []
-  for (let i = 4; i < request.argumentCount; i++) words.push(request.text(i).toUpperCase())
-  if (spec.name === 'SET') return words.includes('GET', 1) ? ['RW', 'access', 'update'] : ['OW', 'update']
-  if (spec.name === 'BITFIELD' && onlyGets(words)) return ['RO', 'access']
-  return flags.filter((flag) => flag !== 'variable_flags')
-}
-
-/** Operations of BITFIELD, well formed. */
-function onlyGets(words: readonly string[]): boolean {
-  let at = 0
-  while (at < words.length) {
-    const length = words[at] === 'GET' ? 3 : words[at] === 'OVERFLOW' ? 2 : Number.POSITIVE_INFINITY
-    at += length
-  }
-  return at === words.length
 }

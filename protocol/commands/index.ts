@@ -1,13 +1,18 @@
 /** All commands: the rows of every group, joined, with what routing needs worked out once. */
+import { aclCommands } from './acl.ts'
 import { bitmapCommands } from './bitmap.ts'
 import { connectionCommands } from './connection.ts'
 import { crdtCommands } from './crdt.ts'
+import { functionCommands } from './function.ts'
 import { geoCommands } from './geo.ts'
 import { hashCommands } from './hash.ts'
 import { hyperLogLogCommands } from './hyperLogLog.ts'
 import { keyCommands } from './key.ts'
 import { listCommands } from './list.ts'
+import { monitoringCommands } from './monitoring.ts'
 import { NameTable } from './nameTable.ts'
+import { pubsubCommands } from './pubsub.ts'
+import { scriptCommands } from './script.ts'
 import { serverCommands } from './server.ts'
 import { setCommands } from './set.ts'
 import { sortedSetCommands } from './sortedSet.ts'
@@ -36,13 +41,17 @@ export const commandGroups: readonly { readonly group: CommandGroup; readonly ta
   { group: 'stream', table: streamCommands },
   { group: 'hyperloglog', table: hyperLogLogCommands },
   { group: 'transactions', table: transactionCommands },
+  { group: 'pubsub', table: pubsubCommands },
+  { group: 'scripting', table: { ...scriptCommands, ...functionCommands } },
   { group: 'connection', table: connectionCommands },
-  { group: 'server', table: serverCommands },
+  { group: 'server', table: { ...serverCommands, ...monitoringCommands, ...aclCommands } },
   { group: 'crdt', table: crdtCommands },
 ]
 
 /** A row and what follows from it. One class for all, so that the hot path sees one shape. */
 export class CommandSpec {
+  /** Its place among all commands and subcommands; another one in another release. */
+  readonly index: number
   /** In upper case; a subcommand's is `OBJECT|ENCODING`. */
   readonly name: string
   /** As error texts and `COMMAND` print it. */
@@ -55,6 +64,10 @@ export class CommandSpec {
   readonly geo: GeoPolicy
   readonly keys: readonly KeySpec[]
   readonly isWrite: boolean
+  /** It runs a script, which calls other commands. */
+  readonly runsScript: boolean
+  /** It may change what is replicated: a write, or what runs others. */
+  readonly mayWrite: boolean
   /** It may be answered later, when what it waits for has come; see `mayBlock` for one request. */
   readonly isBlocking: boolean
   /** Index of the only key; 0: it has none or several, see `keyPositions`. */
@@ -66,8 +79,10 @@ export class CommandSpec {
   /** In table order; empty when it is no container. */
   readonly subcommands: readonly CommandSpec[]
   readonly #bySubcommand: NameTable<CommandSpec> | null
+  static #count = 0
 
   constructor(name: string, group: CommandGroup, row: CommandRow) {
+    this.index = CommandSpec.#count++
     this.name = name
     this.lowerName = name.toLowerCase()
     this.group = group
@@ -76,14 +91,16 @@ export class CommandSpec {
     this.request = row.request
     this.reply = row.reply
     this.geo = row.geo
-    this.keys = row.keys
+    this.keys = row.keys.filter(({ flags }) => !flags.includes('not_key'))
     this.isWrite = row.flags.includes('write')
+    this.runsScript = group === 'scripting' && this.keys.length > 0
+    this.mayWrite = this.isWrite || (this.runsScript && row.geo === 'effect')
     this.isBlocking = row.flags.includes('blocking')
     const ranges = row.keys.filter((spec) => spec.find.kind === 'range')
     this.firstKey = ranges[0]?.begin ?? 0
     this.lastKey = lastOf(ranges)
     this.keyStep = ranges[0]?.find.kind === 'range' ? ranges[0].find.step : 0
-    this.onlyKey = row.keys.length === 1 && this.firstKey === this.lastKey ? this.firstKey : 0
+    this.onlyKey = this.keys.length === 1 && this.firstKey === this.lastKey ? this.firstKey : 0
     const rows = Object.entries(row.subcommands ?? {})
     this.subcommands = rows.map(([sub, subRow]) => new CommandSpec(`${name}|${sub}`, group, subRow))
     this.#bySubcommand =
@@ -94,6 +111,10 @@ export class CommandSpec {
 
   get isContainer(): boolean {
     return this.subcommands.length > 0
+  }
+
+  get isSubcommand(): boolean {
+    return this.name.includes('|')
   }
 
   /** Whether a request of so many arguments, the name included, has neither too few nor too many. */
@@ -132,6 +153,9 @@ export const commands: ReadonlyMap<string, CommandSpec> = new Map(
     Object.entries(table).map(([name, row]) => [name, new CommandSpec(name, group, row)] as const),
   ),
 )
+
+/** Commands and subcommands together: their indices are below it. */
+export const commandCount = [...commands.values()].reduce((sum, spec) => sum + 1 + spec.subcommands.length, 0)
 
 const byName = new NameTable([...commands])
 

@@ -19,6 +19,7 @@ import {
 } from './grammar.ts'
 import { keyExpiryCommands } from './keyExpiry.ts'
 import type { ArgumentSpec, CommandTable } from './table.ts'
+import { waitCommands } from './wait.ts'
 
 const patternKeysNote =
   "For the optional BY/GET keyword. It is marked 'unknown' because the key names derive from the content of the key we sort"
@@ -39,6 +40,7 @@ const sortArguments = [
 
 export const keyCommands = {
   ...keyExpiryCommands,
+  ...waitCommands,
   COPY: {
     arity: -3,
     flags: ['write', 'denyoom'],

@@ -1,6 +1,6 @@
 /** Where the keys of a request are. */
 import type { CommandSpec } from './index.ts'
-import type { KeySpec } from './table.ts'
+import type { KeyFlag, KeySpec } from './table.ts'
 
 export interface KeyPlaces {
   readonly spec: KeySpec
@@ -38,6 +38,43 @@ export function keyPlaces(
     places.push({ spec: keySpec, positions })
   }
   return places
+}
+
+/** Those of the specifications that the request does satisfy, whatever the others say. */
+export function keyPlacesFound(
+  spec: CommandSpec,
+  argumentCount: number,
+  argumentAt: ArgumentAt,
+): KeyPlaces[] {
+  return spec.keys.map((keySpec) => ({
+    spec: keySpec,
+    positions: placesOf(keySpec, argumentCount, argumentAt) ?? [],
+  }))
+}
+
+/** Some flags depend on the options: SET reads the old value only with GET, BITFIELD may only read. */
+export function flagsInUse(
+  spec: CommandSpec,
+  { flags }: KeySpec,
+  argumentCount: number,
+  argumentAt: ArgumentAt,
+): readonly KeyFlag[] {
+  if (!flags.includes('variable_flags')) return flags
+  const words: string[] = []
+  for (let i = 2; i < argumentCount; i++) words.push(argumentAt(i).toUpperCase())
+  if (spec.name === 'SET') return words.includes('GET', 1) ? ['RW', 'access', 'update'] : ['OW', 'update']
+  if (spec.name === 'BITFIELD' && onlyGets(words)) return ['RO', 'access']
+  return flags.filter((flag) => flag !== 'variable_flags')
+}
+
+/** Operations of BITFIELD, well formed. */
+function onlyGets(words: readonly string[]): boolean {
+  let at = 0
+  while (at < words.length) {
+    const length = words[at] === 'GET' ? 3 : words[at] === 'OVERFLOW' ? 2 : Number.POSITIVE_INFINITY
+    at += length
+  }
+  return at === words.length
 }
 
 /** Keys up to the last argument, of which there are none: PFMERGE without sources. */

@@ -14,37 +14,59 @@ export type CommandFlag =
   | 'movablekeys'
   | 'no_async_loading'
   | 'no_auth'
+  | 'no_mandatory_keys'
   | 'no_multi'
   | 'noscript'
+  | 'pubsub'
   | 'readonly'
+  | 'skip_monitor'
   | 'skip_slowlog'
   | 'stale'
   | 'write'
 
-/** ACL categories, without the `@`. Written out in each row: computed ones were a regret of Redis. */
-export type Category =
-  | 'admin'
-  | 'bitmap'
-  | 'blocking'
-  | 'connection'
-  | 'dangerous'
-  | 'fast'
-  | 'geo'
-  | 'hash'
-  | 'hyperloglog'
-  | 'keyspace'
-  | 'list'
-  | 'read'
-  | 'set'
-  | 'slow'
-  | 'sortedset'
-  | 'stream'
-  | 'string'
-  | 'transaction'
-  | 'write'
+/** ACL categories, without the `@`, in the order in which Redis lists them. */
+export const categories = [
+  'keyspace',
+  'read',
+  'write',
+  'set',
+  'sortedset',
+  'list',
+  'hash',
+  'string',
+  'bitmap',
+  'hyperloglog',
+  'geo',
+  'stream',
+  'pubsub',
+  'admin',
+  'fast',
+  'slow',
+  'blocking',
+  'dangerous',
+  'connection',
+  'transaction',
+  'scripting',
+] as const
 
-/** What a command does with a key: `RO` reads, `RW` reads and changes, `OW` overwrites, `RM` removes; the rest is Redis's. */
-export type KeyFlag = 'RO' | 'RW' | 'OW' | 'RM' | 'access' | 'update' | 'insert' | 'delete' | 'variable_flags'
+/** Written out in each row: computed ones were a regret of Redis. */
+export type Category = (typeof categories)[number]
+
+/**
+ * What a command does with a key: `RO` reads, `RW` reads and changes, `OW` overwrites, `RM` removes; the rest is Redis's. What is
+ * `not_key` is told to clients and is no key here.
+ */
+export type KeyFlag =
+  | 'RO'
+  | 'RW'
+  | 'OW'
+  | 'RM'
+  | 'access'
+  | 'update'
+  | 'insert'
+  | 'delete'
+  | 'not_key'
+  | 'variable_flags'
 
 export type KeySpec = {
   readonly flags: readonly KeyFlag[]
@@ -81,12 +103,18 @@ export type RequestPolicy =
   | 'transaction'
   /** The shard that owns the slot of the keys; keys in several slots are an error. */
   | 'slot'
+  /** One shard, that of the argument `routedBy` or whichever: it has no keys. */
+  | 'anyShard'
   /** Keys may lie in several slots: the proxy splits the request by shard. */
   | 'perKey'
   /** Every shard. */
   | 'allShards'
   /** One shard after the other, along a cursor. */
   | 'cursor'
+  /** The proxy, once the shards that the client has written to have told it enough; till then the client waits. */
+  | 'waited'
+  /** The proxy, which tells every shard first; the client's other requests wait for it, and it for those before. */
+  | 'subscription'
   /** The proxy, after asking every shard, or every other proxy of the node, for its part (not as a RESP command). */
   | 'gathered'
 
@@ -100,6 +128,10 @@ export type ReplyPolicy =
   | 'concatenate'
   /** Elements go where their keys were in the request. */
   | 'byKey'
+  /** All say the same. */
+  | 'same'
+  /** Arrays of integers: the least of each place. */
+  | 'everywhere'
   /** `+OK` when all say so, else the first error. */
   | 'allOk'
   /** One that isn't null, picked at random. */
@@ -145,7 +177,11 @@ export interface CommandRow {
   readonly flags: readonly CommandFlag[]
   readonly categories: readonly Category[]
   readonly keys: readonly KeySpec[]
+  /** Arguments that are channels: the first one, all of them, or all of them as patterns. */
+  readonly channels?: 'first' | 'all' | 'patterns'
   readonly tips?: readonly string[]
+  /** Of a command that any shard may run: index of the argument whose slot names the shard. */
+  readonly routedBy?: number
   /** Of a command that may block: it does so only with this option. */
   readonly blocksWith?: string
   readonly request: RequestPolicy
@@ -184,11 +220,13 @@ export type CommandGroup =
   | 'stream'
   | 'hyperloglog'
   | 'transactions'
+  | 'pubsub'
+  | 'scripting'
   | 'connection'
   | 'server'
   | 'crdt'
 
-type RunByShard = 'slot' | 'perKey' | 'allShards' | 'cursor'
+type RunByShard = 'slot' | 'anyShard' | 'perKey' | 'allShards' | 'cursor'
 
 type NamesInRow<Name extends string, Row> = Row extends { readonly subcommands: infer Subcommands }
   ? {
@@ -205,7 +243,15 @@ export type HandledName<Table> = {
   [Name in keyof Table & string]: NamesInRow<Name, Table[Name]>
 }[keyof Table & string]
 
+const shardPolicies: ReadonlySet<RequestPolicy> = new Set<RunByShard>([
+  'slot',
+  'anyShard',
+  'perKey',
+  'allShards',
+  'cursor',
+])
+
 /** Whether a shard runs the command, by a handler of `server/commands`. */
 export function runByShard(request: RequestPolicy): request is RunByShard {
-  return request === 'slot' || request === 'perKey' || request === 'allShards' || request === 'cursor'
+  return shardPolicies.has(request)
 }

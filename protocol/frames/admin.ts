@@ -3,18 +3,32 @@
  * of one cluster and one release.
  */
 
+import type { Subscribed } from '#protocol/pubsub/messages.ts'
+import { isJsonObject } from '#runtime/jsonObject.ts'
+import type { LatencyAnswer } from './latency.ts'
+import type { ExaminedLibrary } from './library.ts'
 import type { MemorySettings } from './memory.ts'
 import type { StreamIdMode } from './streams.ts'
+import type { TrackingChange } from './tracking.ts'
 
 export type AdminQuestion =
   /** Everything INFO and a status page want to know of a shard. */
-  | { what: 'info' }
+  | { what: 'info'; histograms?: boolean }
   /** A digest of every slot that holds anything. */
   | { what: 'digest' }
   /** The version vectors of all slots in which anything ever happened. */
   | { what: 'vectors' }
   /** Ends the waiting of a client: `error` is what its command gets, empty: as if its time were over. */
   | { what: 'unblock'; session: number; error: string }
+  /** Changes of who has subscribed, of the proxy that asks; the answer says that they are known. */
+  | { what: 'subscribed'; changes: readonly Subscribed[] }
+  /** What the proxies want to be told of; all of a node say the same, but who monitors. */
+  | ({ what: 'watch' } & Watch)
+  | { what: 'latency' }
+  /** Forgets samples: of these events, or of all. */
+  | { what: 'resetLatency'; events: readonly string[] }
+  /** Changes of who keeps copies (see `tracking.ts`), of the proxy that asks; the answer says that they are known. */
+  | ({ what: 'tracking' } & TrackingChange)
   /** Counts of INFO begin anew. */
   | { what: 'resetStats' }
   /** Changes settings until the next start, or the next change of the configuration. */
@@ -22,10 +36,40 @@ export type AdminQuestion =
       what: 'configure'
       limits?: Readonly<Partial<ShardLimitValues>>
       memory?: Readonly<Partial<MemorySettings>>
+      /** Of the whole database, shared evenly by its shards; 0: no limit. */
+      trackingTableKeysMax?: number
       streamIdMode?: StreamIdMode
+      notifyKeyspaceEvents?: string
     }
+  /** The last stamp of a cluster that is on its way out, by slot. */
+  | { what: 'memberReport'; clusterId: number }
+  /** Whether all of that cluster up to these stamps is here, and nothing beyond. */
+  | { what: 'memberReached'; clusterId: number; slots: Readonly<Record<number, number>> }
   /** Takes a snapshot. `schedule`: another one if one is running; `wait`: the answer comes when it has ended. */
   | { what: 'snapshot'; schedule?: boolean; wait?: boolean }
+  /** What the code of each library would register. */
+  | { what: 'examineLibraries'; codes: readonly string[] }
+  /** Whether the libraries of this version are known, at once or a little later. */
+  | { what: 'librariesInForce'; version: number }
+
+export interface Watch {
+  /** Requests that take longer are told of; -1: none. */
+  slowerThanUs: number
+  /** What takes so long is kept as a sample; 0: nothing. */
+  latencyThresholdMs: number
+  /** How long commands take is counted. */
+  isTracking: boolean
+  /** The proxy has clients that monitor: it is shown what scripts call. */
+  monitors: boolean
+}
+
+/** Null: the question is another, or makes no sense. */
+export function readWatch(question: unknown): Watch | null {
+  if (!isJsonObject(question) || question['what'] !== 'watch') return null
+  const { slowerThanUs, latencyThresholdMs, isTracking, monitors } = question
+  if (typeof slowerThanUs !== 'number' || typeof latencyThresholdMs !== 'number') return null
+  return { slowerThanUs, latencyThresholdMs, isTracking: isTracking === true, monitors: monitors === true }
+}
 
 export interface ShardLimitValues {
   watchedKeysMax: number
@@ -65,6 +109,8 @@ export interface IntakeFigures {
   caughtUp: boolean
   /** The peer's shard lost its data and is getting it back. */
   stale: boolean
+  /** The peer's shard takes no operations: its memory is full or its log can't be written. */
+  refusing: boolean
   heardAgoMs: number
   slotStatesPlanned: number
   slotStatesTaken: number
@@ -79,6 +125,21 @@ export interface MemberFigures {
   connected: boolean
   /** And all that they had when they were asked is applied. */
   caughtUp: boolean
+  /** A shard of the member that is read has lost its data and is getting it back. */
+  stale: boolean
+  /** Own operations that the member is not known to have applied, and the age of the oldest. */
+  lagOperations: number
+  lagMs: number
+  /** How long it may be since this shard last had all that the member had issued. */
+  behindMs: number
+  /** Of its channels: records that wait for others, and for how long the oldest has. */
+  heldRecords: number
+  heldMs: number
+  /** Of sync messages, decompressed. */
+  receivedBytes: number
+  fullSyncs: number
+  partialSyncs: number
+  failedPartialSyncs: number
   /** The clock of the last operation of each origin that the member is known to have, milliseconds since 1970, by cluster id; 0: none. */
   acknowledgedMs: Readonly<Record<number, number>>
 }
@@ -89,6 +150,8 @@ export interface ClockFigures {
   source: string
   degradedMs: number
   gateMs: number
+  /** The last stamp that this shard gave, or was shown of its own. */
+  lastStamp: number
   /** How far the stamps of this shard are ahead of its wall clock. */
   aheadMs: number
   leaseLeftMs: number
@@ -157,6 +220,8 @@ export interface ShardInfo {
   uptimeMs: number
   /** In force. */
   streamIdMode: StreamIdMode
+  /** The same, in letters of `pubsub/keyspaceEvents.ts`. */
+  notifyKeyspaceEvents: string
   /** Null, or the error that every write gets. */
   writesRefused: string | null
   stale: boolean
@@ -166,12 +231,27 @@ export interface ShardInfo {
   averageTtlMs: number
   expiredKeys: number
   residues: number
+  /** Residues that were looked at, and those that could be forgotten. */
+  residuesJudged: number
+  residuesForgotten: number
   watchedKeys: number
+  /** That clients have read and are to be told of, the clients of each together, and prefixes that clients have asked for. */
+  trackedKeys: number
+  trackedReaders: number
+  trackedPrefixes: number
+  /** In force, of the whole database. */
+  trackingTableKeysMax: number
   /** Clients that wait in a blocking command, those of them that wait for ever, and the keys that they wait for. */
   blockedClients: number
   blockedForEver: number
   blockingKeys: number
+  /** That somebody has subscribed to, at any proxy; the same at every shard. */
+  channels: number
+  patterns: number
+  shardChannels: number
   commandsProcessed: number
+  /** Error replies, by their code. */
+  errors: Readonly<Record<string, number>>
   commandsPerSecond: number
   links: number
   memoryRssBytes: number
@@ -186,13 +266,20 @@ export interface ShardInfo {
     appliedRecords: number
     duplicateRecords: number
     mergedSlotStates: number
+    comparedSlotStates: number
     heldRecords: number
     heldBytes: number
     holdOverflows: number
+    /** The greatest stamp of each cluster that was applied here, and the greatest that all members have in all slots, by cluster id. */
+    observed: Readonly<Record<number, number>>
+    leastApplied: Readonly<Record<number, number>>
+    recoveredWithStates: boolean
     members: MemberFigures[]
     feeds: FeedFigures[]
     intakes: IntakeFigures[]
   }
+  /** How long commands took, by the same names, when it was asked for. */
+  histograms: Readonly<Record<string, readonly number[]>>
   /** By lower-case name, subcommands as `object|encoding`; those that were called. */
   commands: Readonly<Record<string, CommandFigures>>
 }
@@ -213,6 +300,16 @@ export type AdminAnswer<Question extends AdminQuestion['what']> = {
   vectors: ShardVectors
   unblock: { unblocked: boolean }
   resetStats: Readonly<Record<string, never>>
+  watch: Readonly<Record<string, never>>
+  latency: LatencyAnswer
+  resetLatency: { reset: readonly string[] }
+  subscribed: Readonly<Record<string, never>>
+  tracking: Readonly<Record<string, never>>
   snapshot: SnapshotAnswer
+  /** Null: it can't say yet. */
+  memberReport: { runId: string; slots: Readonly<Record<number, number>> | null }
+  memberReached: { runId: string; reached: boolean }
   configure: Readonly<Record<string, never>>
+  examineLibraries: { libraries: readonly ExaminedLibrary[] }
+  librariesInForce: { isInForce: boolean }
 }[Question]

@@ -15,11 +15,11 @@ export const FrameKind = {
   /** Both ways, first: version u8, then JSON (see `hello.ts`). */
   hello: 1,
   /**
-   * Proxy to shard: raw RESP commands that one client sent in a row, or a single one; `slot` is that of the first. Answered
-   * by `reply` frames with the same tag, which hold one reply to each.
+   * Proxy to shard: session u32 if the flags say that it matters, then raw RESP commands that one client sent in a row, or a
+   * single one; `slot` is that of the first. Answered by `reply` frames with the same tag, which hold one reply to each.
    */
   request: 2,
-  /** Proxy to shard: session u32, then raw RESP commands to run as one transaction. */
+  /** Proxy to shard: session u32, then raw RESP commands to run as one transaction; with `watching` if nothing it watches has changed. */
   transaction: 3,
   /** Shard to proxy: the next replies to what `tag` names, raw RESP one behind the other; `slot` says how many. */
   reply: 4,
@@ -51,6 +51,29 @@ export const FrameKind = {
    * were over. Not answered itself; nothing happens when it does not wait.
    */
   unblock: 16,
+  /** Proxy to shard: a client waits until other clusters have what it has written (see `wait.ts`). Answered by `reply`. */
+  wait: 17,
+  /** Shard to proxy: a message for subscribers of the proxy's (see `#protocol/pubsub/messages.ts`). Not answered. */
+  published: 18,
+  /** Shard to proxy: what its clients have copies of has changed (see `tracking.ts`). In order with replies, and not answered. */
+  invalidated: 19,
+  /** Between clusters: the agent of one asks that of the other, in JSON; answered by `memberAnswer` (JSON) with the same tag. */
+  memberQuestion: 20,
+  memberAnswer: 21,
+  /** Between clusters: a piece of the stream of frames, compressed (see `compressedFrame.ts`). Sent to those only who say that they read it. */
+  compressed: 24,
+  /** The other way: how many bytes of the connection have come (see `receipt.ts`). */
+  received: 25,
+  /** Proxy to shard: a user who may not do everything, as JSON (see `scriptUser.ts`); the tag is its number on this link, whoever had it before. */
+  user: 26,
+  /** Proxy to shard: the scripts of the next frame run for the user of number `tag`; session u32 names the client. Not answered. */
+  actFor: 27,
+  /** Shard to proxy: what a script was denied (see `scriptUser.ts`); the tag is the session of the client. Not answered. */
+  denied: 28,
+  /** Shard to proxy: a request of the frame `tag` was slow, JSON (see `slowlog.ts`); ahead of its reply. Not answered. */
+  slow: 29,
+  /** Shard to proxy: a command that a script calls, raw RESP; to those that monitor. Not answered. */
+  monitored: 30,
 } as const
 
 export const FrameFlag = {
@@ -58,7 +81,16 @@ export const FrameFlag = {
   resp3: 1,
   /** CLIENT NO-TOUCH: what is read does not count as used. */
   noTouch: 2,
+  /** CLIENT TRACKING: the session is told once when a key that is read changes. */
+  tracked: 4,
+  /** The same with NOLOOP: it is not told of what it changes itself. */
+  noLoop: 8,
+  /** Of a transaction: it depends on what its session watches. */
+  watching: 16,
 } as const
+
+/** With one of these a request says whose it is. */
+export const sessionFlags = FrameFlag.tracked | FrameFlag.noLoop
 
 /** One frame inside `bytes`: the payload is [payloadStart, payloadEnd). Valid until the next `feed`. */
 export interface Frame {
@@ -70,6 +102,9 @@ export interface Frame {
   payloadStart: number
   payloadEnd: number
 }
+
+const nothing = (): void => {}
+const noBytes = new Uint8Array(0)
 
 /** Cuts a byte stream into frames without copying those that lie whole in one chunk. */
 export class FrameReader {
@@ -85,13 +120,42 @@ export class FrameReader {
   }
   #rest: Uint8Array = new Uint8Array(0)
   #restLength = 0
+  #isHeld = false
 
   constructor(lengthMax = frameBytesMax) {
     this.#lengthMax = lengthMax
   }
 
-  /** Calls `take` for every whole frame; returns an error text when the stream can't be one of frames (close it then). */
-  feed(chunk: Uint8Array, take: (frame: Frame) => void): string | null {
+  /** Bytes of a frame are here, and its end is not. */
+  get isWithinFrame(): boolean {
+    return this.#restLength > 0
+  }
+
+  /** Frames may have come that have not been taken yet. */
+  get isHeld(): boolean {
+    return this.#isHeld
+  }
+
+  /** Within `take`: those behind this frame are kept until `goOn`. */
+  hold(): void {
+    this.#isHeld = true
+  }
+
+  /** As `feed`, of what was held. */
+  goOn(take: (frame: Frame) => void, taken: () => void = nothing): string | null {
+    this.#isHeld = false
+    return this.feed(noBytes, take, taken)
+  }
+
+  /**
+   * Calls `take` for every whole frame, then `taken`, up to which the bytes of all of them are valid; returns an error text when
+   * the stream can't be one of frames (close it then).
+   */
+  feed(chunk: Uint8Array, take: (frame: Frame) => void, taken: () => void = nothing): string | null {
+    if (this.#isHeld) {
+      this.#keep(chunk, 0)
+      return null
+    }
     let bytes = chunk
     let end = chunk.length
     let at = 0
@@ -100,18 +164,23 @@ export class FrameReader {
       bytes = this.#rest
       end = this.#restLength
     }
-    while (end - at >= 4) {
+    while (end - at >= 4 && !this.#isHeld) {
       const length = readU32(bytes, at)
-      if (length < frameHeaderBytes - 4 || length > this.#lengthMax) return `frame of ${length} bytes`
+      if (length < frameHeaderBytes - 4 || length > this.#lengthMax) {
+        taken()
+        return `frame of ${length} bytes`
+      }
       if (end - at - 4 < length) break
       this.#emit(bytes, at, length, take)
       at += 4 + length
     }
+    taken()
     if (this.#restLength > 0) {
       // The payloads just given away may be kept by nobody, so the buffer is ours to move.
       this.#rest.copyWithin(0, at, end)
       this.#restLength = end - at
     } else if (at < end) this.#keep(chunk, at)
+    if (this.#restLength === 0) this.#isHeld = false
     return null
   }
 

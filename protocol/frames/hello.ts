@@ -36,12 +36,35 @@ export type Hello =
       guid: string
       clusterId: number
       clusterName: string
+      /** Of the process. */
       instance: string
+      /** Of the list of members that it goes by. */
+      epoch?: number
+      /** Of the cluster's membership: another one at every join. */
+      member?: string
+      /** How what it gets may be compressed. */
+      compressions: readonly string[]
     }
   /** A shard's answer to either. */
   | ({ role: 'shard' } & HelloShard)
   /** A database port's answer to a peer's syncer: the shards that can be asked through it. */
-  | { role: 'database'; guid: string; clusterId: number; sharding: boolean; shards: HelloShard[] }
+  | {
+      role: 'database'
+      guid: string
+      clusterId: number
+      sharding: boolean
+      shards: HelloShard[]
+      /** How it may compress what it sends. If it may, it wants to know what has come. */
+      compressions: readonly string[]
+    }
+
+/** Why a database port turns a peer's syncer away, besides the reason for people. */
+export interface HelloRefusal {
+  code: (typeof refusalCodes)[number]
+  reason: string
+  /** With EPOCH_OLD and REMOVED: the list of members here, for the agent there. */
+  list?: unknown
+}
 
 export interface ChannelOpening {
   /** What the opened end does: send the shard's operations, or take in those of the other end. */
@@ -61,6 +84,11 @@ export function jsonFrame(kind: number, tag: number, value: unknown): Uint8Array
 export function helloFrame(hello: Hello): Uint8Array {
   return frameOf(FrameKind.hello, 0, String.fromCharCode(frameVersion), hello)
 }
+
+const refusalCodes = ['VERSION', 'GUID', 'EPOCH_OLD', 'REMOVED', 'MEMBER'] as const
+
+export const helloRefusalFrame = (refusal: HelloRefusal): Uint8Array =>
+  jsonFrame(FrameKind.channelClosed, 0, refusal)
 
 export function channelClosedFrame(tag: number, reason: string): Uint8Array {
   return jsonFrame(FrameKind.channelClosed, tag, { reason })
@@ -95,6 +123,14 @@ export function readReason(frame: Frame): string {
   return isJsonObject(value) && typeof value['reason'] === 'string' ? value['reason'] : 'no reason given'
 }
 
+/** Null: only a reason was given. */
+export function readRefusal(frame: Frame): HelloRefusal | null {
+  const value = readJson(frame)
+  if (!isJsonObject(value)) return null
+  const code = refusalCodes.find((known) => known === value['code'])
+  return code === undefined ? null : { code, reason: readReason(frame), list: value['list'] }
+}
+
 /** What the first frame says, or an error text. */
 export function readHello(frame: Frame): Hello | string {
   if (frame.kind !== FrameKind.hello) return `the first frame is of kind ${frame.kind}, not a hello`
@@ -115,9 +151,17 @@ function helloOf(value: unknown): Hello | null {
   }
   if (role === 'worker') return isText(guid) && isIndex(worker) ? { role, guid, worker } : null
   if (!isText(guid) || !isClusterId(clusterId)) return null
+  const compressions = textsOf(value['compressions'])
+  if (compressions === null) return null
   if (role === 'syncer') {
     if (!isIndex(syncVersion) || !isText(clusterName) || !isText(instance)) return null
-    return { role, syncVersion, guid, clusterId, clusterName, instance }
+    // Releases without changes of members don't tell these.
+    const { epoch, member } = value
+    const told = {
+      ...(isEpoch(epoch) ? { epoch } : {}),
+      ...(isText(member) ? { member } : {}),
+    }
+    return { role, syncVersion, guid, clusterId, clusterName, instance, compressions, ...told }
   }
   if (role !== 'database' || !Array.isArray(shards)) return null
   const read: HelloShard[] = []
@@ -127,7 +171,7 @@ function helloOf(value: unknown): Hello | null {
     read.push(shard)
   }
   // Releases without the setting have databases with sharding only.
-  return { role, guid, clusterId, sharding: value['sharding'] !== false, shards: read }
+  return { role, guid, clusterId, sharding: value['sharding'] !== false, shards: read, compressions }
 }
 
 /** What a channelOpen frame asks for, or an error text. */
@@ -150,6 +194,7 @@ function shardOf(value: JsonObject): HelloShard | null {
 }
 
 const slotsMax = 16384
+const textsMax = 16
 
 function rangesOf(value: unknown): HelloRange[] | null {
   if (!Array.isArray(value)) return null
@@ -163,7 +208,14 @@ function rangesOf(value: unknown): HelloRange[] | null {
   return ranges
 }
 
+/** Releases that say nothing of it have none. */
+function textsOf(value: unknown): string[] | null {
+  if (value === undefined) return []
+  return Array.isArray(value) && value.length <= textsMax && value.every(isText) ? value : null
+}
+
 const isText = (value: unknown): value is string => typeof value === 'string' && value.length <= 1024
 const isIndex = (value: unknown): value is number =>
   typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < 65536
-const isClusterId = (value: unknown): value is number => isIndex(value) && value >= 1 && value <= 8
+const isEpoch = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
+export const isClusterId = (value: unknown): value is number => isIndex(value) && value >= 1 && value <= 8

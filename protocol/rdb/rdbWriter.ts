@@ -10,7 +10,7 @@ import { writeLength, writeMilliseconds, writeText, writeWide } from './rdbStrin
 import { RdbType, type RdbValue } from './rdbValue.ts'
 
 /** Of Redis 7.0: older servers refuse it, newer ones take it. Fields that expire came with 7.4. */
-const rdbVersion = 10
+export const rdbVersion = 10
 const expiringRdbVersion = 12
 
 /** As `readPayload` reads it. */
@@ -75,7 +75,8 @@ function writeTexts(writer: ByteWriter, texts: readonly string[]): void {
   for (const text of texts) writeText(writer, text)
 }
 
-function sealed(writer: ByteWriter, version: number): Uint8Array {
+/** With version and checksum at the end. */
+export function sealed(writer: ByteWriter, version: number): Uint8Array {
   writer.u16(version)
   const { high, low } = crc64(writer.bytes, 0, writer.length)
   writer.u32(low)

@@ -16,6 +16,12 @@ export class ReplyError extends Error {
 /** How much of a client's bytes an error text repeats. */
 export const quotedBytesMax = 128
 
+const reasons = {
+  command: 'no permission to execute the command or subcommand',
+  key: 'no permission to touch the specified keys',
+  channel: 'no permission to access one of the channels used as arguments to the command',
+} as const
+
 export const errors = {
   syntax: 'ERR syntax error',
   wrongType: 'WRONGTYPE Operation against a key holding the wrong kind of value',
@@ -138,11 +144,24 @@ export const errors = {
   entriesReadNegative: 'ERR value for ENTRIESREAD must be positive or -1',
   claimCountNotPositive: 'ERR COUNT must be > 0',
   databaseOutOfRange: 'ERR DB index is out of range',
+  clusterDisabled: 'ERR This instance has cluster support disabled',
+  inMonitorMode: "ERR Replica can't interact with the keyspace",
+  monitorInMulti: "ERR MONITOR isn't allowed for DENY BLOCKING client",
+  slowlogCount: 'ERR count should be greater than or equal to -1',
 
   noAuth: 'NOAUTH Authentication required.',
   noAuthHello:
     'NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time',
   wrongPassword: 'WRONGPASS invalid username-password pair or user is disabled.',
+  noPermissionForCommand: (command: string): string =>
+    `NOPERM this user has no permissions to run the '${command}' command`,
+  noPermissionForKey: 'NOPERM this user has no permissions to access one of the keys used as arguments',
+  noPermissionForChannel:
+    'NOPERM this user has no permissions to access one of the channels used as arguments',
+  noPermissionSinceQueued: (reason: 'command' | 'key' | 'channel'): string =>
+    `NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. This command is no longer allowed for the following reason: ${reasons[reason]}`,
+  sortDenied: (option: 'BY' | 'GET'): string =>
+    `ERR ${option} option of SORT denied due to insufficient ACL permissions.`,
   noPasswordSet:
     'ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?',
   unsupportedProtocol: 'NOPROTO unsupported protocol version',
@@ -151,20 +170,50 @@ export const errors = {
   noSuchClientId: 'ERR Invalid client ID',
   unblocked: 'UNBLOCKED client unblocked via CLIENT UNBLOCK',
   unblockReason: 'ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR',
-  noSuchUser: "ERR No such user 'default'",
   maxClients: 'ERR max number of clients reached',
+
+  redirectedTwice: 'ERR A client can only redirect to a single other client',
+  noRedirectClient: 'ERR The client ID you want redirect to does not exist',
+  prefixWithoutBroadcast: 'ERR PREFIX option requires BCAST mode to be enabled',
+  broadcastSwitched:
+    "ERR You can't switch BCAST mode on/off before disabling tracking for this client, and then re-enabling it with a different mode.",
+  optInWithBroadcast: 'ERR OPTIN and OPTOUT are not compatible with BCAST',
+  optInAndOut: "ERR You can't specify both OPTIN mode and OPTOUT mode",
+  optInSwitched:
+    "ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, and then re-enabling it with a different mode.",
+  prefixOverlaps: (
+    prefix: string,
+    what: 'an existing prefix' | 'another provided prefix',
+    other: string,
+  ): string =>
+    `ERR Prefix '${cString(prefix)}' overlaps with ${what} '${cString(other)}'. Prefixes for a single client must not overlap.`,
+  cachingWithoutTracking:
+    'ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled',
+  cachingYes: 'ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode.',
+  cachingNo: 'ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.',
 
   nestedMulti: 'ERR MULTI calls can not be nested',
   execWithoutMulti: 'ERR EXEC without MULTI',
   discardWithoutMulti: 'ERR DISCARD without MULTI',
   watchInsideMulti: 'ERR WATCH inside MULTI is not allowed',
   notInMulti: 'ERR Command not allowed inside a transaction',
+  amongMessages: (lowerName: string) =>
+    `ERR Can't execute '${lowerName}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context`,
   execAborted: 'EXECABORT Transaction discarded because of previous errors.',
 
+  /** Of what runs. */
+  busy: (what: 'script' | 'function'): string =>
+    `BUSY Redis is busy running a script. You can only call ${what.toUpperCase()} KILL or SHUTDOWN NOSAVE.`,
   loading: 'LOADING Redis is loading the dataset in memory',
 
   wrongArity: (command: string): string =>
     `ERR wrong number of arguments for '${command.toLowerCase()}' command`,
+
+  /** A command of Redis that there is none of; without marks that are for the documentation. */
+  notHere: (name: string, why: string): string =>
+    `ERR ${name} is not available here. ${why.replaceAll('`', '')}`,
+
+  noLatencySamples: (event: string): string => `ERR No samples available for event '${cString(event)}'`,
 
   /** `subcommand` as the client wrote it. */
   unknownSubcommand: (command: string, subcommand: string): string =>

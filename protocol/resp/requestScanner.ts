@@ -10,7 +10,9 @@
  * Redis it does not look at the two bytes behind a bulk; unlike Redis it complains of a wrong type byte before the
  * line's end has come, and takes a NUL in an inline request as an ordinary byte.
  */
+
 import { allocate, latin1 } from '#runtime/bytes/bytes.ts'
+import { parseInteger64 } from '#runtime/integer64.ts'
 import { errors } from './errors.ts'
 
 export interface RequestLimits {
@@ -232,9 +234,9 @@ export class RequestScanner {
       this.lengthAtLeast = this.#headerAtLeast(true)
       return incomplete
     }
-    const line = latin1(bytes, at, Math.min(lineEnd, at + 21))
-    if (!/^(?:0|-?[1-9][0-9]{0,18})$/.test(line)) return this.#fail(header.invalid)
-    this.#number = Number(line)
+    const value = parseInteger64(latin1(bytes, at, Math.min(lineEnd, at + 21)))
+    if (value === null) return this.#fail(header.invalid)
+    this.#number = Number(value)
     this.#searched = 0
     return lineEnd + 2
   }

@@ -7,12 +7,16 @@
  *     part      := slot u16 | first f64 | span varint | previous varint | mask u8 | context varint* | size varint | effects
  *     kind 2    := slot u16 | mask u8 | stamp f64* | slot state     a slot state that was merged (never sent to peers)
  *     kind 3    := slot u16 | changes                               of a consumer group in this cluster (never sent to peers)
+ *     kind 4    := slot u16 | mask u8 | stamp f64* | flags u8 | part   of a slot state that came in parts (never sent to peers)
+ *     kind 5    := slot u16 | absences                              of the slot state whose last part follows (never sent to peers)
  *
  * A part's stamps run from `first` to `last = first + span * 8`; they all carry the origin. `previous` is the origin's
  * previous stamp in the slot, coded as (first - previous) / 8, 0 for none. Bit o of `mask` says that origin o has a context
  * entry c, coded as first - c: what the origin had applied in the slot when it prepared the effects. The origin's own
  * entry is `previous`. Effects are opaque here (`server/crdt/effect.ts`),
- * and so are the changes of kind 3 (`server/store/groupRecord.ts`).
+ * and so are the changes of kind 3 (`server/store/groupRecord.ts`). Records of kind 4 belong together from one with the flag `first`
+ * to the one with the flag `last`, with others between them: with the last the state is merged; without it nothing was. One of kind 5
+ * right before the last says that the state is of those keys only that differed (`server/store/absences.ts`).
  *
  * Deliver a part iff last > VV[origin], previous <= VV[origin] and context <= VV; a record iff each of its parts may be
  * delivered or has been. Chains per (origin, slot) make duplicates, reconnects and several paths harmless.
@@ -30,7 +34,9 @@ export const recordHeaderBytes = 5
 export const partHeaderBytesMax = 2 + 8 + 1 + (3 + originsMax - 1) * varintBytesMax
 export const slotsMax = 16384
 
-export const RecordKind = { operations: 1, slotState: 2, group: 3 } as const
+export const RecordKind = { operations: 1, slotState: 2, group: 3, slotPart: 4, absences: 5 } as const
+
+const PartFlag = { first: 1, last: 2 } as const
 
 export interface RecordPart {
   slot: number
@@ -108,8 +114,11 @@ export class RecordReader {
   /** Valid entries are [0, partCount). */
   readonly parts: RecordPart[] = []
   partCount = 0
-  /** Of a slot state: slot, label and the offsets of the state. Of a group: slot, and the offsets of the changes. */
+  /** Of a slot state, or part of one: slot, label and the offsets of the state. Of a group, and of absences: slot, and their offsets. */
   slot = 0
+  /** Of a part of a slot state. */
+  isFirst = false
+  isLast = false
   readonly label: VersionVector = emptyVector()
   stateStart = 0
   stateEnd = 0
@@ -126,7 +135,8 @@ export class RecordReader {
     this.#reader.reset(bytes, at + recordHeaderBytes, at + length)
     if (this.kind === RecordKind.operations) this.#readParts()
     else if (this.kind === RecordKind.slotState) this.#readSlotState()
-    else if (this.kind === RecordKind.group) this.#readGroup()
+    else if (this.kind === RecordKind.group || this.kind === RecordKind.absences) this.#readOpaque()
+    else if (this.kind === RecordKind.slotPart) this.#readSlotPart()
     else throw new FormatError(`record kind ${this.kind}`)
     return at + length
   }
@@ -175,12 +185,37 @@ export class RecordReader {
     this.stateEnd = reader.end
   }
 
-  #readGroup(): void {
+  #readSlotPart(): void {
+    const reader = this.#reader
+    this.slot = readSlot(reader)
+    readVector(reader, this.label)
+    const flags = reader.u8()
+    if (flags > (PartFlag.first | PartFlag.last)) throw new FormatError(`flags ${flags} of a slot part`)
+    this.isFirst = (flags & PartFlag.first) !== 0
+    this.isLast = (flags & PartFlag.last) !== 0
+    this.stateStart = reader.at
+    this.stateEnd = reader.end
+  }
+
+  #readOpaque(): void {
     const reader = this.#reader
     this.slot = readSlot(reader)
     this.stateStart = reader.at
     this.stateEnd = reader.end
   }
+}
+
+/** Begins the body of a record of kind `slotPart`; a part of the state follows. */
+export function beginSlotPart(
+  writer: ByteWriter,
+  slot: number,
+  label: VersionVector,
+  isFirst: boolean,
+  isLast: boolean,
+): void {
+  writer.u16(slot)
+  writeVector(writer, label)
+  writer.u8((isFirst ? PartFlag.first : 0) | (isLast ? PartFlag.last : 0))
 }
 
 /** Whole length of the record at `at`, from its first four bytes, which must be there. */
@@ -225,4 +260,33 @@ export function readVector(reader: ByteReader, into: VersionVector): void {
     if (originOf(stamp) !== o) throw new FormatError('vector entry of another origin')
     into[o] = stamp
   }
+}
+
+/**
+ * Writes the record [start, end) that `reader` has just read, without the parts that aren't wanted; nothing when none is. A
+ * record of operations.
+ */
+export function copyParts(
+  reader: RecordReader,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  isWanted: (part: RecordPart) => boolean,
+  writer: ByteWriter,
+): void {
+  let wanted = 0
+  for (let i = 0; i < reader.partCount; i++) if (isWanted(reader.parts[i] as RecordPart)) wanted++
+  if (wanted === 0) return
+  if (wanted === reader.partCount) {
+    writer.raw(bytes, start, end)
+    return
+  }
+  const record = beginRecord(writer, RecordKind.operations)
+  let partStart = start + recordHeaderBytes
+  for (let i = 0; i < reader.partCount; i++) {
+    const part = reader.parts[i] as RecordPart
+    if (isWanted(part)) writer.raw(bytes, partStart, part.effectsEnd)
+    partStart = part.effectsEnd
+  }
+  endRecord(writer, record)
 }

@@ -58,6 +58,25 @@ export class SlotVectors {
     return -1
   }
 
+  /** Slots of these ranges in which anything was applied. */
+  *occupied(ranges: Iterable<{ first: number; last: number }>): Generator<number, void> {
+    for (const { first, last } of ranges) {
+      let slot = this.firstOccupied(first, last)
+      for (; slot >= 0; slot = this.firstOccupied(slot + 1, last)) yield slot
+    }
+  }
+
+  /** Of each origin the greatest stamp applied in these slots. */
+  greatestOf(ranges: Iterable<{ first: number; last: number }>): VersionVector {
+    const greatest = emptyVector()
+    for (const { first, last } of ranges)
+      for (let at = first * originsMax, end = (last + 1) * originsMax; at < end; at++) {
+        const stamp = this.#stamps[at] as number
+        if (stamp > (greatest[at % originsMax] as number)) greatest[at % originsMax] = stamp
+      }
+    return greatest
+  }
+
   /** The greatest stamp applied in the slot, of any origin. */
   greatest(slot: number): Stamp {
     let greatest = 0

@@ -4,7 +4,7 @@ import type { ReplyWriter } from '#protocol/resp/replyWriter.ts'
 import type { RequestScanner } from '#protocol/resp/requestScanner.ts'
 import type { SessionHost } from '#proxy/session/host.ts'
 import type { Session } from '#proxy/session/session.ts'
-import type { Question } from './question.ts'
+import type { Deferred, Question } from './question.ts'
 
 export interface LocalCall {
   readonly spec: CommandSpec
@@ -14,5 +14,5 @@ export interface LocalCall {
   readonly host: SessionHost
 }
 
-/** Writes one reply, or returns a question whose answer will write it; may throw `ReplyError` instead. */
-export type LocalCommand = (call: LocalCall) => Question | null
+/** Writes one reply, or returns what will lead to one; may throw `ReplyError` instead. */
+export type LocalCommand = (call: LocalCall) => Question | Deferred | null

@@ -1,16 +1,20 @@
 /** CLIENT and its subcommands. */
-import { writeHelp } from '#protocol/commands/describe.ts'
+
 import type { AdminAnswer } from '#protocol/frames/admin.ts'
 import type { ClientChoice, WorkerAnswer } from '#protocol/frames/worker.ts'
+import { cString } from '#protocol/resp/cString.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { RequestScanner } from '#protocol/resp/requestScanner.ts'
 import { shardSessionOf } from '#proxy/clients.ts'
+import type { SessionHost } from '#proxy/session/host.ts'
+import { parseInteger64 } from '#runtime/integer64.ts'
 import type { LocalCall, LocalCommand } from './call.ts'
 import { killChosen, listChosen } from './clientChoice.ts'
 import { clientLine } from './clientLine.ts'
 import { checkClientText } from './clientText.ts'
+import { helpOf } from './help.ts'
 
-/** Of Redis's kinds only `normal` exists here: replicas and subscribers don't. */
+/** Redis's kinds; there are no replicas here. */
 const clientTypes: readonly string[] = ['normal', 'master', 'replica', 'slave', 'pubsub']
 
 const word = (args: RequestScanner, i: number): string => args.text(i).toUpperCase()
@@ -94,16 +98,22 @@ function listedId(text: string): number {
   return Number(text)
 }
 
-function killChoice({ args, session }: LocalCall): ClientChoice {
+function killChoice({ args, session, host }: LocalCall): ClientChoice {
   const choice: ClientChoice = { exceptId: session.id }
   for (let i = 2; i < args.argumentCount; i += 2) {
     if (i + 1 >= args.argumentCount) throw new ReplyError(errors.syntax)
-    setChoice(choice, word(args, i), args.text(i + 1), session.id)
+    setChoice(choice, word(args, i), args.text(i + 1), session.id, host)
   }
   return choice
 }
 
-function setChoice(choice: ClientChoice, option: string, value: string, ownId: number): void {
+function setChoice(
+  choice: ClientChoice,
+  option: string,
+  value: string,
+  ownId: number,
+  host: SessionHost,
+): void {
   switch (option) {
     case 'ID':
       if (!/^[0-9]{1,18}$/.test(value) || Number(value) < 1)
@@ -120,7 +130,8 @@ function setChoice(choice: ClientChoice, option: string, value: string, ownId: n
       choice.localAddress = value
       return
     case 'USER':
-      if (value !== 'default') throw new ReplyError(`ERR No such user '${value}'`)
+      if (host.users.find(value) === undefined) throw new ReplyError(`ERR No such user '${cString(value)}'`)
+      choice.user = value
       return
     case 'MAXAGE':
       if (!/^[0-9]{1,15}$/.test(value)) throw new ReplyError('ERR maxage is not an integer or out of range')
@@ -195,8 +206,8 @@ const UNBLOCK: LocalCommand = ({ args }) => {
   if (args.argumentCount > 4) throw new ReplyError(errors.wrongSubcommandArity('CLIENT', args.text(1)))
   const reason = args.argumentCount === 4 ? word(args, 3) : 'TIMEOUT'
   if (reason !== 'TIMEOUT' && reason !== 'ERROR') throw new ReplyError(errors.unblockReason)
-  const id = args.text(2)
-  if (!/^(?:0|-?[1-9][0-9]{0,18})$/.test(id)) throw new ReplyError(errors.notInteger)
+  const id = parseInteger64(args.text(2))
+  if (id === null) throw new ReplyError(errors.notInteger)
   const error = reason === 'ERROR' ? errors.unblocked : ''
   return {
     askShards: { what: 'unblock', session: shardSessionOf(Number(id)), error },
@@ -236,11 +247,6 @@ const NO_TOUCH: LocalCommand = ({ args, reply, session }) => {
   return null
 }
 
-const HELP: LocalCommand = ({ reply }) => {
-  writeHelp('CLIENT', reply)
-  return null
-}
-
 export const clientCommands = {
   'CLIENT|ID': ID,
   'CLIENT|GETNAME': GETNAME,
@@ -255,5 +261,5 @@ export const clientCommands = {
   'CLIENT|REPLY': REPLY,
   'CLIENT|NO-EVICT': NO_EVICT,
   'CLIENT|NO-TOUCH': NO_TOUCH,
-  'CLIENT|HELP': HELP,
+  'CLIENT|HELP': helpOf('CLIENT'),
 }

@@ -20,10 +20,8 @@ export function killChosen(host: SessionHost, choice: ClientChoice, asker: Clien
 }
 
 function chosen(host: SessionHost, choice: ClientChoice): Client[] {
-  const { ids, address, localAddress, type, ageSeconds, exceptId } = choice
+  const { ids, address, localAddress, type, user, ageSeconds, exceptId } = choice
   const openedMsMax = host.clock.monotonicMs() - (ageSeconds ?? 0) * 1000
-  // Of Redis's kinds of clients there are only normal ones here.
-  if (type !== undefined && type !== 'normal') return []
   const clients =
     ids === undefined
       ? host.clients.list()
@@ -31,8 +29,13 @@ function chosen(host: SessionHost, choice: ClientChoice): Client[] {
   return clients.filter(
     (client) =>
       client.id !== exceptId &&
+      (type === undefined || type === typeOf(client)) &&
       (address === undefined || client.remoteAddress === address) &&
+      (user === undefined || client.user.name === user) &&
       (localAddress === undefined || client.localAddress === localAddress) &&
       (ageSeconds === undefined || client.openedMs <= openedMsMax),
   )
 }
+
+/** Of Redis's kinds there are these two here. */
+const typeOf = ({ isSubscriber }: Client): string => (isSubscriber ? 'pubsub' : 'normal')

@@ -14,9 +14,9 @@ export function clientLine(client: Client, nowMs: number): string {
     ['idle', seconds(nowMs - client.lastRequestMs)],
     ['flags', flagsOf(client)],
     ['db', 0],
-    ['sub', 0],
-    ['psub', 0],
-    ['ssub', 0],
+    ['sub', client.subscriptions.count('channel')],
+    ['psub', client.subscriptions.count('pattern')],
+    ['ssub', client.subscriptions.count('shardChannel')],
     ['multi', client.queuedCommands],
     ['qbuf', inputBytes],
     ['qbuf-free', 0],
@@ -30,8 +30,8 @@ export function clientLine(client: Client, nowMs: number): string {
     ['tot-mem', queuedBytes + inputBytes + unreadBytes],
     ['events', 'r'],
     ['cmd', client.lastCommand?.lowerName ?? 'NULL'],
-    ['user', 'default'],
-    ['redir', -1],
+    ['user', client.user.name],
+    ['redir', client.tracking.isOn ? (client.tracking.redirection?.id ?? 0) : -1],
     ['resp', client.resp3 ? 3 : 2],
     ['lib-name', client.libName],
     ['lib-ver', client.libVersion],
@@ -41,8 +41,13 @@ export function clientLine(client: Client, nowMs: number): string {
 
 function flagsOf(client: Client): string {
   let flags = ''
+  if (client.isMonitor) flags += 'O'
+  if (client.isSubscriber) flags += 'P'
   if (client.isBlocked) flags += 'b'
   if (client.queuedCommands >= 0) flags += 'x'
+  if (client.tracking.isOn) flags += 't'
+  if (client.tracking.isBroken) flags += 'R'
+  if (client.tracking.mode === 'broadcast') flags += 'B'
   if (client.isClosing) flags += 'c'
   if (client.noEvict) flags += 'e'
   if (client.noTouch) flags += 'T'

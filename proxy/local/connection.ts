@@ -1,43 +1,75 @@
 /** AUTH, HELLO and what else concerns the connection itself, but CLIENT. */
+import { defaultUserName } from '#protocol/acl/user.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
+import type { ReplyWriter } from '#protocol/resp/replyWriter.ts'
+import type { Session } from '#proxy/session/session.ts'
 import type { LocalCall, LocalCommand } from './call.ts'
 import { checkClientText } from './clientText.ts'
+import { type Deferred, noAnswers, type Question, replying } from './question.ts'
 import { compatibleVersion } from './version.ts'
 
-/** The only user. */
-const userName = 'default'
-
-/** Compares without telling by its duration how much of the secret was right. */
-export function isSecret(given: string, secret: string): boolean {
-  let difference = given.length ^ secret.length
-  for (let i = 0; i < given.length; i++) {
-    difference |= given.charCodeAt(i) ^ (secret.length === 0 ? -1 : secret.charCodeAt(i % secret.length))
-  }
-  return difference === 0
+interface Credentials {
+  user: string
+  password: string
 }
 
-function authenticate({ host, session }: LocalCall, user: string, password: string): void {
-  const secret = host.config.database.password
-  // Without a password everybody is the default user, whatever is given.
-  const accepted = secret === null || isSecret(password, secret)
-  if (user !== userName || !accepted) throw new ReplyError(errors.wrongPassword)
-  session.setAuthenticated(true)
+/**
+ * Logs in, or calls `then` with an error; both at once, unless too many wrong passwords came from where this one does. Returns
+ * null in the first case.
+ */
+function logIn(call: LocalCall, { user, password }: Credentials, then: Question['answer']): Deferred | null {
+  const { host, session, reply } = call
+  const { loginDelay, clock, limits, timers } = host
+  const { remoteAddress } = session
+  const delayMs = loginDelay.delayMs(user, remoteAddress, clock.monotonicMs(), limits.loginDelayMaxMs)
+  const command = call.args.text(0)
+  const look = (): string | null => checkPassword(call, command, { user, password })
+  if (delayMs === 0) {
+    const error = look()
+    if (error !== null) throw new ReplyError(error)
+    then(noAnswers, reply)
+    return null
+  }
+  session.waitForReplies()
+  return {
+    begin: (done) => {
+      timers.after(delayMs, () => {
+        const error = look()
+        done(replying(error === null ? then : (_, later) => later.error(error)))
+      })
+    },
+  }
+}
+
+/** Null: it is right, and the client logged in. */
+function checkPassword({ host, session }: LocalCall, command: string, given: Credentials): string | null {
+  const user = host.users.find(given.user)
+  const { remoteAddress } = session
+  // Checked against somebody in any case: how long it takes tells nothing.
+  const isRight = (user ?? host.users.default).accepts(given.password)
+  if (user !== undefined && isRight) {
+    host.loginDelay.succeeded(given.user, remoteAddress)
+    session.logIn(user)
+    return null
+  }
+  host.loginDelay.failed(given.user, remoteAddress, host.clock.monotonicMs())
+  host.logger.warn({ client: session.id, remoteAddress }, 'a client gave a wrong password')
+  session.access.note('auth', command, given.user)
+  return errors.wrongPassword
 }
 
 const AUTH: LocalCommand = (call) => {
-  const { args, reply, host } = call
+  const { args, host } = call
   if (args.argumentCount > 3) throw new ReplyError(errors.syntax)
-  if (args.argumentCount === 2) {
-    if (host.config.database.password === null) throw new ReplyError(errors.noPasswordSet)
-    authenticate(call, userName, args.text(1))
-  } else authenticate(call, args.text(1), args.text(2))
-  reply.ok()
-  return null
+  const ok: Question['answer'] = (_, reply) => reply.ok()
+  if (args.argumentCount === 3) return logIn(call, { user: args.text(1), password: args.text(2) }, ok)
+  if (host.users.default.needsNoPassword) throw new ReplyError(errors.noPasswordSet)
+  return logIn(call, { user: defaultUserName, password: args.text(1) }, ok)
 }
 
 interface HelloOptions {
   resp3: boolean
-  credentials: { user: string; password: string } | null
+  credentials: Credentials | null
   name: string | null
 }
 
@@ -64,9 +96,16 @@ function helloOptions({ args, session }: LocalCall): HelloOptions {
 
 const HELLO: LocalCommand = (call) => {
   const { reply, session } = call
-  const { resp3, credentials, name } = helloOptions(call)
-  if (credentials !== null) authenticate(call, credentials.user, credentials.password)
-  if (!session.isAuthenticated) throw new ReplyError(errors.noAuthHello)
+  const options = helloOptions(call)
+  const { credentials } = options
+  const greet: Question['answer'] = (_, to) => writeGreeting(session, options, to)
+  if (credentials !== null) return logIn(call, credentials, greet)
+  if (!session.access.isAuthenticated) throw new ReplyError(errors.noAuthHello)
+  writeGreeting(session, options, reply)
+  return null
+}
+
+function writeGreeting(session: Session, { resp3, name }: HelloOptions, reply: ReplyWriter): void {
   if (name !== null) session.name = name
   session.setResp3(resp3)
   reply.resp3 = resp3
@@ -85,12 +124,15 @@ const HELLO: LocalCommand = (call) => {
   reply.bulk('master')
   reply.bulk('modules')
   reply.array(0)
-  return null
 }
 
-const PING: LocalCommand = ({ args, reply }) => {
+const PING: LocalCommand = ({ args, reply, session }) => {
   if (args.argumentCount > 2) throw new ReplyError(errors.wrongArity('ping'))
-  if (args.argumentCount === 2) reply.bulkBytes(args.bytes, args.start(1), args.endOf(1))
+  if (session.subscriptions.takesMessagesOnly) {
+    reply.array(2)
+    reply.bulk('pong')
+    reply.bulk(args.argumentCount === 2 ? args.text(1) : '')
+  } else if (args.argumentCount === 2) reply.bulkBytes(args.bytes, args.start(1), args.endOf(1))
   else reply.simple('PONG')
   return null
 }

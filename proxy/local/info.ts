@@ -2,15 +2,19 @@
  * INFO: one text about the whole database in this cluster, from what every worker and every shard answers.
  * Fields have Redis's names where they mean the same; what has no counterpart here is left out rather than invented.
  */
+import { servesTls } from '#config/schema.ts'
 import type { ShardInfo } from '#protocol/frames/admin.ts'
+import { joinedHistograms, percentileUs } from '#protocol/frames/durations.ts'
 import type { WorkerAnswer, WorkerFigures } from '#protocol/frames/worker.ts'
 import type { SessionHost } from '#proxy/session/host.ts'
 import type { LocalCommand } from './call.ts'
+import { greatest, sum } from './figures.ts'
 import { clockFields, crdtFields } from './infoReplication.ts'
 import { humanBytes, memoryOf, memorySettings, percent, ratio } from './memoryTotals.ts'
+import { replicationOffset } from './monitor.ts'
 import { infoOf, type ShardInfos } from './shardInfos.ts'
 import { antipodeVersion, compatibleVersion } from './version.ts'
-import { figuresOf, sumOf } from './workerFigures.ts'
+import { figuresOf, summedErrors, sumOf } from './workerFigures.ts'
 
 /** What the sections are made of. */
 export interface InfoFacts extends ShardInfos {
@@ -21,9 +25,6 @@ export interface InfoFacts extends ShardInfos {
 }
 
 export type InfoField = readonly [name: string, value: string | number]
-
-const sum = (shards: readonly ShardInfo[], figure: (shard: ShardInfo) => number): number =>
-  shards.reduce((total, shard) => total + figure(shard), 0)
 
 function serverFields({ host, missingWorkers }: InfoFacts): InfoField[] {
   const uptimeSeconds = Math.floor((host.clock.monotonicMs() - host.startedMs) / 1000)
@@ -47,21 +48,45 @@ function serverFields({ host, missingWorkers }: InfoFacts): InfoField[] {
     ['proxy_worker', host.config.worker],
     ['proxy_workers', host.config.workers.length],
     ['proxy_workers_missing', missingWorkers.join(',')],
+    ...listenerFields(host),
+  ]
+}
+
+const dayMs = 24 * 3600 * 1000
+
+/** How clients may come, as Redis tells it; and how long what they are shown over TLS is good. */
+function listenerFields(host: SessionHost): InfoField[] {
+  const { config } = host.clientTls
+  const kinds = [...(config.mode === 'enabled' ? [] : ['tcp']), ...(servesTls(config.mode) ? ['tls'] : [])]
+  const { bind, port } = host.config.database
+  const listeners = kinds.map(
+    (kind, i): InfoField => [`listener${i}`, `name=${kind},bind=${bind},port=${port}`],
+  )
+  const certificate = servesTls(config.mode) ? host.certificate() : null
+  const daysLeft =
+    certificate === null ? null : Math.floor((certificate.expiresWallMs - host.clock.wallMs()) / dayMs)
+  return [
+    ...listeners,
+    ['tls_mode', config.mode],
+    ...(daysLeft === null ? [] : [['tls_certificate_days_left', daysLeft] as const]),
   ]
 }
 
 function clientsFields({ host, proxies, shards }: InfoFacts): InfoField[] {
   return [
     ['connected_clients', proxies.clients],
+    ['tls_clients', proxies.tlsClients],
     ['cluster_connections', 0],
     ['maxclients', host.limits.clientsMax],
     ['client_recent_max_input_buffer', proxies.inputBytesMax],
     ['client_recent_max_output_buffer', proxies.unreadBytesMax],
-    ['blocked_clients', sum(shards, ({ blockedClients }) => blockedClients)],
-    ['tracking_clients', 0],
+    ['blocked_clients', proxies.waitingClients + sum(shards, ({ blockedClients }) => blockedClients)],
+    ['tracking_clients', proxies.trackingClients],
     [
       'clients_in_timeout_table',
-      sum(shards, ({ blockedClients, blockedForEver }) => blockedClients - blockedForEver),
+      proxies.waitingClients -
+        proxies.waitingForEver +
+        sum(shards, ({ blockedClients, blockedForEver }) => blockedClients - blockedForEver),
     ],
     ['total_blocking_keys', sum(shards, ({ blockingKeys }) => blockingKeys)],
   ]
@@ -149,11 +174,18 @@ function statsFields({ proxies, shards }: InfoFacts): InfoField[] {
     ['instantaneous_input_kbps', kilobytes(proxies.inputBytesPerSecond)],
     ['instantaneous_output_kbps', kilobytes(proxies.outputBytesPerSecond)],
     ['rejected_connections', proxies.connectionsRejected],
+    ['tls_connections_received', proxies.tlsConnectionsReceived],
+    ['tls_handshakes_failed', proxies.tlsHandshakesFailed],
+    ['total_error_replies', sum(Object.values(summedErrors([proxies, ...shards])), (count) => count)],
     ['expired_keys', sum(shards, ({ expiredKeys }) => expiredKeys)],
     ['evicted_keys', sum(shards, ({ memory }) => memory.evictedKeys)],
-    ['pubsub_channels', 0],
-    ['pubsub_patterns', 0],
+    ['pubsub_channels', greatest(shards, (shard) => shard.channels)],
+    ['pubsub_patterns', greatest(shards, (shard) => shard.patterns)],
+    ['pubsubshard_channels', greatest(shards, (shard) => shard.shardChannels)],
     ['total_active_watched_keys', sum(shards, ({ watchedKeys }) => watchedKeys)],
+    ['tracking_total_keys', sum(shards, ({ trackedKeys }) => trackedKeys)],
+    ['tracking_total_items', sum(shards, ({ trackedReaders }) => trackedReaders)],
+    ['tracking_total_prefixes', greatest(shards, ({ trackedPrefixes }) => trackedPrefixes)],
     ['slowest_turn_ms', Math.max(0, ...shards.map(({ loopLateMs }) => Math.round(loopLateMs)))],
   ]
 }
@@ -163,11 +195,11 @@ function replicationFields({ host, shards }: InfoFacts): InfoField[] {
     ['role', 'master'],
     ['connected_slaves', 0],
     ['master_replid', host.config.database.guid],
-    ['master_repl_offset', sum(shards, ({ log }) => log.endPosition)],
+    ['master_repl_offset', replicationOffset(shards)],
     ['repl_backlog_active', 1],
     ['repl_backlog_size', sum(shards, ({ log }) => log.backlogBytesMax)],
     ['repl_backlog_histlen', sum(shards, ({ log }) => log.backlogBytes)],
-    ['active_active_members', host.config.database.members.length],
+    ['active_active_members', host.config.database.members.filter(({ state }) => state !== 'removed').length],
   ]
 }
 
@@ -188,12 +220,7 @@ function commandstatsFields({ proxies, shards }: InfoFacts): InfoField[] {
     total.set(name, figures)
     return figures
   }
-  for (const [name, { calls, rejectedCalls }] of Object.entries(proxies.commandCalls)) {
-    const figures = of(name)
-    figures.calls += calls
-    figures.rejected += rejectedCalls
-  }
-  for (const { commands } of shards) {
+  for (const commands of [proxies.commandCalls, ...shards.map((shard) => shard.commands)]) {
     for (const [name, { calls, microseconds, rejectedCalls, failedCalls }] of Object.entries(commands)) {
       const figures = of(name)
       figures.calls += calls
@@ -207,6 +234,20 @@ function commandstatsFields({ proxies, shards }: InfoFacts): InfoField[] {
     `calls=${calls},usec=${usec},usec_per_call=${(calls === 0 ? 0 : usec / calls).toFixed(2)},rejected_calls=${rejected},failed_calls=${failed}`,
   ])
 }
+
+const errorstatsFields = ({ proxies, shards }: InfoFacts): InfoField[] =>
+  Object.entries(summedErrors([proxies, ...shards])).map(([code, count]) => [
+    `errorstat_${code}`,
+    `count=${count}`,
+  ])
+
+const percentiles: readonly number[] = [50, 99, 99.9]
+
+const latencystatsFields = ({ proxies, shards }: InfoFacts): InfoField[] =>
+  [...joinedHistograms([proxies, ...shards].map(({ histograms }) => histograms))].map(([name, counts]) => [
+    `latency_percentiles_usec_${name}`,
+    percentiles.map((percent) => `p${percent}=${percentileUs(counts, percent).toFixed(3)}`).join(','),
+  ])
 
 function keyspaceFields({ shards }: InfoFacts): InfoField[] {
   const keys = sum(shards, (shard) => shard.keys)
@@ -239,6 +280,8 @@ const sections: readonly Section[] = [
   section('Replication', replicationFields),
   section('CPU', cpuFields),
   section('Commandstats', commandstatsFields, true),
+  section('Errorstats', errorstatsFields),
+  section('Latencystats', latencystatsFields, true),
   section('Cluster', () => [['cluster_enabled', 0]]),
   section('Keyspace', keyspaceFields),
   section('CRDT', crdtFields),
@@ -258,9 +301,10 @@ const INFO: LocalCommand = ({ args, host }) => {
   const asked: string[] = []
   for (let i = 1; i < args.argumentCount; i++) asked.push(args.text(i))
   const chosen = chosenSections(asked)
+  const histograms = chosen.some(({ title }) => title === 'Latencystats')
   return {
-    askShards: { what: 'info' },
-    askWorkers: { what: 'figures' },
+    askShards: { what: 'info', histograms },
+    askWorkers: { what: 'figures', histograms },
     answer: (answers, reply) => {
       const { shards, missingShards } = infoOf(answers.shards)
       const others: WorkerFigures[] = []
@@ -269,7 +313,7 @@ const INFO: LocalCommand = ({ args, host }) => {
         if (value === null) missingWorkers.push(worker)
         else others.push((value as WorkerAnswer<'figures'>).figures)
       }
-      const proxies = sumOf(figuresOf(host), others)
+      const proxies = sumOf(figuresOf(host, histograms), others)
       const facts: InfoFacts = { host, proxies, missingWorkers, shards, missingShards }
       const texts = chosen.map(({ title, fields }) => {
         const lines = fields(facts).map(([name, value]) => `${name}:${value}\r\n`)

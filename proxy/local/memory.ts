@@ -1,16 +1,9 @@
 /** MEMORY STATS, DOCTOR and the like: of all shards of this cluster together. */
+import { mebibyte } from '#config/units.ts'
 import type { ReplyWriter } from '#protocol/resp/replyWriter.ts'
 import { noAnswer } from '#proxy/routing/question.ts'
 import type { LocalCommand } from './call.ts'
-import {
-  humanBytes,
-  type MemoryTotals,
-  mebibyte,
-  memoryOf,
-  memorySettings,
-  percent,
-  ratio,
-} from './memoryTotals.ts'
+import { humanBytes, type MemoryTotals, memoryOf, memorySettings, percent, ratio } from './memoryTotals.ts'
 import { infoOf, type ShardInfos } from './shardInfos.ts'
 
 /** Below this the ratios say nothing. */

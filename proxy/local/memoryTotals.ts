@@ -1,7 +1,9 @@
 /** What all shards together take of memory, for INFO and MEMORY. */
+import { mebibyte } from '#config/units.ts'
 import type { ShardInfo } from '#protocol/frames/admin.ts'
 import type { MemorySettings } from '#protocol/frames/memory.ts'
 import type { SessionHost } from '#proxy/session/host.ts'
+import { sum } from './figures.ts'
 
 export interface MemoryTotals {
   /** What the processes should take: `baseBytes`, `backlogBytes` and `datasetBytes` together. */
@@ -16,8 +18,6 @@ export interface MemoryTotals {
   datasetBytes: number
   keys: number
 }
-
-export const mebibyte = 1024 * 1024
 
 export function humanBytes(bytes: number): string {
   if (bytes < 1024) return `${bytes}B`
@@ -35,15 +35,13 @@ export const ratio = (part: number, whole: number): number => (whole === 0 ? 0 :
 export const percent = (part: number, whole: number): number => 100 * ratio(part, whole)
 
 export function memoryOf(shards: readonly ShardInfo[]): MemoryTotals {
-  const sum = (figure: (shard: ShardInfo) => number): number =>
-    shards.reduce((total, shard) => total + figure(shard), 0)
   return {
-    usedBytes: sum(({ memory }) => memory.totalBytes),
-    peakBytes: sum(({ memory }) => memory.peakBytes),
-    residentBytes: sum(({ memoryRssBytes }) => memoryRssBytes),
-    baseBytes: sum(({ memory }) => memory.baseBytes),
-    backlogBytes: sum(({ log }) => log.backlogBytes),
-    datasetBytes: sum(({ memory }) => memory.usedBytes),
-    keys: sum(({ keys }) => keys),
+    usedBytes: sum(shards, ({ memory }) => memory.totalBytes),
+    peakBytes: sum(shards, ({ memory }) => memory.peakBytes),
+    residentBytes: sum(shards, ({ memoryRssBytes }) => memoryRssBytes),
+    baseBytes: sum(shards, ({ memory }) => memory.baseBytes),
+    backlogBytes: sum(shards, ({ log }) => log.backlogBytes),
+    datasetBytes: sum(shards, ({ memory }) => memory.usedBytes),
+    keys: sum(shards, ({ keys }) => keys),
   }
 }

@@ -8,7 +8,8 @@ import type { Session } from '#proxy/session/session.ts'
 import { invariant } from '#runtime/invariant.ts'
 import type { LocalCall, LocalCommand } from './call.ts'
 import { localCommands } from './index.ts'
-import { ask, type Question } from './question.ts'
+import { type Answers, ask, type Deferred, type Question } from './question.ts'
+import { TimedCall } from './timedCall.ts'
 
 /** The reply is valid during the call only. */
 type TakeReply = (reply: ReplyWriter) => void
@@ -27,28 +28,43 @@ export function runLocally(
   args: RequestScanner,
   take: ReplyTaker,
 ): void {
-  const { reply, counters } = host
+  const { reply } = host
   const command = localCommands.get(spec)
   invariant(command !== undefined, 'a command of the proxy has a handler', { name: spec.name })
-  counters.countCall(spec)
+  const call = new TimedCall(host, session, spec, args)
   reply.clear()
   reply.resp3 = session.resp3
-  const question = questionOf(command, { spec, args, reply, session, host })
+  const question = call.time(() => questionOf(command, { spec, args, reply, session, host }))
   if (question === null) {
+    call.end(reply)
     take.now(reply)
     return
   }
   const { resp3 } = session
   const takeLater = take.later()
-  ask(host, question, (answers) => {
-    reply.clear()
-    reply.resp3 = resp3
-    question.answer(answers, reply)
-    takeLater(reply)
-  })
+  const askNow = (asked: Question): void =>
+    ask(host, asked, (answers) => {
+      reply.clear()
+      reply.resp3 = resp3
+      call.time(() => writeAnswer(asked, answers, reply))
+      call.end(reply)
+      takeLater(reply)
+    })
+  if ('begin' in question) question.begin(askNow)
+  else askNow(question)
 }
 
-function questionOf(command: LocalCommand, call: LocalCall): Question | null {
+function writeAnswer(question: Question, answers: Answers, reply: ReplyWriter): void {
+  try {
+    question.answer(answers, reply)
+  } catch (error) {
+    if (!(error instanceof ReplyError)) throw error
+    reply.clear()
+    reply.error(error.text)
+  }
+}
+
+function questionOf(command: LocalCommand, call: LocalCall): Question | Deferred | null {
   try {
     return command(call)
   } catch (error) {

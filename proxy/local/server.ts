@@ -1,6 +1,7 @@
 /** TIME, COMMAND, and the HELP of containers whose other subcommands are not the proxy's. */
-import { answerCommand, writeHelp } from '#protocol/commands/describe.ts'
+import { answerCommand } from '#protocol/commands/describe.ts'
 import type { LocalCommand } from './call.ts'
+import { helpOf } from './help.ts'
 
 const TIME: LocalCommand = ({ reply, host }) => {
   const wallMs = host.clock.wallMs()
@@ -15,12 +16,11 @@ const COMMAND: LocalCommand = ({ spec, args, reply }) => {
   return null
 }
 
-const helpOf =
-  (container: string): LocalCommand =>
-  ({ reply }) => {
-    writeHelp(container, reply)
-    return null
-  }
+/** There are none; libraries ask nevertheless. */
+const noModules: LocalCommand = ({ reply }) => {
+  reply.array(0)
+  return null
+}
 
 export const serverCommands = {
   TIME,
@@ -33,6 +33,8 @@ export const serverCommands = {
   'COMMAND|INFO': COMMAND,
   'COMMAND|LIST': COMMAND,
   'MEMORY|HELP': helpOf('MEMORY'),
+  'MODULE|HELP': helpOf('MODULE'),
+  'MODULE|LIST': noModules,
   'OBJECT|HELP': helpOf('OBJECT'),
   'CONFIG|HELP': helpOf('CONFIG'),
   'XGROUP|HELP': helpOf('XGROUP'),

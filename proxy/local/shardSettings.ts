@@ -7,9 +7,13 @@ import { memorySettings } from './memoryTotals.ts'
 
 export interface ShardSettings extends MemorySettings {
   streamIdMode: StreamIdMode
+  notifyKeyspaceEvents: string
+  trackingTableKeysMax: number
 }
 
 export const shardSettings = (host: SessionHost, shards: readonly ShardInfo[]): ShardSettings => ({
   ...memorySettings(host, shards),
   streamIdMode: (shards[0] ?? host.config.database).streamIdMode,
+  notifyKeyspaceEvents: (shards[0] ?? host.config.database).notifyKeyspaceEvents,
+  trackingTableKeysMax: (shards[0] ?? host.config.limits).trackingTableKeysMax,
 })

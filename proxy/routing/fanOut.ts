@@ -1,14 +1,17 @@
 /** One request that several shards answer: waits for all parts, then hands them over in order. */
 
-import type { ReplyTarget } from '#proxy/shardLink.ts'
+import type { ReplyTarget } from '#proxy/linkTargets.ts'
+import type { Asker } from '#proxy/slowlog.ts'
 import { copyOf } from '#runtime/bytes/bytes.ts'
 
 export class FanOut implements ReplyTarget {
+  readonly asker: Asker | undefined
   readonly #parts: Uint8Array[]
   readonly #finish: (parts: readonly Uint8Array[]) => void
   #left: number
 
-  constructor(count: number, finish: (parts: readonly Uint8Array[]) => void) {
+  constructor(count: number, finish: (parts: readonly Uint8Array[]) => void, asker?: Asker) {
+    this.asker = asker
     this.#parts = new Array<Uint8Array>(count)
     this.#left = count
     this.#finish = finish

@@ -29,6 +29,9 @@ export function mergeReplies(
     case 'concatenate':
       concatenate(parts, reply)
       return
+    case 'everywhere':
+      everywhere(parts, reply)
+      return
     case 'byKey':
       byKey(parts, partOfKey, reply)
       return
@@ -36,6 +39,7 @@ export function mergeReplies(
       any(parts, random, reply)
       return
     case 'allOk':
+    case 'same':
     case 'single':
       reply.raw(parts[0] as Uint8Array)
       return
@@ -73,6 +77,19 @@ function byKey(parts: readonly Uint8Array[], partOfKey: readonly number[], reply
     taken[index] = at + 2
     reply.raw(parts[index] as Uint8Array, ranges[at] as number, ranges[at + 1] as number)
   }
+}
+
+function everywhere(parts: readonly Uint8Array[], reply: ReplyWriter): void {
+  const least: number[] = []
+  for (const part of parts) {
+    let place = 0
+    replyElements(part, 0, part.length, (start) => {
+      least[place] = Math.min(least[place] ?? Number.POSITIVE_INFINITY, integerReply(part, start))
+      place++
+    })
+  }
+  reply.array(least.length)
+  for (const value of least) reply.integer(value)
 }
 
 function any(parts: readonly Uint8Array[], random: Random, reply: ReplyWriter): void {

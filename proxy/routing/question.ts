@@ -1,5 +1,6 @@
 /** Asks every shard about its inside. */
 import type { AdminQuestion } from '#protocol/frames/admin.ts'
+import type { ShardLink } from '#proxy/shardLink.ts'
 import { latin1 } from '#runtime/bytes/bytes.ts'
 import { FanOut } from './fanOut.ts'
 import type { ShardLinks } from './shardLinks.ts'
@@ -22,6 +23,17 @@ export function askShards(
   )
   for (const [part, link] of all.entries()) link.ask(fanOut, part, question)
 }
+
+/** JSON; a text is an error reply of a shard that could not be asked. */
+export function askShard(link: ShardLink, question: AdminQuestion, done: (answer: unknown) => void): void {
+  link.ask(
+    new FanOut(1, ([part = new Uint8Array(0)]) => done(jsonOf(part) ?? errorTextOf(part))),
+    0,
+    question,
+  )
+}
+
+const errorTextOf = (part: Uint8Array): string => latin1(part, 1).trimEnd()
 
 /** An error reply stands for a shard that could not be asked. */
 function jsonOf(part: Uint8Array): unknown {

@@ -8,7 +8,9 @@ import { errors } from '#protocol/resp/errors.ts'
 import { ReplyWriter } from '#protocol/resp/replyWriter.ts'
 import type { RequestScanner } from '#protocol/resp/requestScanner.ts'
 import { slotCount, slotOf } from '#protocol/slots/crc16.ts'
-import type { ReplyTarget, ShardLink } from '#proxy/shardLink.ts'
+import type { ReplyTarget } from '#proxy/linkTargets.ts'
+import type { ScriptActor } from '#proxy/linkUsers.ts'
+import type { ShardLink } from '#proxy/shardLink.ts'
 import type { Random } from '#runtime/ports.ts'
 import { FanOut } from './fanOut.ts'
 import { mergeReplies } from './merge.ts'
@@ -27,13 +29,21 @@ export interface RoutedRequest {
   isFixed: boolean
   /** Of the frame. */
   flags: number
+  /** Names the client to shards. */
+  session: number
   resp3: boolean
+  /** Of a script of who may not do everything: the shard is to judge what it calls. */
+  actor: ScriptActor | null
 }
 
 /** Where the reply goes. `expect` is called once, as soon as nothing can stop the request any more. */
 export interface ReplyPlace {
   readonly output: ReplyTarget
   expect(): number
+  /** The same for a reply that becomes of several parts, which come one after the other. */
+  expectParts(): number
+  /** A command that writes is sent to the shard. */
+  onWrite(link: ShardLink): void
 }
 
 /** Sent; or why not: an error text, or the link that has no room. */
@@ -63,6 +73,10 @@ export class Router {
         return this.#routePerKey(request, links, to)
       case 'allShards':
         return this.#routeToAll(request, links, to)
+      case 'anyShard': {
+        const slot = slotBy(request)
+        return this.#forward(request, links.of(slot), slot, to)
+      }
       case 'cursor':
         return this.#routeCursor(request, links, to)
       default: {
@@ -73,10 +87,13 @@ export class Router {
     }
   }
 
-  #forward(request: RoutedRequest, link: ShardLink, slot: number, { output, expect }: ReplyPlace): Routing {
+  #forward(request: RoutedRequest, link: ShardLink, slot: number, to: ReplyPlace): Routing {
     if (link.isFull) return link
-    const { bytes, start, end, flags, isFixed } = request
-    link.request(output, expect(), slot, flags, bytes, start, end, isFixed)
+    const { output, expect } = to
+    if (request.spec.mayWrite) to.onWrite(link)
+    const { bytes, start, end, flags, session, isFixed, actor } = request
+    if (actor !== null) link.actFor(actor)
+    link.request(output, expect(), slot, flags, session, bytes, start, end, isFixed)
     return null
   }
 
@@ -84,11 +101,13 @@ export class Router {
     const full = links.all.find((link) => link.isFull)
     if (full !== undefined) return full
     const [first] = links.shards
-    if (links.all.length === 1 && first !== undefined) return this.#forward(request, first.link, 0, to)
+    if (links.all.length === 1 && first !== undefined)
+      return this.#forward(request, first.link, 0, { ...to, expect: to.expectParts })
     const fanOut = this.#fanOut(request, links.all.length, [], to)
-    const { bytes, start, end, flags } = request
+    const { bytes, start, end, flags, session } = request
     for (const [part, { link, address }] of links.shards.entries()) {
-      link.request(fanOut, part, address.ranges[0]?.first ?? 0, flags, bytes, start, end, false)
+      if (request.spec.mayWrite) to.onWrite(link)
+      link.request(fanOut, part, address.ranges[0]?.first ?? 0, flags, session, bytes, start, end, false)
     }
     return null
   }
@@ -117,13 +136,16 @@ export class Router {
     const full = groups.find(({ link }) => link.isFull)
     if (full !== undefined) return full.link
     const fanOut = this.#fanOut(request, groups.length, partOfKey, to)
-    for (const [part, group] of groups.entries()) this.#sendPart(request, group, fanOut, part)
+    for (const [part, group] of groups.entries()) {
+      if (spec.mayWrite) to.onWrite(group.link)
+      this.#sendPart(request, group, fanOut, part)
+    }
     return null
   }
 
   /** The command's name with the keys of one shard, and what follows each of them. */
   #sendPart(request: RoutedRequest, group: KeyGroup, fanOut: FanOut, part: number): void {
-    const { spec, arguments: scanner, flags } = request
+    const { spec, arguments: scanner, flags, session } = request
     const step = Math.max(1, spec.keyStep)
     const writer = this.#request
     writer.clear()
@@ -134,20 +156,24 @@ export class Router {
         writer.bulkBytes(scanner.bytes, scanner.start(i), scanner.endOf(i))
       }
     }
-    group.link.request(fanOut, part, group.slot, flags, writer.bytes, 0, writer.length, false)
+    group.link.request(fanOut, part, group.slot, flags, session, writer.bytes, 0, writer.length, false)
   }
 
   #fanOut(request: RoutedRequest, count: number, partOfKey: readonly number[], to: ReplyPlace): FanOut {
     const { spec, resp3 } = request
     const { output } = to
-    const place = to.expect()
-    return new FanOut(count, (parts) => {
-      const reply = this.#reply
-      reply.clear()
-      reply.resp3 = resp3
-      mergeReplies(spec.reply, parts, reply, { random: this.#random, partOfKey })
-      output.onReply(place, reply.bytes, 0, reply.length)
-    })
+    const place = to.expectParts()
+    return new FanOut(
+      count,
+      (parts) => {
+        const reply = this.#reply
+        reply.clear()
+        reply.resp3 = resp3
+        mergeReplies(spec.reply, parts, reply, { random: this.#random, partOfKey })
+        output.onReply(place, reply.bytes, 0, reply.length)
+      },
+      output.asker,
+    )
   }
 
   /** A shard that comes to a slot of another one answers with that slot as the cursor: a scan finds its way by itself. */
@@ -156,4 +182,10 @@ export class Router {
     const slot = cursorPattern.test(text) ? Number(text) % slotCount : 0
     return this.#forward(request, links.of(slot), slot, to)
   }
+}
+
+/** Of the argument that stands for a key. */
+function slotBy({ spec, arguments: scanner }: RoutedRequest): number {
+  const { routedBy } = spec.row
+  return routedBy === undefined ? 0 : slotOf(scanner.bytes, scanner.start(routedBy), scanner.endOf(routedBy))
 }

@@ -1,5 +1,6 @@
 /** Which command of the table a request means, or the words of Redis for what is wrong with it. */
 import type { CommandSpec } from '#protocol/commands/index.ts'
+import { refusal } from '#protocol/commands/refused.ts'
 import { errors } from '#protocol/resp/errors.ts'
 import type { RequestScanner } from '#protocol/resp/requestScanner.ts'
 import { latin1 } from '#runtime/bytes/bytes.ts'
@@ -12,6 +13,8 @@ const quotedArguments = 20
 export function commandOf(found: CommandSpec | undefined, request: RequestScanner): CommandSpec | string {
   const count = request.argumentCount
   if (found === undefined) {
+    const known = refusal(quote(request, 0), '')
+    if (known !== undefined) return known
     const quoted: string[] = []
     for (let i = 1; i < Math.min(count, quotedArguments); i++) quoted.push(quote(request, i))
     return errors.unknownCommand(quote(request, 0), quoted)
@@ -19,7 +22,8 @@ export function commandOf(found: CommandSpec | undefined, request: RequestScanne
   let spec = found
   if (found.isContainer && count > 1) {
     const subcommand = found.subcommand(request.bytes, request.start(1), request.endOf(1))
-    if (subcommand === undefined) return errors.unknownSubcommand(found.name, quote(request, 1))
+    if (subcommand === undefined)
+      return refusal(found.name, quote(request, 1)) ?? errors.unknownSubcommand(found.name, quote(request, 1))
     spec = subcommand
   }
   return spec.accepts(count) ? spec : errors.wrongArity(spec.lowerName)

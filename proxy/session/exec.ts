@@ -5,7 +5,8 @@
  */
 import { replyElements } from '#protocol/resp/replyScanner.ts'
 import { ReplyWriter } from '#protocol/resp/replyWriter.ts'
-import type { ReplyTarget } from '#proxy/shardLink.ts'
+import type { ReplyTarget } from '#proxy/linkTargets.ts'
+import type { Asker } from '#proxy/slowlog.ts'
 import { copyOf } from '#runtime/bytes/bytes.ts'
 import type { TransactionQueue } from './transactionQueue.ts'
 
@@ -13,20 +14,29 @@ import type { TransactionQueue } from './transactionQueue.ts'
 export type RunLocal = (index: number, done: (reply: Uint8Array) => void) => void
 
 export class ExecReply implements ReplyTarget {
+  readonly asker: Asker | undefined
   readonly #queue: TransactionQueue
   readonly #place: number
   readonly #output: ReplyTarget
   readonly #runLocal: RunLocal
+  /** It has been run, or not, and is going to be answered. */
+  readonly #onEnd: (hasRun: boolean) => void
   readonly #elements: Uint8Array[]
-  #missing: number
 
-  constructor(queue: TransactionQueue, place: number, output: ReplyTarget, runLocal: RunLocal) {
+  constructor(
+    queue: TransactionQueue,
+    place: number,
+    output: ReplyTarget,
+    runLocal: RunLocal,
+    onEnd: (hasRun: boolean) => void,
+  ) {
+    this.asker = output.asker
+    this.#onEnd = onEnd
     this.#queue = queue
     this.#place = place
     this.#output = output
     this.#runLocal = runLocal
     this.#elements = new Array<Uint8Array>(queue.count)
-    this.#missing = queue.locals.length
   }
 
   /** The shard's part. */
@@ -38,21 +48,28 @@ export class ExecReply implements ReplyTarget {
       this.#elements[next++] = copyOf(bytes, from, to)
     })
     if (count === this.#queue.shardCount) this.runLocals()
-    else this.#output.onReply(this.#place, bytes, start, end)
+    else {
+      this.#output.onReply(this.#place, bytes, start, end)
+      this.#onEnd(false)
+    }
   }
 
   /** At once when the queue holds nothing for the shard. */
   runLocals(): void {
-    if (this.#missing === 0) {
+    this.#runNext(0)
+  }
+
+  /** One behind the other: what one changes, the next one sees. */
+  #runNext(index: number): void {
+    const local = this.#queue.locals[index]
+    if (local === undefined) {
       this.#finish()
       return
     }
-    for (const [index, { place }] of this.#queue.locals.entries()) {
-      this.#runLocal(index, (reply) => {
-        this.#elements[place] = reply
-        if (--this.#missing === 0) this.#finish()
-      })
-    }
+    this.#runLocal(index, (reply) => {
+      this.#elements[local.place] = reply
+      this.#runNext(index + 1)
+    })
   }
 
   #finish(): void {
@@ -60,5 +77,6 @@ export class ExecReply implements ReplyTarget {
     reply.array(this.#elements.length)
     for (const element of this.#elements) reply.raw(element)
     this.#output.onReply(this.#place, reply.bytes, 0, reply.length)
+    this.#onEnd(true)
   }
 }

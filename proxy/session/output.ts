@@ -7,10 +7,13 @@
  * the entry of the first has the offsets of all. `#marks` counts the ring's entries that are set: while it is zero the
  * ring is not looked at. (Twemproxy keeps a list of message objects for the same purpose; here nothing is allocated.)
  *
- * A client that does not read: at `outputPauseBytes` nothing is read from it, at `outputBytesMax` it is disconnected.
+ * A client that does not read: at `outputPauseBytes` nothing is read from it, at `outputBytesMax` it is disconnected;
+ * one that has subscribed at `subscriberOutputBytesMax`, and one that monitors at `monitorOutputBytesMax`, as
+ * messages come whether it reads or not.
  */
 import type { ClientLimits } from '#config/process.ts'
-import type { ReplyTarget } from '#proxy/shardLink.ts'
+import type { ReplyTarget } from '#proxy/linkTargets.ts'
+import type { Asker } from '#proxy/slowlog.ts'
 import type { Flushable, Turn } from '#proxy/turn.ts'
 import { copyBytes } from '#runtime/bytes/bytes.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
@@ -18,12 +21,14 @@ import { invariant } from '#runtime/invariant.ts'
 import type { Connection } from '#runtime/ports.ts'
 import { outputBufferBytes, type ReplyMemory } from './replyMemory.ts'
 
-export interface OutputOwner {
+export interface OutputOwner extends Asker {
   /** Replies have been written. */
   onFlushed(): void
   /** The client reads too slowly: it must be disconnected. */
   onOverflow(): void
 }
+
+export type UnreadLimit = 'outputBytesMax' | 'subscriberOutputBytesMax' | 'monitorOutputBytesMax'
 
 // Entries of the ring: offset of an early reply, or one of these.
 const waiting = -1
@@ -32,6 +37,7 @@ const mutedAnswered = -3
 const withPrevious = -4
 
 const placeMask = 0x3fffffff
+const noPlace = -1
 const compactBytes = 256 * 1024
 /** A client whose replies came early keeps so much room for the next ones. */
 const earlyBytesKept = 8 * 1024
@@ -40,10 +46,12 @@ export class ClientOutput implements ReplyTarget, Flushable {
   readonly #connection: Connection
   readonly #turn: Turn
   readonly #memory: ReplyMemory
-  readonly #owner: OutputOwner
+  readonly asker: OutputOwner
   limits: ClientLimits
   /** Requests that are not answered yet. */
   pending = 0
+  /** The limit of what it does not read. */
+  unreadLimit: UnreadLimit = 'outputBytesMax'
   #next = 0
   #due = 0
   #buffer: Uint8Array | null = null
@@ -57,6 +65,12 @@ export class ClientOutput implements ReplyTarget, Flushable {
   #ringMask = -1
   #early: ByteWriter | null = null
   #earlyLive = 0
+  /** The last place that has been answered early, and the last one that is answered in parts. */
+  #lastEarly = noPlace
+  #lastInParts = noPlace
+  /** Messages behind replies that are not due yet; each is a mark. */
+  #held: { behind: number; bytes: Uint8Array }[] = []
+  #heldBytes = 0
 
   constructor(
     connection: Connection,
@@ -69,7 +83,7 @@ export class ClientOutput implements ReplyTarget, Flushable {
     this.#turn = turn
     this.#memory = memory
     this.limits = limits
-    this.#owner = owner
+    this.asker = owner
   }
 
   /** Takes the place of the next request. */
@@ -89,14 +103,19 @@ export class ClientOutput implements ReplyTarget, Flushable {
     return place
   }
 
+  /** The reply for the place comes in parts, one after the other. */
+  comesInParts(place: number): void {
+    this.#lastInParts = place
+  }
+
   /** Replies gathered, early or written and not read by the client. */
   get unreadBytes(): number {
-    return this.#length + this.#earlyLive + this.#connection.bufferedBytes
+    return this.#length + this.#earlyLive + this.#heldBytes + this.#connection.bufferedBytes
   }
 
   /** Nothing should be read from a client that does not read. */
   get isCongested(): boolean {
-    return this.#connection.bufferedBytes + this.#earlyLive > this.limits.outputPauseBytes
+    return this.#connection.bufferedBytes + this.#earlyLive + this.#heldBytes > this.limits.outputPauseBytes
   }
 
   onReply(firstPlace: number, bytes: Uint8Array, start: number, end: number, count = 1): void {
@@ -110,6 +129,38 @@ export class ClientOutput implements ReplyTarget, Flushable {
     this.#answered(count)
   }
 
+  /** The same for a reply of this process, which tells nothing that a shard could say is out of date. */
+  onOwnReply(place: number, bytes: Uint8Array, length: number): void {
+    const lastEarly = this.#lastEarly
+    this.onReply(place, bytes, 0, length)
+    this.#lastEarly = lastEarly
+  }
+
+  /** A message that nobody asked for, between replies. */
+  push(bytes: Uint8Array, length: number): void {
+    if (!this.#closed) this.#append(bytes, 0, length)
+  }
+
+  /**
+   * The same for what says that earlier replies are out of date: it stays behind all that have come, if only in part, although
+   * others must leave before them. One that says the same as the one before it is not needed.
+   */
+  pushBehind(bytes: Uint8Array, length: number): void {
+    if (this.#closed) return
+    const last = this.#held.at(-1)
+    const behind = this.#last(last?.behind ?? noPlace, this.#last(this.#lastEarly, this.#lastInParts))
+    if (!this.#isPending(behind)) {
+      this.#append(bytes, 0, length)
+      return
+    }
+    const message = bytes.slice(0, length)
+    if (last?.behind === behind && areEqual(last.bytes, message)) return
+    this.#held.push({ behind, bytes: message })
+    this.#heldBytes += length
+    this.#marks++
+    this.#checkUnread()
+  }
+
   flush(): void {
     this.#inTurn = false
     if (this.#closed) return
@@ -118,7 +169,7 @@ export class ClientOutput implements ReplyTarget, Flushable {
       this.#memory.giveBack(this.#buffer)
       this.#buffer = null
     }
-    this.#owner.onFlushed()
+    this.asker.onFlushed()
   }
 
   /** Calls `onFlushed` at the end of the turn, even if there is nothing to write. */
@@ -133,6 +184,8 @@ export class ClientOutput implements ReplyTarget, Flushable {
     this.#buffer = null
     this.#early = null
     this.#ring = new Int32Array(0)
+    this.#held = []
+    this.#heldBytes = 0
     this.pending = 0
     this.#earlyLive = 0
     this.#length = 0
@@ -180,8 +233,8 @@ export class ClientOutput implements ReplyTarget, Flushable {
   }
 
   #checkUnread(): void {
-    if (this.#connection.bufferedBytes + this.#earlyLive > this.limits.outputBytesMax)
-      this.#owner.onOverflow()
+    const bytesMax = this.limits[this.unreadLimit]
+    if (this.#connection.bufferedBytes + this.#earlyLive + this.#heldBytes > bytesMax) this.asker.onOverflow()
   }
 
   /** Replies that are early, that nobody wants, or that others wait for. */
@@ -207,6 +260,7 @@ export class ClientOutput implements ReplyTarget, Flushable {
     this.#early.raw(bytes, start, end)
     this.#ring[entry + 1] = this.#early.length
     for (let i = 1; i < count; i++) this.#ring[((place + i) & this.#ringMask) * 2] = withPrevious
+    this.#lastEarly = this.#last(this.#lastEarly, (place + count - 1) & placeMask)
     this.#marks += count
     this.#earlyLive += end - start
     this.#checkUnread()
@@ -214,6 +268,7 @@ export class ClientOutput implements ReplyTarget, Flushable {
 
   /** Everything that has become due. */
   #deliver(): void {
+    this.#release()
     while (this.#marks > 0 && this.pending > 0 && !this.#closed) {
       const entry = (this.#due & this.#ringMask) * 2
       const start = this.#ring[entry] as number
@@ -226,11 +281,34 @@ export class ClientOutput implements ReplyTarget, Flushable {
       this.#ring[entry] = waiting
       this.#marks--
       this.#answered(1)
+      this.#release()
       this.#addToTurn()
     }
     if (this.#earlyLive > 0 || this.#early === null) return
     if (this.#early.bytes.length > earlyBytesKept) this.#early = null
     else this.#early.clear()
+  }
+
+  /** Messages that nothing has to leave before any more. */
+  #release(): void {
+    for (let first = this.#held[0]; first !== undefined; first = this.#held[0]) {
+      if (this.#isPending(first.behind)) return
+      this.#held.shift()
+      this.#heldBytes -= first.bytes.length
+      this.#marks--
+      this.#append(first.bytes, 0, first.bytes.length)
+    }
+  }
+
+  #isPending(place: number): boolean {
+    return place !== noPlace && ((place - this.#due) & placeMask) < this.pending
+  }
+
+  /** The later one of those that are pending. */
+  #last(one: number, other: number): number {
+    if (!this.#isPending(one)) return other
+    if (!this.#isPending(other)) return one
+    return ((one - this.#due) & placeMask) > ((other - this.#due) & placeMask) ? one : other
   }
 
   /** Moves what is still waiting to the front of a new buffer. */
@@ -266,3 +344,6 @@ export class ClientOutput implements ReplyTarget, Flushable {
     this.#ringMask = grown - 1
   }
 }
+
+const areEqual = (a: Uint8Array, b: Uint8Array): boolean =>
+  a.length === b.length && a.every((byte, i) => byte === b[i])

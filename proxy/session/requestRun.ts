@@ -2,7 +2,8 @@
  * Requests that a client sent in a row and that go to one shard: they lie side by side in what was received, so they
  * travel as one frame, and so do their replies. What a frame costs is then paid once for many requests of a pipeline.
  */
-import type { ReplyTarget, ShardLink } from '#proxy/shardLink.ts'
+import type { ReplyTarget } from '#proxy/linkTargets.ts'
+import type { ShardLink } from '#proxy/shardLink.ts'
 
 /** What is sent goes no further than this: the shard is to start before a long pipeline is read to its end. */
 export const runRequestsMax = 64
@@ -10,6 +11,7 @@ const runBytesMax = 16 * 1024
 
 export class RequestRun {
   readonly #target: ReplyTarget
+  readonly #session: number
   #link: ShardLink | null = null
   #slot = 0
   #flags = 0
@@ -20,8 +22,10 @@ export class RequestRun {
   #count = 0
   #countMax = 0
 
-  constructor(target: ReplyTarget) {
+  /** `session` names the client to shards. */
+  constructor(target: ReplyTarget, session: number) {
     this.#target = target
+    this.#session = session
   }
 
   /** Whether a request to `link` may be added. */
@@ -57,6 +61,7 @@ export class RequestRun {
       this.#place,
       this.#slot,
       this.#flags,
+      this.#session,
       this.#bytes,
       this.#start,
       this.#end,

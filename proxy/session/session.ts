@@ -3,49 +3,46 @@
  * is full. It stands at one gate at a time; what opens the gate wakes it, and it looks at everything anew.
  *
  * The fast path is a command with one key of a client that is in no special state: its bytes, together with those of
- * its neighbours for the same shard, go straight into the shard's outgoing block, and nothing is allocated. Everything else takes `#dispatch`, which checks in the order of
- * Redis's `processCommand`, because that decides which error a client sees.
+ * its neighbours for the same shard, go straight into the shard's outgoing block, and nothing is allocated. Everything else
+ * takes `#dispatch`, which checks in the order of Redis's `processCommand`, because that decides which error a client sees.
  */
+import type { User } from '#protocol/acl/user.ts'
 import { type CommandSpec, lookup } from '#protocol/commands/index.ts'
-import { FrameFlag } from '#protocol/frames/frame.ts'
+import type { RequestPolicy } from '#protocol/commands/table.ts'
+import { FrameFlag, sessionFlags } from '#protocol/frames/frame.ts'
+import type { Invalidation } from '#protocol/frames/worker.ts'
 import { errors } from '#protocol/resp/errors.ts'
-import { ReplyWriter } from '#protocol/resp/replyWriter.ts'
 import { RequestScanner } from '#protocol/resp/requestScanner.ts'
 import { slotOf } from '#protocol/slots/crc16.ts'
-import { type Client, type ClientAddresses, shardSessionOf } from '#proxy/clients.ts'
+import { type Client, type ClientOrigin, shardSessionOf } from '#proxy/clients.ts'
+import type { RoomWaiter } from '#proxy/linkTargets.ts'
+import type { ScriptActor } from '#proxy/linkUsers.ts'
 import { runLocally } from '#proxy/local/run.ts'
+import { mayNotMonitor } from '#proxy/monitors.ts'
 import { crossSlot, requestSlot } from '#proxy/routing/requestSlot.ts'
 import type { ReplyPlace, RoutedRequest, Routing } from '#proxy/routing/router.ts'
-import type { RoomWaiter, ShardLink } from '#proxy/shardLink.ts'
-import { bytesOf } from '#runtime/bytes/bytes.ts'
+import type { Subscriber } from '#proxy/subscriptions.ts'
 import type { Connection, ConnectionHandler } from '#runtime/ports.ts'
+import { SessionAccess } from './access.ts'
+import { ClusterWait } from './clusterWait.ts'
 import { commandOf } from './commandOf.ts'
+import { Gate } from './gate.ts'
 import type { SessionHost } from './host.ts'
+import { requestOf } from './inlineRequest.ts'
 import { ClientInput } from './input.ts'
-import { ClientOutput, type OutputOwner } from './output.ts'
+import { ClientOutput, type OutputOwner, type UnreadLimit } from './output.ts'
+import { type ReplyMode, ReplyMuting } from './replyMuting.ts'
 import { RequestRun } from './requestRun.ts'
+import { SessionSubscriptions } from './subscriptions.ts'
+import { invalidationMessage, SessionTracking, type TrackingOwner } from './tracking.ts'
 import { SessionTransactions } from './transactions.ts'
+import { SessionWaits, type Waited } from './waits.ts'
 
-/** What a client waits at. */
-const Gate = {
-  open: 0,
-  /** Too many of its requests are not answered yet. */
-  pipeline: 1,
-  /** A shard has no room. */
-  shard: 2,
-  /** It does not read its replies. */
-  output: 3,
-  /** CLIENT PAUSE. */
-  pause: 4,
-  /** What comes next depends on a reply that is on its way. */
-  barrier: 5,
-  /** A command of its own waits at a shard. What it sends meanwhile is kept, and its end is seen. */
-  blocked: 7,
-  /** Nothing more is read; it ends when everything is answered. */
-  closing: 6,
-} as const
+/** Commands that are run when everything before them is answered. */
+const aboutOthers: ReadonlySet<string> = new Set<RequestPolicy>(['waited', 'subscription'])
 
-type ReplyMode = 'on' | 'off'
+const isOfClient = (spec: CommandSpec | null): boolean =>
+  spec !== null && (spec.name === 'CLIENT' || spec.name.startsWith('CLIENT|'))
 
 /** How long a client that is to end may take to get its last replies. */
 export const closeLingerMs = 10_000
@@ -53,17 +50,22 @@ export const closeLingerMs = 10_000
 /** What a client that waits is told when its connection is to end. */
 const endingText = 'UNBLOCKED the connection is going to be closed; try again'
 
-const reencoded = new ReplyWriter()
-
-export class Session implements ConnectionHandler, Client, OutputOwner, RoomWaiter {
+export class Session
+  implements ConnectionHandler, Client, OutputOwner, RoomWaiter, Subscriber, TrackingOwner
+{
   readonly id: number
   /** Names this client to the shards. */
   readonly shardSession: number
   readonly remoteAddress: string
   readonly localAddress: string
+  readonly isTls: boolean
   readonly openedMs: number
   readonly output: ClientOutput
   readonly transactions: SessionTransactions
+  readonly access: SessionAccess
+  readonly waits: SessionWaits
+  readonly subscriptions: SessionSubscriptions
+  readonly tracking: SessionTracking
   name = ''
   libName = ''
   libVersion = ''
@@ -80,42 +82,60 @@ export class Session implements ConnectionHandler, Client, OutputOwner, RoomWait
   readonly #run: RequestRun
   #gate: number = Gate.open
   /** Where a command of its own waits. */
-  #waitsAt: ShardLink | null = null
+  #waitsAt: Waited | null = null
   #isPaused = false
   #isClosed = false
   /** The client will send nothing more. */
   #hasEnded = false
   /** Input below this holds no whole request. */
   #neededBytes = 0
-  #isAuthenticated = false
   #isPlain = false
+  /** Looks at each command; null: the user may do everything. */
+  #checked: SessionAccess | null = null
   /** Of the frames that carry this client's commands. */
   #flags = 0
-  #replyMode: ReplyMode = 'on'
-  /** So many replies are not sent. */
-  #skippedReplies = 0
+  readonly #muting = new ReplyMuting()
   #cancelLinger: () => void = () => {}
 
-  constructor(host: SessionHost, connection: Connection, { remoteAddress, localAddress }: ClientAddresses) {
+  constructor(host: SessionHost, connection: Connection, origin: ClientOrigin) {
     this.#host = host
     this.#connection = connection
     this.id = host.clients.nextId()
     this.shardSession = shardSessionOf(this.id)
-    this.remoteAddress = remoteAddress
-    this.localAddress = localAddress
+    this.remoteAddress = origin.remoteAddress
+    this.localAddress = origin.localAddress
+    this.isTls = origin.isTls
     this.openedMs = host.clock.monotonicMs()
     this.lastRequestMs = this.openedMs
     this.output = new ClientOutput(connection, host.turn, host.memory, host.limits, this)
-    this.#run = new RequestRun(this.output)
-    this.#place = { output: this.output, expect: () => this.expect() }
+    this.#run = new RequestRun(this.output, this.shardSession)
+    this.#place = {
+      output: this.output,
+      expect: () => this.expect(),
+      expectParts: () => {
+        const place = this.expect()
+        this.output.comesInParts(place)
+        return place
+      },
+      onWrite: (link) => this.waits.writes.note(link),
+    }
     this.transactions = new SessionTransactions(host, this)
+    this.waits = new SessionWaits(host, this.shardSession)
+    this.subscriptions = new SessionSubscriptions(host.subscriptions, this)
+    this.tracking = new SessionTracking(host.tracking, this)
     this.#scanner = new RequestScanner(host.requestLimits.other)
-    this.setAuthenticated(host.config.database.password === null)
+    this.access = new SessionAccess(host, this)
+    this.refreshPath()
     host.clients.add(this)
   }
 
-  get isAuthenticated(): boolean {
-    return this.#isAuthenticated
+  get user(): User {
+    return this.access.user
+  }
+
+  /** Null: what its scripts call needs no look. */
+  get scriptActor(): ScriptActor | null {
+    return this.#checked === null ? null : this
   }
 
   get isBlocked(): boolean {
@@ -124,6 +144,15 @@ export class Session implements ConnectionHandler, Client, OutputOwner, RoomWait
 
   get resp3(): boolean {
     return (this.#flags & FrameFlag.resp3) !== 0
+  }
+
+  get isSubscriber(): boolean {
+    return this.subscriptions.total > 0
+  }
+
+  /** It has asked to be shown what all clients ask for. */
+  get isMonitor(): boolean {
+    return this.#host.observation.monitors.has(this)
   }
 
   get noTouch(): boolean {
@@ -154,56 +183,98 @@ export class Session implements ConnectionHandler, Client, OutputOwner, RoomWait
     return this.output.pending
   }
 
-  setAuthenticated(value: boolean): void {
-    const { authenticated, other } = this.#host.requestLimits
-    this.#isAuthenticated = value
-    this.#scanner.limits = value ? authenticated : other
+  logIn(user: User): void {
+    this.access.logIn(user)
     this.refreshPath()
+  }
+
+  /** Users have changed: this one may be gone, or allowed less than before. */
+  onUsers(): void {
+    const error = this.access.onUsers((user) => this.subscriptions.areAllowed(user))
+    this.refreshPath()
+    if (error !== null) this.#waitsAt?.unblock(this.shardSession, error)
   }
 
   setResp3(value: boolean): void {
     this.#flags = value ? this.#flags | FrameFlag.resp3 : this.#flags & ~FrameFlag.resp3
+    this.refreshPath()
   }
 
   setNoTouch(value: boolean): void {
     this.#flags = value ? this.#flags | FrameFlag.noTouch : this.#flags & ~FrameFlag.noTouch
   }
 
-  setReplies(mode: ReplyMode | 'skip'): void {
-    // SKIP is not answered either.
-    if (mode !== 'skip') this.#replyMode = mode
-    else if (this.#replyMode === 'on') this.#skippedReplies = 2
-    if (mode === 'on') this.#skippedReplies = 0
+  setReplies(mode: ReplyMode): void {
+    this.#muting.set(mode)
     this.refreshPath()
   }
 
   /** RESET: as if it had just connected. */
   reset(): void {
     this.transactions.discard()
+    this.subscriptions.clear()
+    this.#host.observation.monitors.remove(this)
+    this.tracking.stop()
     this.name = ''
     this.noEvict = false
     this.#flags = 0
     this.setReplies('on')
-    this.setAuthenticated(this.#host.config.database.password === null)
+    this.access.reset()
+    this.refreshPath()
   }
 
   /** To be called when something changes that the fast path doesn't look at. */
   refreshPath(): void {
+    this.output.unreadLimit = this.#unreadLimit
+    this.#scanner.limits = this.access.isAuthenticated
+      ? this.#host.requestLimits.authenticated
+      : this.#host.requestLimits.other
+    this.#checked = this.user.isUnchecked ? null : this.access
+    this.#flags = (this.#flags & ~sessionFlags) | this.tracking.frameFlags
     this.#isPlain =
-      this.#isAuthenticated &&
+      this.access.isAuthenticated &&
+      !this.subscriptions.takesMessagesOnly &&
       this.transactions.queue === null &&
-      this.#replyMode === 'on' &&
-      this.#skippedReplies === 0
+      !this.#host.observation.monitors.isOn &&
+      !this.tracking.isExceptional &&
+      !this.#muting.isOn
+  }
+
+  get #unreadLimit(): UnreadLimit {
+    if (this.isMonitor) return 'monitorOutputBytesMax'
+    return this.isSubscriber ? 'subscriberOutputBytesMax' : 'outputBytesMax'
   }
 
   /** Takes the place of the next reply, or of one that the client does not want. */
   expect(): number {
-    if (this.#replyMode === 'on' && this.#skippedReplies === 0) return this.output.expect()
-    if (this.#replyMode === 'on') {
-      this.#skippedReplies--
-      this.refreshPath()
-    }
-    return this.output.expectMuted()
+    return this.#passMuted() ? this.output.expectMuted() : this.output.expect()
+  }
+
+  /** The same for what is sent even to a client that wants no replies. */
+  #expectUnmuted(): number {
+    this.#passMuted()
+    return this.output.expect()
+  }
+
+  /** Counts a reply; true: the client does not want it. */
+  #passMuted(): boolean {
+    if (!this.#muting.isOn) return false
+    this.#muting.pass()
+    this.refreshPath()
+    return true
+  }
+
+  push(bytes: Uint8Array, length: number): void {
+    this.output.push(bytes, length)
+  }
+
+  takeInvalidation(invalidation: Invalidation, isRedirected: boolean): void {
+    const message = invalidationMessage(invalidation, this, isRedirected)
+    if (message !== null) this.pushBehind(message.bytes, message.length)
+  }
+
+  pushBehind(bytes: Uint8Array, length: number): void {
+    this.output.pushBehind(bytes, length)
   }
 
   /** Nothing more is read until everything so far has been answered. */
@@ -223,6 +294,7 @@ export class Session implements ConnectionHandler, Client, OutputOwner, RoomWait
     if (this.isClosing) return
     this.isClosing = true
     this.#gate = Gate.closing
+    this.#host.observation.monitors.remove(this)
     this.#waitsAt?.unblock(this.shardSession, endingText)
     this.#input.clear()
     this.#cancelLinger = this.#host.timers.after(closeLingerMs, () => this.kill())
@@ -263,6 +335,9 @@ export class Session implements ConnectionHandler, Client, OutputOwner, RoomWait
     this.output.close()
     this.#input.clear()
     this.transactions.discard()
+    this.subscriptions.clear()
+    this.#host.observation.monitors.remove(this)
+    this.tracking.end()
     this.#waitsAt?.unblock(this.shardSession, '')
     this.#host.clients.remove(this)
     this.#host.onClientClosed()
@@ -290,8 +365,9 @@ export class Session implements ConnectionHandler, Client, OutputOwner, RoomWait
 
   onOverflow(): void {
     const { logger, limits } = this.#host
+    const { unreadLimit } = this.output
     logger.warn(
-      { client: this.id, outputBytesMax: limits.outputBytesMax },
+      { client: this.id, [unreadLimit]: limits[unreadLimit] },
       'a client does not read; disconnected',
     )
     this.kill()
@@ -319,6 +395,7 @@ export class Session implements ConnectionHandler, Client, OutputOwner, RoomWait
   #wake(): void {
     this.#gate = Gate.open
     this.#waitsAt = null
+    this.access.unblocked()
     const input = this.#input
     if (input.length > 0) input.consumeTo(this.#consume(input.bytes, input.start, input.end))
     if (this.#gate !== Gate.open) return
@@ -364,7 +441,8 @@ export class Session implements ConnectionHandler, Client, OutputOwner, RoomWait
         spec.onlyKey < count &&
         host.pause.mode === 'none' &&
         !spec.isContainer &&
-        !scanner.inline
+        !scanner.inline &&
+        (this.#checked === null || this.#checked.mayForward(spec, scanner))
       ) {
         if (!this.#forward(spec, bytes, at, next)) return at
       } else {
@@ -396,6 +474,7 @@ export class Session implements ConnectionHandler, Client, OutputOwner, RoomWait
     }
     host.counters.commands++
     this.lastCommand = spec
+    if (spec.isWrite) this.waits.writes.note(link)
     const place = output.expect()
     if (!continues) run.begin(link, slot, this.#flags, place, bytes, start)
     run.add(end)
@@ -403,8 +482,10 @@ export class Session implements ConnectionHandler, Client, OutputOwner, RoomWait
   }
 
   #failProtocol(end: number): number {
-    const bytes = bytesOf(`-${this.#scanner.error}\r\n`)
-    this.output.onReply(this.output.expect(), bytes, 0, bytes.length)
+    const { reply } = this.#host
+    reply.clear()
+    reply.error(this.#scanner.error)
+    this.output.onReply(this.output.expect(), reply.bytes, 0, reply.length)
     this.closeAfterReplies()
     return end
   }
@@ -416,19 +497,35 @@ export class Session implements ConnectionHandler, Client, OutputOwner, RoomWait
     if (this.output.isCongested) return this.#hold(Gate.output)
     const spec = commandOf(found, this.#scanner)
     if (typeof spec === 'string') return this.#refuse(spec, found ?? null)
+    this.lastCommand = spec
     const refusal = this.#refusal(spec)
     if (refusal !== null) return this.#refuse(refusal, spec)
-    if (pause.mode !== 'none' && pause.blocks(spec.isWrite || this.transactions.wouldWrite(spec)))
+    if (pause.mode !== 'none' && pause.blocks(spec.mayWrite || this.transactions.wouldWrite(spec)))
       return this.#hold(Gate.pause)
-    this.lastCommand = spec
-    const routing = this.#execute(this.#requestOf(spec, bytes, start, end))
+    // It is about everything that was asked before, or what comes behind it is.
+    if (aboutOthers.has(spec.request) && this.transactions.queue === null && this.output.pending > 0)
+      return this.#hold(Gate.barrier)
+    const { monitors } = this.#host.observation
+    const isShown = monitors.isOn && !this.transactions.queues(spec) && !this.transactions.shows(spec)
+    // Before what its script calls.
+    if (isShown && spec.runsScript) monitors.show(spec, this.#scanner, this.remoteAddress)
+    const actor = spec.runsScript ? this.scriptActor : null
+    const routing = this.#execute(requestOf(spec, this.#scanner, this, actor, bytes, start, end))
     if (typeof routing === 'string') return this.#refuse(routing, spec)
     if (routing !== null) {
       routing.waitForRoom(this)
       return this.#hold(Gate.shard)
     }
     counters.commands++
+    if (isShown && !spec.runsScript) monitors.show(spec, this.#scanner, this.remoteAddress)
+    this.#endException(spec)
     return true
+  }
+
+  /** CLIENT CACHING is about the next command, or the next transaction. */
+  #endException(spec: CommandSpec | null): void {
+    if (this.tracking.isExceptional && this.transactions.queue === null && !isOfClient(spec))
+      this.tracking.endException()
   }
 
   #execute(request: RoutedRequest): Routing {
@@ -439,7 +536,14 @@ export class Session implements ConnectionHandler, Client, OutputOwner, RoomWait
         return this.transactions.run(request, this.#place)
       case 'proxy':
       case 'gathered':
-        return this.#answerLocally(request)
+        return this.#answerLocally(request, () => this.expect())
+      case 'subscription':
+        this.#answerLocally(request, () => this.#expectUnmuted())
+        // Messages come from then on, and RESP3 or not decides what may follow.
+        this.waitForReplies()
+        return null
+      case 'waited':
+        return this.#waitForClusters(request)
     }
     if (spec.mayBlock(request.arguments)) return this.#block(request)
     return this.#host.router.route(request, this.#host.links, this.#place)
@@ -452,49 +556,52 @@ export class Session implements ConnectionHandler, Client, OutputOwner, RoomWait
     const link = this.#host.links.of(Math.max(0, slot))
     if (link.isFull) return link
     link.block(this.output, this.expect(), Math.max(0, slot), flags, this.shardSession, bytes, start, end)
+    if (spec.isWrite) this.waits.writes.note(link)
+    this.access.blocksIn(spec, bytes, start, end)
     this.#gate = Gate.blocked
     this.#waitsAt = link
     if (this.#hasEnded) link.unblock(this.shardSession, '')
     return null
   }
 
-  #answerLocally({ spec, arguments: args }: RoutedRequest): null {
+  #waitForClusters(request: RoutedRequest): Routing {
+    const wait = this.waits.begin(request, this.#place)
+    if (!(wait instanceof ClusterWait)) return wait
+    this.#gate = Gate.blocked
+    this.#waitsAt = wait
+    if (this.#hasEnded) wait.unblock(this.shardSession, '')
+    return null
+  }
+
+  #answerLocally({ spec, arguments: args }: RoutedRequest, expect: () => number): null {
     runLocally(this.#host, this, spec, args, {
-      now: (reply) => this.output.onReply(this.expect(), reply.bytes, 0, reply.length),
+      now: (reply) => this.output.onOwnReply(expect(), reply.bytes, reply.length),
       later: () => {
-        const place = this.expect()
-        return (reply) => this.output.onReply(place, reply.bytes, 0, reply.length)
+        const place = expect()
+        return (reply) => this.output.onOwnReply(place, reply.bytes, reply.length)
       },
     })
     return null
   }
 
-  #requestOf(spec: CommandSpec, bytes: Uint8Array, start: number, end: number): RoutedRequest {
-    const scanner = this.#scanner
-    const common = { spec, arguments: scanner, flags: this.#flags, resp3: this.resp3 }
-    if (!scanner.inline) return { ...common, bytes, start, end, isFixed: true }
-    reencoded.clear()
-    reencoded.array(scanner.argumentCount)
-    for (let i = 0; i < scanner.argumentCount; i++) {
-      reencoded.bulkBytes(scanner.bytes, scanner.start(i), scanner.endOf(i))
-    }
-    return { ...common, bytes: reencoded.bytes, start: 0, end: reencoded.length, isFixed: false }
-  }
-
-  #refusal({ row }: CommandSpec): string | null {
-    if (!this.#isAuthenticated && !row.flags.includes('no_auth')) return errors.noAuth
+  #refusal(spec: CommandSpec): string | null {
+    const { row } = spec
+    if (!this.access.isAuthenticated && !row.flags.includes('no_auth')) return errors.noAuth
     if (this.transactions.queue !== null && row.flags.includes('no_multi')) return errors.notInMulti
-    return null
+    if (this.isMonitor && mayNotMonitor(spec)) return errors.inMonitorMode
+    const denial = this.#checked === null ? null : this.access.refusal(spec, this.#scanner)
+    return denial ?? this.subscriptions.refusal(spec)
   }
 
   /** Answers with an error; a transaction in the making fails with it. */
   #refuse(text: string, spec: CommandSpec | null): true {
     const { reply, counters } = this.#host
-    counters.errorReplies++
+    counters.errors.count(text)
     if (spec !== null) counters.countRejected(spec)
     reply.clear()
     reply.error(this.transactions.onRefused(text, spec))
-    this.output.onReply(this.expect(), reply.bytes, 0, reply.length)
+    this.output.onOwnReply(this.expect(), reply.bytes, reply.length)
+    this.#endException(spec)
     return true
   }
 }

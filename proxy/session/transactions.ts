@@ -4,8 +4,10 @@
  * Without sharding there is one shard at every member, and they may lie anywhere.
  */
 import type { CommandSpec } from '#protocol/commands/index.ts'
+import { requestOfWords } from '#protocol/commands/request.ts'
+import { FrameFlag } from '#protocol/frames/frame.ts'
 import { errors } from '#protocol/resp/errors.ts'
-import type { ReplyWriter } from '#protocol/resp/replyWriter.ts'
+import { ReplyWriter } from '#protocol/resp/replyWriter.ts'
 import { RequestScanner } from '#protocol/resp/requestScanner.ts'
 import { runLocally } from '#proxy/local/run.ts'
 import { crossSlot, requestSlot } from '#proxy/routing/requestSlot.ts'
@@ -13,13 +15,15 @@ import type { ReplyPlace, RoutedRequest, Routing } from '#proxy/routing/router.t
 import { ExecReply } from './exec.ts'
 import type { SessionHost } from './host.ts'
 import type { Session } from './session.ts'
-import { type QueuedLocal, TransactionQueue } from './transactionQueue.ts'
+import { type QueuedLocal, rechecked, requestsOf, TransactionQueue } from './transactionQueue.ts'
 
 /** What is not queued. */
 const immediate: ReadonlySet<string> = new Set(['MULTI', 'EXEC', 'DISCARD', 'WATCH', 'QUIT', 'RESET'])
 
 export class SessionTransactions {
   queue: TransactionQueue | null = null
+  /** A command of the queue is being run here. */
+  isRunning = false
   readonly #host: SessionHost
   readonly #session: Session
   /** Of the watched keys; -1: none. */
@@ -33,6 +37,11 @@ export class SessionTransactions {
   /** Whether the command is one that waits for EXEC. */
   queues(spec: CommandSpec): boolean {
     return this.queue !== null && !immediate.has(spec.name)
+  }
+
+  /** Whether those who monitor are shown the command by what runs it. */
+  shows(spec: CommandSpec): boolean {
+    return spec.name === 'EXEC' && this.queue !== null && !this.queue.isFailed
   }
 
   wouldWrite(spec: CommandSpec): boolean {
@@ -62,6 +71,8 @@ export class SessionTransactions {
       case 'proxy':
       case 'gathered':
       case 'transaction':
+      case 'waited':
+      case 'subscription':
         queue.addLocal(spec, bytes, start, end)
         return this.#say('QUEUED', to)
       case 'allShards':
@@ -86,7 +97,7 @@ export class SessionTransactions {
     switch (request.spec.name) {
       case 'MULTI':
         if (this.queue !== null) return this.#say(errors.nestedMulti, to)
-        this.queue = new TransactionQueue()
+        this.queue = new TransactionQueue(this.#session.user)
         this.#session.refreshPath()
         return this.#say('OK', to)
       case 'DISCARD':
@@ -129,9 +140,14 @@ export class SessionTransactions {
     return null
   }
 
-  #exec({ flags }: RoutedRequest, to: ReplyPlace): Routing {
+  #exec({ flags, spec, arguments: args }: RoutedRequest, to: ReplyPlace): Routing {
+    if (this.queue === null) return this.#say(errors.execWithoutMulti, to)
+    const { user } = this.#session
+    if (this.queue.user !== user && !this.queue.isFailed)
+      this.queue = rechecked(this.queue, user, this.#host.requestLimits.authenticated, (spec, request) =>
+        this.#session.access.denialSinceQueued(spec, request),
+      )
     const queue = this.queue
-    if (queue === null) return this.#say(errors.execWithoutMulti, to)
     if (queue.isFailed) {
       this.discard()
       return this.#say(errors.execAborted, to)
@@ -140,31 +156,70 @@ export class SessionTransactions {
     const link = this.#host.links.of(slot)
     const needsShard = queue.shardCount > 0 || this.#watchSlot >= 0
     if (needsShard && link.isFull) return link
-    const watches = this.#watchSlot >= 0 ? this.#session.shardSession : 0
+    const { shardSession, tracking } = this.#session
+    const watching = this.#watchSlot >= 0 ? FrameFlag.watching : 0
+    const frameFlags = flags | watching | (queue.changesTracking ? tracking.frameFlagsOfChange : 0)
     // The shard forgets the watches with the transaction.
     this.queue = null
     this.#watchSlot = -1
     this.#session.refreshPath()
-    const place = to.expect()
-    if (queue.locals.length === 0 && needsShard) {
+    if (queue.hasWrites) to.onWrite(link)
+    const { scriptActor } = this.#session
+    if (needsShard && queue.runsScripts && scriptActor !== null) link.actFor(scriptActor)
+    const { monitors } = this.#host.observation
+    const isWhole = queue.locals.length === 0 && needsShard && !monitors.isOn
+    const place = isWhole ? to.expect() : to.expectParts()
+    if (isWhole) {
       const bytes = queue.shardBytes
-      link.transaction(to.output, place, slot, flags, watches, bytes, 0, bytes.length)
+      link.transaction(to.output, place, slot, frameFlags, shardSession, bytes, 0, bytes.length)
       return null
     }
-    const exec = new ExecReply(queue, place, to.output, (index, done) => this.#runQueued(queue, index, done))
+    const name = args.text(0)
+    const exec = new ExecReply(
+      queue,
+      place,
+      to.output,
+      (index, done) => this.#runQueued(queue, index, done),
+      (hasRun) => {
+        if (!monitors.isOn) return
+        const { remoteAddress } = this.#session
+        const limits = this.#host.requestLimits.authenticated
+        if (hasRun)
+          for (const { spec: run, request } of requestsOf(queue, limits))
+            monitors.show(run, request, remoteAddress)
+        monitors.show(spec, requestOfWords([name]), remoteAddress)
+      },
+    )
     // What the proxy's own commands change, such as the protocol, concerns what comes behind.
     this.#session.waitForReplies()
     if (!needsShard) exec.runLocals()
-    else link.transaction(exec, 0, slot, flags, watches, queue.shardBytes, 0, queue.shardBytes.length)
+    else
+      link.transaction(exec, 0, slot, frameFlags, shardSession, queue.shardBytes, 0, queue.shardBytes.length)
     return null
   }
 
   #runQueued(queue: TransactionQueue, index: number, done: (reply: Uint8Array) => void): void {
-    const { spec, bytes } = queue.locals[index] as QueuedLocal
+    const { spec, bytes, refusal } = queue.locals[index] as QueuedLocal
+    if (refusal !== null) {
+      const reply = new ReplyWriter(refusal.length + 3)
+      reply.error(refusal)
+      done(reply.take())
+      return
+    }
     const args = new RequestScanner(this.#host.requestLimits.authenticated)
     args.scan(bytes, 0, bytes.length)
-    const now = (reply: ReplyWriter): void => done(reply.take())
+    const now = (reply: ReplyWriter): void => {
+      // A queued CLIENT CACHING was about commands of the transaction, which have been run.
+      this.#session.tracking.endException()
+      done(reply.take())
+    }
+    if (spec.request === 'waited') {
+      this.#session.waits.tell(spec, args, this.#session.resp3, now)
+      return
+    }
+    this.isRunning = true
     runLocally(this.#host, this.#session, spec, args, { now, later: () => now })
+    this.isRunning = false
   }
 
   /** A status, or an error that does not make the transaction fail. */

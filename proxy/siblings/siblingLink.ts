@@ -57,6 +57,9 @@ export class SiblingLink {
   #owesNews = false
   /** It was told that the sibling was asked more than may wait. */
   #isOverflowTold = false
+  /** Lines that it has not taken yet. */
+  #linesBytes = 0
+  #areLinesLost = false
   #attempts = 0
   #isClosed = false
   #cancelRedial: () => void = () => {}
@@ -112,6 +115,23 @@ export class SiblingLink {
   tell(): void {
     if (this.#pending.size > 0) this.#owesNews = true
     else this.ask(this.#owner.news(), () => {})
+  }
+
+  sendLines(lines: string, bytesMax: number): void {
+    if (this.#linesBytes > bytesMax) {
+      if (!this.#areLinesLost)
+        this.#ports.logger.warn(
+          { worker: this.worker, bytesMax },
+          'a proxy worker takes no lines of MONITOR: they are lost',
+        )
+      this.#areLinesLost = true
+      return
+    }
+    this.#linesBytes += lines.length
+    this.ask({ what: 'monitored', lines }, () => {
+      this.#linesBytes -= lines.length
+      this.#areLinesLost = false
+    })
   }
 
   #tellOverflow(): void {

@@ -9,6 +9,7 @@
 import type { ProxyConfig, WorkerAddress } from '#config/process.ts'
 import type { Hello } from '#protocol/frames/hello.ts'
 import {
+  type KeptListName,
   readWorkerNews,
   type WorkerAnswer,
   type WorkerNews,
@@ -30,14 +31,18 @@ export interface SiblingAnswer {
   isGone: boolean
 }
 
-export type SiblingQuestion = Exclude<WorkerQuestion, { what: 'news' }>
+export type SiblingQuestion = Exclude<WorkerQuestion, { what: 'news' | KeptListName }>
 
 export interface SiblingsOwner {
   /** Of this worker. */
   news(): WorkerNews
   /** Of another one; `done` is called when what they change is in force here. */
   takeNews(news: WorkerNews, done: () => void): void
+  /** Of a worker that is gone. */
+  onNewsLost(): void
   answer(question: SiblingQuestion): object
+  /** Calls `run` when the list of this version is in force; returns how to give up. */
+  whenVersion(list: KeptListName, version: number, run: () => void): () => void
 }
 
 export class Siblings implements Flushable, SiblingLinkOwner, SiblingCallerOwner {
@@ -101,6 +106,19 @@ export class Siblings implements Flushable, SiblingLinkOwner, SiblingCallerOwner
     return count
   }
 
+  /** Clients of the others that monitor. */
+  get monitorCount(): number {
+    let count = 0
+    for (const { monitors } of this.#heard.values()) count += monitors
+    return count
+  }
+
+  /** Lines for those who monitor at the others. One that has not taken so many bytes of them yet is sent no more. */
+  sendLines(lines: string, bytesMax: number): void {
+    for (const link of this.#links)
+      if ((this.#heard.get(link.worker)?.monitors ?? 0) > 0) link.sendLines(lines, bytesMax)
+  }
+
   /** Whether another one takes connections on the port, so that it is ours. */
   get isAnyListening(): boolean {
     return [...this.#heard.values()].some(({ isListening }) => isListening)
@@ -133,6 +151,13 @@ export class Siblings implements Flushable, SiblingLinkOwner, SiblingCallerOwner
       awaited.clear()
       done(answers)
     })
+  }
+
+  /** Asks one of them, without a time limit; null: it is not there, or has too much to answer. */
+  askWorker(worker: number, question: SiblingQuestion, done: (answer: unknown) => void): void {
+    const link = this.#links.find((candidate) => candidate.worker === worker)
+    if (link === undefined) done(null)
+    else link.ask(question, done)
   }
 
   /** Something changed that the others must know at once. */
@@ -182,6 +207,7 @@ export class Siblings implements Flushable, SiblingLinkOwner, SiblingCallerOwner
 
   onGone(worker: number): void {
     this.#heard.delete(worker)
+    this.#owner.onNewsLost()
     this.#checkMet()
   }
 
@@ -195,6 +221,10 @@ export class Siblings implements Flushable, SiblingLinkOwner, SiblingCallerOwner
   }
 
   answer({ worker }: SiblingCaller, question: WorkerQuestion, done: (answer: object) => void): void {
+    if (question.what === 'users' || question.what === 'libraries') {
+      this.#answerVersion(question.what, question.version, done)
+      return
+    }
     if (question.what !== 'news') {
       done(this.#owner.answer(question))
       return
@@ -203,6 +233,18 @@ export class Siblings implements Flushable, SiblingLinkOwner, SiblingCallerOwner
     this.#owner.takeNews(question.news, () =>
       done({ news: this.#owner.news() } satisfies WorkerAnswer<'news'>),
     )
+  }
+
+  #answerVersion(list: KeptListName, version: number, done: (answer: WorkerAnswer<'users'>) => void): void {
+    let giveUp: () => void = () => {}
+    const cancelTimer = this.#ports.timers.after(siblingAnswerMs, () => {
+      giveUp()
+      done({ isInForce: false })
+    })
+    giveUp = this.#owner.whenVersion(list, version, () => {
+      cancelTimer()
+      done({ isInForce: true })
+    })
   }
 
   #fallSilent(link: SiblingLink, { what }: WorkerQuestion): void {

@@ -65,8 +65,16 @@ export function copyOf(bytes: Uint8Array, start = 0, end = bytes.length): Uint8A
   return copied
 }
 
+/** A copy, with zeros behind it when it is shorter than `lengthBytes`. */
+export function grownCopy(bytes: Uint8Array, lengthBytes: number): Uint8Array {
+  const copy = allocate(Math.max(bytes.length, lengthBytes))
+  copyBytes(copy, 0, bytes, 0, bytes.length)
+  return copy.fill(0, bytes.length)
+}
+
+/** Of a single part no copy is made. */
 export function concatenate(parts: readonly Uint8Array[]): Uint8Array {
-  return Buffer.concat(parts)
+  return parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts)
 }
 
 /** CRC-32 (ISO 3309, as in zlib) of the bytes [start, end), continuing from `seed`. */

@@ -52,6 +52,18 @@ export function writeVarint(bytes: Uint8Array, at: number, value: number): numbe
   return to
 }
 
+/** As long for each length, so that another one fits in its place. */
+export const fixedVarintBytes = 5
+
+/** In so many bytes whatever the value is; read as the others. Returns the offset behind it. */
+export function writeFixedVarint(bytes: Uint8Array, at: number, value: number): number {
+  let rest = value
+  const last = at + fixedVarintBytes - 1
+  for (let to = at; to < last; to++, rest >>>= 7) bytes[to] = (rest & 0x7f) | 0x80
+  bytes[last] = rest
+  return last + 1
+}
+
 /** The reader below takes no allocation: what it read is `value`, and where it stopped `end`. */
 export const varint = {
   value: 0,

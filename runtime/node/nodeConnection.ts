@@ -62,6 +62,10 @@ export class NodeConnection implements Connection {
     this.#socket.resume()
   }
 
+  keepAlive(silentMs: number): void {
+    this.#socket.setKeepAlive(silentMs > 0, silentMs)
+  }
+
   close(): void {
     if (this.#closing || this.#socket.destroyed) return
     this.#closing = true

@@ -1,32 +1,33 @@
 /**
  * Incoming connections. A database's port is shared by clients that speak RESP, clients that speak it over TLS, and the
- * syncers of peer clusters: the first byte tells TLS (0x16, a handshake record) from RESP, ALPN tells syncers from clients.
+ * syncers of peer clusters: the first byte tells TLS (0x16, a handshake record) from RESP, the protocol that its first message names
+ * (ALPN) tells syncers from clients. Each of the two has a TLS side of its own: other certificates, other authorities.
  *
  * Before its first byte (and during a TLS handshake) a connection has no owner who could count it, so the listener does:
- * above `pendingConnectionsMax` the oldest is dropped. Silence alone is no fault: pools connect ahead of need.
+ * above `pendingConnectionsMax` the oldest is dropped. Silence alone is no fault: pools connect ahead of need. TLS handshakes
+ * are bounded in time and number; who comes when there are too many waits, as when all clients come back at once.
  */
 import fs from 'node:fs'
 import net, { type Server, type Socket } from 'node:net'
-import tls, { type TLSSocket } from 'node:tls'
+import type { TLSSocket } from 'node:tls'
+import { clientHelloBytesMax, protocolsOffered } from '#runtime/bytes/clientHello.ts'
 import type { Connection, Logger, TlsIdentity } from '#runtime/ports.ts'
+import type { TlsFacts } from '#runtime/tlsFacts.ts'
 import { NodeConnection } from './nodeConnection.ts'
-import { readIdentity, type TlsCredentials } from './nodeNet.ts'
+import { presentedCertificate } from './peerCertificate.ts'
+import { type ServedCertificate, TlsAcceptor, type TlsSettings } from './tlsAcceptor.ts'
 
 export interface PortLimits {
   /** Connections that have sent nothing yet or are in a TLS handshake. */
   pendingConnectionsMax: number
-  handshakeTimeoutMs: number
-}
-
-export const defaultPortLimits: Readonly<PortLimits> = {
-  pendingConnectionsMax: 10_000,
-  handshakeTimeoutMs: 10_000,
+  /** TLS handshakes at the same time; others wait. */
+  handshakesMax: number
+  /** From the first byte on, or from when it is its turn. */
+  handshakeMs: number
 }
 
 /** Waiting connections of the operating system. */
 const backlogConnections = 1024
-/** Replaced certificates are used for connections from so much later on. */
-const identityAgeMaxMs = 1000
 const keepAliveMs = 300_000
 const handshakeRecord = 0x16
 
@@ -34,17 +35,15 @@ export interface ConnectionFacts {
   /** `address:port`. */
   remoteAddress: string
   localAddress: string
-  tls: null | {
-    /** What was agreed; null when the client named no protocol. */
-    alpn: string | null
-    /** Common name of the client's certificate, null unless it is signed by our authority and valid now. */
-    peerName: string | null
-  }
+  /** Null: it came without TLS. */
+  tls: TlsFacts | null
 }
 
 export interface Listening {
   /** The real one when 0 was asked for; 0 for a Unix socket. */
   readonly port: number
+  /** What clients are shown; null: there is no TLS for them. */
+  readonly certificate: ServedCertificate | null
   /** Takes no more connections; those that exist stay. */
   close(): void
 }
@@ -54,12 +53,14 @@ export interface PortOptions {
   port: number
   /** Several processes may listen on the port; the system spreads connections over them. */
   reusePort: boolean
-  /** Null: no TLS. */
-  identity: TlsIdentity | null
-  /** In the order of our preference. */
-  alpnProtocols: readonly string[]
+  /** Null: there are none. */
+  peers: { identity: TlsIdentity; protocol: string } | null
+  /** Asked at each connection; null: no TLS for clients. */
+  clients: () => TlsSettings | null
   logger: Logger
-  limits?: PortLimits
+  /** Looked at when they are needed. */
+  limits: Readonly<PortLimits>
+  onHandshakeFailed: (remoteAddress: string, reason: string) => void
 }
 
 /** Sets the connection's handler before it returns, or destroys the connection. */
@@ -83,7 +84,7 @@ export async function listenUnix(
     fs.unlinkSync(path)
     await listening(server, where, logger)
   }
-  return { port: 0, close: () => server.close() }
+  return { port: 0, certificate: null, close: () => server.close() }
 }
 
 /** Whether this system lets several processes listen on one port; Node knows no other way to ask than to try. */
@@ -121,6 +122,9 @@ export async function listenPort(options: PortOptions, accept: AcceptConnection)
   const address = server.address()
   return {
     port: address !== null && typeof address === 'object' ? address.port : port,
+    get certificate() {
+      return sniffer.certificate
+    },
     close: () => {
       server.close()
       sniffer.close()
@@ -128,64 +132,136 @@ export async function listenPort(options: PortOptions, accept: AcceptConnection)
   }
 }
 
+/** A connection without an owner. */
+interface Arrival {
+  name: string
+  socket: Socket
+  /** Its first byte was that of TLS. */
+  hasBegun: boolean
+  isShakingHands: boolean
+  timer: NodeJS.Timeout | null
+}
+
 class Sniffer {
+  readonly #options: PortOptions
   readonly #accept: AcceptConnection
-  readonly #pendingMax: number
-  readonly #secure: SecureServer | null
+  readonly #peers: TlsAcceptor
+  readonly #clients: TlsAcceptor
   /** By remote address, oldest first. */
-  readonly #pending = new Map<string, Socket>()
+  readonly #pending = new Map<string, Arrival>()
+  /** Those whose handshake has to wait, and whose first bytes are in their socket again. */
+  readonly #waiting = new Set<Arrival>()
+  #handshakes = 0
 
   constructor(options: PortOptions, accept: AcceptConnection) {
+    this.#options = options
     this.#accept = accept
-    this.#pendingMax = (options.limits ?? defaultPortLimits).pendingConnectionsMax
-    this.#secure = options.identity === null ? null : new SecureServer(options, this.#takeSecure)
+    const { peers, clients, logger } = options
+    const onFailed = (socket: TLSSocket, reason: string) => {
+      const arrival = this.#pending.get(addressOf(socket.remoteAddress, socket.remotePort))
+      if (arrival !== undefined) this.#fail(arrival, reason)
+    }
+    const ofPeers = peers === null ? null : peerSettings(peers.identity, peers.protocol)
+    this.#peers = new TlsAcceptor(() => ofPeers, logger, { onSecure: this.#takePeer, onFailed })
+    this.#clients = new TlsAcceptor(clients, logger, { onSecure: this.#takeClient, onFailed })
+  }
+
+  get certificate(): ServedCertificate | null {
+    return this.#clients.served
   }
 
   take(socket: Socket): void {
     const name = addressOf(socket.remoteAddress, socket.remotePort)
-    for (const [oldestName, oldest] of this.#pending) {
-      if (this.#pending.size < this.#pendingMax) break
-      this.#pending.delete(oldestName)
-      oldest.destroy()
+    const arrival: Arrival = { name, socket, hasBegun: false, isShakingHands: false, timer: null }
+    for (const oldest of this.#pending.values()) {
+      if (this.#pending.size < this.#options.limits.pendingConnectionsMax) break
+      this.#leave(oldest)
+      oldest.socket.destroy()
     }
-    this.#pending.set(name, socket)
+    this.#pending.set(name, arrival)
     const ignore = (): void => {}
-    const forget = (): void => {
-      if (this.#pending.get(name) === socket) this.#pending.delete(name)
-    }
+    const onClose = (): void => this.#fail(arrival, 'the connection ended')
     socket.on('error', ignore)
-    socket.on('close', forget)
+    socket.on('close', onClose)
     socket.once('data', (first: Buffer) => {
-      if (this.#secure !== null && first[0] === handshakeRecord) {
-        socket.pause()
-        socket.unshift(first)
-        this.#secure.take(socket)
+      if (first[0] === handshakeRecord && (this.#peers.isWanted || this.#clients.isWanted)) {
+        this.#queueHandshake(arrival, first)
         return
       }
-      forget()
+      this.#leave(arrival)
       socket.off('error', ignore)
-      socket.off('close', forget)
+      socket.off('close', onClose)
       this.#own(socket, null)
       // The stream is flowing: the owner gets the byte that was looked at before any other.
       socket.emit('data', first)
     })
     socket.once('end', () => {
-      if (this.#pending.get(name) === socket) socket.destroy()
+      if (this.#isPending(arrival)) socket.destroy()
     })
   }
 
   /** Connections that said nothing yet, or are in a handshake, have nobody to end them. */
   close(): void {
-    for (const socket of this.#pending.values()) socket.destroy()
+    for (const arrival of [...this.#pending.values()]) {
+      this.#leave(arrival)
+      arrival.socket.destroy()
+    }
   }
 
-  readonly #takeSecure = (socket: TLSSocket): void => {
-    this.#pending.delete(addressOf(socket.remoteAddress, socket.remotePort))
-    const subject = socket.authorized ? socket.getPeerCertificate().subject?.CN : undefined
-    this.#own(socket, {
-      alpn: socket.alpnProtocol || null,
-      peerName: typeof subject === 'string' ? subject : null,
-    })
+  #queueHandshake(arrival: Arrival, first: Buffer): void {
+    arrival.hasBegun = true
+    if (first.length > clientHelloBytesMax) {
+      this.#fail(arrival, 'more than a first message')
+      return
+    }
+    if (this.#handshakes < this.#options.limits.handshakesMax) {
+      this.#beginHandshake(arrival)
+      this.#readHello(arrival, first)
+      return
+    }
+    arrival.socket.pause()
+    arrival.socket.unshift(first)
+    this.#waiting.add(arrival)
+  }
+
+  #beginHandshake(arrival: Arrival): void {
+    const { handshakeMs } = this.#options.limits
+    arrival.isShakingHands = true
+    this.#handshakes++
+    arrival.timer = setTimeout(
+      () => this.#fail(arrival, `no handshake within ${handshakeMs} ms`),
+      handshakeMs,
+    )
+  }
+
+  #readHello(arrival: Arrival, bytes: Buffer): void {
+    const { socket } = arrival
+    const offered = protocolsOffered(bytes)
+    if (offered === 'more' && bytes.length <= clientHelloBytesMax) {
+      socket.once('data', (next: Buffer) => this.#readHello(arrival, Buffer.concat([bytes, next])))
+      return
+    }
+    socket.pause()
+    socket.unshift(bytes)
+    const peerProtocol = this.#options.peers?.protocol
+    const isPeer = Array.isArray(offered) && peerProtocol !== undefined && offered.includes(peerProtocol)
+    if (!(isPeer ? this.#peers : this.#clients).take(socket))
+      this.#fail(arrival, 'there is no certificate to show')
+  }
+
+  readonly #takePeer = (socket: TLSSocket): void => {
+    const name = socket.authorized ? socket.getPeerCertificate().subject?.CN : undefined
+    this.#takeSecure(socket, { use: 'peer', name: typeof name === 'string' ? name : null })
+  }
+
+  readonly #takeClient = (socket: TLSSocket): void => {
+    this.#takeSecure(socket, { use: 'client', certificate: presentedCertificate(socket) })
+  }
+
+  #takeSecure(socket: TLSSocket, facts: TlsFacts): void {
+    const arrival = this.#pending.get(addressOf(socket.remoteAddress, socket.remotePort))
+    if (arrival !== undefined) this.#leave(arrival)
+    this.#own(socket, facts)
   }
 
   #own(socket: Socket, facts: ConnectionFacts['tls']): void {
@@ -195,63 +271,44 @@ class Sniffer {
       tls: facts,
     })
   }
-}
 
-/** The TLS side of a port: a server that does not listen, but is handed connections. */
-class SecureServer {
-  readonly #identity: TlsIdentity | null
-  readonly #logger: Logger
-  readonly #server: tls.Server
-  #credentials: TlsCredentials | null = null
-  #readAtMs = -identityAgeMaxMs
-
-  constructor(options: PortOptions, take: (socket: TLSSocket) => void) {
-    this.#identity = options.identity
-    this.#logger = options.logger
-    this.#server = tls.createServer({
-      ALPNProtocols: [...options.alpnProtocols],
-      minVersion: 'TLSv1.3',
-      // A client without a certificate is welcome as a client; who it is is told to the owner, who decides.
-      requestCert: true,
-      rejectUnauthorized: false,
-      handshakeTimeout: (options.limits ?? defaultPortLimits).handshakeTimeoutMs,
-      allowHalfOpen: true,
-      noDelay: true,
-    })
-    this.#server.on('secureConnection', take)
-    this.#server.on('tlsClientError', (error, socket) => {
-      const remoteAddress = addressOf(socket.remoteAddress, socket.remotePort)
-      this.#logger.debug({ remoteAddress, error: error.message }, 'TLS handshake failed')
-      socket.destroy()
-    })
+  /** Who says nothing and goes has not failed. */
+  #fail(arrival: Arrival, reason: string): void {
+    if (!this.#isPending(arrival)) return
+    const { name, socket, hasBegun } = arrival
+    this.#leave(arrival)
+    socket.destroy()
+    if (hasBegun) this.#options.onHandshakeFailed(name, reason)
   }
 
-  take(socket: Socket): void {
-    if (this.#refresh()) this.#server.emit('connection', socket)
-    else socket.destroy()
+  #isPending(arrival: Arrival): boolean {
+    return this.#pending.get(arrival.name) === arrival
   }
 
-  /** Whether there is a certificate to show; the last one that could be read serves on. */
-  #refresh(): boolean {
-    const nowMs = performance.now()
-    if (this.#identity === null || nowMs - this.#readAtMs < identityAgeMaxMs)
-      return this.#credentials !== null
-    this.#readAtMs = nowMs
-    try {
-      const read = readIdentity(this.#identity)
-      if (this.#credentials === null || !sameCredentials(read, this.#credentials)) {
-        this.#server.setSecureContext({ ...read, minVersion: 'TLSv1.3' })
-        this.#credentials = read
-      }
-    } catch (error) {
-      this.#logger.error({ error: String(error) }, 'the TLS certificate, key or authority cannot be used')
+  /** It ends or has an owner. */
+  #leave(arrival: Arrival): void {
+    if (this.#isPending(arrival)) this.#pending.delete(arrival.name)
+    this.#waiting.delete(arrival)
+    if (arrival.timer !== null) clearTimeout(arrival.timer)
+    if (!arrival.isShakingHands) return
+    arrival.isShakingHands = false
+    this.#handshakes--
+    for (const next of this.#waiting) {
+      if (this.#handshakes >= this.#options.limits.handshakesMax) return
+      this.#waiting.delete(next)
+      this.#beginHandshake(next)
+      next.socket.once('data', (first: Buffer) => this.#readHello(next, first))
+      next.socket.resume()
     }
-    return this.#credentials !== null
   }
 }
 
-const sameCredentials = (a: TlsCredentials, b: TlsCredentials): boolean =>
-  a.cert.equals(b.cert) && a.key.equals(b.key) && a.ca.equals(b.ca)
+const peerSettings = (identity: TlsIdentity, protocol: string): TlsSettings => ({
+  ...identity,
+  minVersion: 'TLSv1.3',
+  ciphers: null,
+  protocol,
+})
 
 const addressOf = (address: string | undefined, port: number | undefined): string =>
   address?.includes(':') ? `[${address}]:${port}` : `${address ?? ''}:${port ?? 0}`

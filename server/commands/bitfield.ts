@@ -1,16 +1,19 @@
 /**
  * BITFIELD: integers of 1 to 64 bits anywhere in a string. All arguments are judged first; then the operations run one after
- * the other on one copy of the value, and each sees what those before it did.
+ * the other, and each sees what those before it did.
  */
+import { EventClass } from '#protocol/pubsub/keyspaceEvents.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import { bulkBytesMax } from '#protocol/resp/requestScanner.ts'
+import { grownCopy } from '#runtime/bytes/bytes.ts'
 import { parseInteger } from '#server/crdt/amount.ts'
 import type { Arguments } from './arguments.ts'
-import { byteOfBit, grownCopy } from './bits.ts'
+import { byteOfBit } from './bits.ts'
 import type { CommandContext, Handler } from './context.ts'
 
-const keep = { kind: 'keep' } as const
 const empty = new Uint8Array(0)
+/** Fields of a long value that lie further apart are changed one by one: what lies between them isn't sent. */
+const windowBytesMax = 64 * 1024
 
 const overflows = ['WRAP', 'SAT', 'FAIL'] as const
 type Overflow = (typeof overflows)[number]
@@ -26,31 +29,66 @@ type Operation = Field & ({ kind: 'get' } | { kind: 'set' | 'add'; value: bigint
 
 export const BITFIELD: Handler = (context) => {
   const operations = parseOperations(context.args)
-  const writtenBytes = Math.max(0, ...operations.map((each) => (each.kind === 'get' ? 0 : endByte(each))))
-  if (writtenBytes === 0) return replyWithFields(context, operations)
+  const writtenBytes = endOfWrites(operations)
+  if (writtenBytes === 0) {
+    const key = context.args.text(1)
+    if (!context.db.has(key)) context.events.note(EventClass.missed, 'keymiss', key)
+    return replyWithFields(context, operations)
+  }
   // A field may begin before the longest value's end and leave it.
   if (writtenBytes > bulkBytesMax) throw new ReplyError(errors.bitOffset)
-  const { args, db, write, reply } = context
+  const { args, db, write, events, reply } = context
   const key = args.text(1)
-  const old = db.stringBytes(key) ?? empty
-  const value = grownCopy(old, writtenBytes)
-  let changed = value.length > old.length
+  // The type is judged before anything is written.
+  db.stringBytes(key, 0, 0)
   reply.array(operations.length)
+  const { start, end } = extentOf(operations)
+  const runs =
+    end - start <= windowBytesMax || !write.patches(key, windowBytesMax)
+      ? [operations]
+      : operations.map((operation) => [operation])
+  let changed = false
+  for (const run of runs) changed = runInWindow(context, run) || changed
+  if (changed) events.note(EventClass.string, 'setbit', key)
+}
+
+/**
+ * Runs operations one after the other on a copy of the bytes from the first of their fields to the last. False: none has changed
+ * anything, though the value may have grown.
+ */
+function runInWindow({ args, db, write, reply }: CommandContext, operations: readonly Operation[]): boolean {
+  const key = args.text(1)
+  const length = db.stringBytes(key)?.length ?? 0
+  const { start, end } = extentOf(operations)
+  const written = endOfWrites(operations)
+  const window = grownCopy(db.stringBytes(key, start, end) ?? empty, Math.max(0, written - start))
+  const grows = written > length
+  let changed = false
   for (const operation of operations) {
-    const before = fieldAt(value, operation)
-    const result = operation.kind === 'get' ? before : resultOf(operation, before)
+    const field = { ...operation, offset: operation.offset - start * 8 }
+    const before = fieldAt(window, field)
+    const result = field.kind === 'get' ? before : resultOf(field, before)
     if (result === undefined) {
       reply.null()
       continue
     }
-    if (result !== before) {
-      putField(value, operation, result)
-      changed = true
-    }
-    reply.integer(operation.kind === 'add' ? result : before)
+    if (result !== before) putField(window, field, result)
+    if (result !== before || (grows && field.kind !== 'get')) changed = true
+    reply.integer(field.kind === 'add' ? result : before)
   }
-  if (changed) write.setStringBytes(key, value, keep)
+  if (changed || grows) write.patchString(key, start, window, 0, written - start)
+  return changed
 }
+
+/** Behind the last byte that is written; 0: none is. */
+const endOfWrites = (operations: readonly Operation[]): number =>
+  Math.max(0, ...operations.map((each) => (each.kind === 'get' ? 0 : endByte(each))))
+
+/** The bytes that the fields lie in. */
+const extentOf = (operations: readonly Operation[]): { start: number; end: number } => ({
+  start: Math.min(...operations.map(({ offset }) => byteOfBit(offset))),
+  end: Math.max(...operations.map(endByte)),
+})
 
 export const BITFIELD_RO: Handler = (context) => {
   const operations = parseOperations(context.args)
@@ -62,11 +100,11 @@ export const BITFIELD_RO: Handler = (context) => {
 function replyWithFields({ args, db, reply }: CommandContext, fields: readonly Field[]): void {
   const key = args.text(1)
   // Also without any field, the type is judged.
-  db.stringBytes(key, 0, 0)
+  const isThere = db.stringBytes(key, 0, 0) !== undefined
   reply.array(fields.length)
   for (const field of fields) {
     const start = byteOfBit(field.offset)
-    const bytes = db.stringBytes(key, start, endByte(field)) ?? empty
+    const bytes = (isThere ? db.stringBytes(key, start, endByte(field)) : undefined) ?? empty
     reply.integer(fieldAt(bytes, { ...field, offset: field.offset - start * 8 }))
   }
 }

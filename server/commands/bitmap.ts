@@ -1,12 +1,14 @@
-/** Strings as rows of bits. A change is a write of the whole value; what changes nothing is not written, as in Redis. */
+/** Strings as rows of bits. By its meaning a change is a write of the whole value; what changes nothing is not written, as in Redis. */
+
 import type { bitmapCommands } from '#protocol/commands/bitmap.ts'
+import { EventClass } from '#protocol/pubsub/keyspaceEvents.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { Arguments } from './arguments.ts'
 import { BITFIELD, BITFIELD_RO, parseBitOffset } from './bitfield.ts'
-import { type BitOperation, byteOfBit, combineBits, countBits, findBit, grownCopy } from './bits.ts'
+import { type BitOperation, byteOfBit, combineBits, countBits, findBit } from './bits.ts'
 import type { Handler, Handlers } from './context.ts'
+import { deleteKey } from './keyEvents.ts'
 
-const keep = { kind: 'keep' } as const
 const clear = { kind: 'clear' } as const
 const empty = new Uint8Array(0)
 
@@ -17,7 +19,7 @@ const GETBIT: Handler = ({ args, db, reply }) => {
   reply.integer((byte >> (7 - (offset % 8))) & 1)
 }
 
-const SETBIT: Handler = ({ args, db, write, reply }) => {
+const SETBIT: Handler = ({ args, db, write, events, reply }) => {
   const offset = parseBitOffset(args.text(2))
   const bit = args.integer(3, errors.bitValue)
   if (bit !== 0 && bit !== 1) throw new ReplyError(errors.bitValue)
@@ -28,9 +30,9 @@ const SETBIT: Handler = ({ args, db, write, reply }) => {
   const place = 7 - (offset % 8)
   const was = (byte >> place) & 1
   if (was !== bit || at >= old.length) {
-    const value = grownCopy(old, at + 1)
-    value[at] = bit === 1 ? byte | (1 << place) : byte & ~(1 << place)
-    write.setStringBytes(key, value, keep)
+    const changed = bit === 1 ? byte | (1 << place) : byte & ~(1 << place)
+    write.patchString(key, at, Uint8Array.of(changed))
+    events.note(EventClass.string, 'setbit', key)
   }
   reply.integer(was)
 }
@@ -89,7 +91,8 @@ const placeOf = (index: number | bigint, length: number): number =>
 
 const operations = ['AND', 'OR', 'XOR', 'NOT'] as const satisfies readonly BitOperation[]
 
-const BITOP: Handler = ({ args, db, write, reply }) => {
+const BITOP: Handler = (context) => {
+  const { args, db, write, events, reply } = context
   const operation = operations.find((name) => args.is(1, name))
   if (operation === undefined) throw new ReplyError(errors.syntax)
   if (operation === 'NOT' && args.count !== 4) throw new ReplyError(errors.bitopNotKeys)
@@ -97,8 +100,11 @@ const BITOP: Handler = ({ args, db, write, reply }) => {
   for (let i = 3; i < args.count; i++) operands.push(db.stringBytes(args.text(i)) ?? empty)
   const result = combineBits(operation, operands)
   const target = args.text(2)
-  if (result.length > 0) write.setStringBytes(target, result, clear)
-  else write.delete(target)
+  if (result.length === 0) deleteKey(context, target)
+  else {
+    write.setStringBytes(target, result, clear)
+    events.note(EventClass.string, 'set', target)
+  }
   reply.integer(result.length)
 }
 

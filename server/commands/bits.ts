@@ -2,7 +2,7 @@
  * Bits of byte strings: bit 0 is the greatest of the first byte. Positions are numbers up to 2^32, beyond what `>>` takes.
  * Long stretches go four bytes at a time.
  */
-import { allocate, copyBytes } from '#runtime/bytes/bytes.ts'
+import { allocate, copyBytes, grownCopy } from '#runtime/bytes/bytes.ts'
 
 const wordBytes = 4
 
@@ -78,13 +78,6 @@ function otherByte(bytes: Uint8Array, byte: number, start: number, last: number)
   at += passed * wordBytes
   while (at < last && bytes[at] === byte) at++
   return at
-}
-
-/** A copy, with zeros behind it when it is shorter than `lengthBytes`. */
-export function grownCopy(bytes: Uint8Array, lengthBytes: number): Uint8Array {
-  const copy = allocate(Math.max(bytes.length, lengthBytes))
-  copyBytes(copy, 0, bytes, 0, bytes.length)
-  return copy.fill(0, bytes.length)
 }
 
 export type BitOperation = 'AND' | 'OR' | 'XOR' | 'NOT'

@@ -8,8 +8,10 @@
  */
 import type { HandledName } from '#protocol/commands/table.ts'
 import type { StreamIdMode } from '#protocol/frames/streams.ts'
+import type { Published, SubscriptionKind } from '#protocol/pubsub/messages.ts'
 import type { ReplyWriter } from '#protocol/resp/replyWriter.ts'
 import type { Random } from '#runtime/ports.ts'
+import type { KeyEvents } from '#server/store/keyEvents.ts'
 import type { Keyspace } from '#server/store/keyspace.ts'
 import type { Transaction } from '#server/store/transaction.ts'
 import type { VisibleType } from '#server/store/views.ts'
@@ -31,21 +33,55 @@ export interface Waiting {
   serve(context: CommandContext, key: string): boolean
 }
 
+/** Messages to subscribers. Names are those of this cluster's subscribers. */
+export interface PubSub {
+  /** Sends it to the subscribers of every cluster; returns how many of this one it went to. Keeps nothing of the bytes. */
+  publish(published: Published): number
+  names(kind: SubscriptionKind): Iterable<string>
+  /** Of different names. */
+  count(kind: SubscriptionKind): number
+  clientsOf(kind: SubscriptionKind, name: string): number
+}
+
+/** What the commands about scripts ask for; see `server/scripts`. */
+export interface ScriptCommands {
+  /** EVAL and its kin: the arguments are those of the context. */
+  evaluate(context: CommandContext, how: { bySha: boolean; readOnly: boolean }): void
+  /** Makes the script known; returns its SHA-1. */
+  load(text: string): string
+  has(sha: string): boolean
+  /** Forgets all. */
+  flush(): void
+}
+
+/** What the commands about functions ask for. */
+export interface FunctionCommands {
+  /** FCALL and FCALL_RO: the arguments are those of the context. */
+  call(context: CommandContext, readOnly: boolean): void
+}
+
 export interface CommandContext {
   /** Index 0 is the command's name; of a subcommand the container's, its own is at 1. */
   args: Arguments
   reply: ReplyWriter
   db: Keyspace
   write: Transaction
+  /** Whoever changes a key says so, by Redis's name for it, in Redis's order. */
+  events: KeyEvents
   /** Wall clock of this step, whole milliseconds since 1970. */
   nowMs: number
   random: Random
+  pubsub: PubSub
   /** Which ids XADD takes and gives. */
   streamIdMode: StreamIdMode
   /** The keys of a command lie in one slot; others may be at other shards. */
   sharded: boolean
   /** Lets the client wait; the reply comes later. Null when it can't, as in a transaction: the command answers at once. */
   wait: ((waiting: Waiting) => void) | null
+  scripts: ScriptCommands
+  functions: FunctionCommands
+  /** FLUSHALL: says so to those who are not to hear it of every key. */
+  flushed(): void
 }
 
 export type Handler = (context: CommandContext) => void

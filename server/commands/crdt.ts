@@ -3,6 +3,7 @@ import type { crdtCommands } from '#protocol/commands/crdt.ts'
 import { slotOfKey } from '#protocol/slots/crc16.ts'
 import { clusterOfOrigin, originsMax } from '#protocol/sync/stamp.ts'
 import type { Handler, Handlers } from './context.ts'
+import { CRDT_INFO } from './keyInfo.ts'
 
 const CRDT_SLOT: Handler = ({ args, db, reply }) => {
   const slot = slotOfKey(args.text(2))
@@ -26,4 +27,5 @@ const CRDT_SLOT: Handler = ({ args, db, reply }) => {
 
 export const crdtHandlers = {
   'CRDT|SLOT': CRDT_SLOT,
+  'CRDT.INFO': CRDT_INFO,
 } satisfies Handlers<typeof crdtCommands>

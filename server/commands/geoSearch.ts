@@ -108,7 +108,7 @@ const radiusSearch =
     })
     checkStoring(search, 'STORE option in GEORADIUS')
     checkCount(search)
-    run(context, set, search)
+    run(context, set, search, 'georadiusstore')
   }
 
 export const GEORADIUS = radiusSearch('point', true)
@@ -157,7 +157,7 @@ const search =
     if (!centre.isGiven) throw new ReplyError(errors.noGeoCentre(args.text(0)))
     if (wanted.extent === undefined) throw new ReplyError(errors.noGeoExtent(args.text(0)))
     checkCount(wanted)
-    run(context, set, wanted)
+    run(context, set, wanted, 'geosearchstore')
   }
 
 export const GEOSEARCH = search(false)
@@ -209,7 +209,9 @@ function takeExtent(args: Arguments, found: Search, i: number): number | undefin
 
 // ---- searching
 
-function run({ write, reply }: CommandContext, set: SortedSetView | undefined, search: Search): void {
+/** `event` tells of a result that is stored. */
+function run(context: CommandContext, set: SortedSetView | undefined, search: Search, event: string): void {
+  const { reply } = context
   const { centre, extent, target } = search
   const found =
     set === undefined || centre === undefined || extent === undefined
@@ -224,7 +226,7 @@ function run({ write, reply }: CommandContext, set: SortedSetView | undefined, s
   const scored = found.map(
     ({ member, score, distance }) => [member, storesDistance ? distance / metres : score] as const,
   )
-  storeSortedSet(write, target, scored)
+  storeSortedSet(context, event, target, scored)
   reply.integer(scored.length)
 }
 

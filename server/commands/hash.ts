@@ -1,10 +1,13 @@
 /** Hashes; counters in fields are in `hashCounter.ts`, TTLs of fields in `hashExpiry.ts`. */
+
 import type { hashCommands } from '#protocol/commands/hash.ts'
+import { EventClass } from '#protocol/pubsub/keyspaceEvents.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { HashView } from '#server/store/views.ts'
 import type { CommandContext, Handler, Handlers } from './context.ts'
 import { HINCRBY, HINCRBYFLOAT } from './hashCounter.ts'
 import { hashExpiryHandlers } from './hashExpiry.ts'
+import { tellTaken } from './keyEvents.ts'
 import { parsePicks, pick } from './randomPick.ts'
 import { scanElements } from './scanOptions.ts'
 
@@ -16,20 +19,22 @@ const HMSET: Handler = (context) => {
 }
 
 /** Returns how many fields are new. */
-function setFields({ args, db, write }: CommandContext, command: string): number {
+function setFields({ args, db, write, events }: CommandContext, command: string): number {
   if (args.count % 2 === 1) throw new ReplyError(errors.wrongArity(command))
   const key = args.text(1)
   db.requireWritable(key, 'hash')
   let created = 0
   for (let i = 2; i < args.count; i += 2) if (write.hashSet(key, args.text(i), args.text(i + 1))) created++
+  events.note(EventClass.hash, 'hset', key)
   return created
 }
 
-const HSETNX: Handler = ({ args, db, write, reply }) => {
+const HSETNX: Handler = ({ args, db, write, events, reply }) => {
   const key = args.text(1)
   const field = args.text(2)
   if (db.hash(key)?.has(field)) return reply.integer(0)
   write.hashSet(key, field, args.text(3))
+  events.note(EventClass.hash, 'hset', key)
   reply.integer(1)
 }
 
@@ -80,7 +85,13 @@ const HEXISTS: Handler = ({ args, db, reply }) => {
   reply.integer(db.hash(args.text(1))?.has(args.text(2)) ? 1 : 0)
 }
 
-const HDEL: Handler = ({ args, write, reply }) => reply.integer(write.hashDelete(args.text(1), args.texts(2)))
+const HDEL: Handler = (context) => {
+  const { args, write, reply } = context
+  const key = args.text(1)
+  const removed = write.hashDelete(key, args.texts(2))
+  if (removed > 0) tellTaken(context, EventClass.hash, 'hdel', key)
+  reply.integer(removed)
+}
 
 const HSCAN: Handler = (context) =>
   scanElements(context, () => {

@@ -1,5 +1,7 @@
 /** When fields of hashes expire: setting, asking, taking back, as Redis 7.4 does. Each field has an answer of its own. */
+
 import type { hashExpiryCommands } from '#protocol/commands/hashExpiry.ts'
+import { EventClass } from '#protocol/pubsub/keyspaceEvents.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { HashView } from '#server/store/views.ts'
 import type { CommandContext, Handler, Handlers } from './context.ts'
@@ -12,6 +14,7 @@ import {
   type TimeForm,
   timeMs,
 } from './expiry.ts'
+import { tellTaken } from './keyEvents.ts'
 import { allows, conditionWords, type ExpiryCondition, unconditional } from './keyExpiry.ts'
 
 const never = Number.POSITIVE_INFINITY
@@ -28,7 +31,7 @@ const HEXPIREAT: Handler = (context) => expire(context, secondsSinceEpoch, 'HEXP
 const HPEXPIREAT: Handler = (context) => expire(context, millisecondsSinceEpoch, 'HPEXPIREAT')
 
 function expire(context: CommandContext, form: TimeForm, command: string): void {
-  const { args, db, write, reply, nowMs } = context
+  const { args, db, write, events, reply, nowMs } = context
   const key = args.text(1)
   const hash = db.hash(key)
   const atMs = parseTime(context, form, command)
@@ -44,8 +47,13 @@ function expire(context: CommandContext, form: TimeForm, command: string): void 
   })
   const changed = [...new Set(fields.filter((_, i) => answers[i] === done || answers[i] === deleted))]
   if (changed.length > 0) {
-    if (atMs > nowMs) write.hashExpire(key, changed, atMs)
-    else write.hashDelete(key, changed)
+    if (atMs > nowMs) {
+      write.hashExpire(key, changed, atMs)
+      events.note(EventClass.hash, 'hexpire', key)
+    } else {
+      write.hashDelete(key, changed)
+      tellTaken(context, EventClass.hash, 'hdel', key)
+    }
   }
   reply.array(answers.length)
   for (const answer of answers) reply.integer(answer)
@@ -79,7 +87,7 @@ function parseFields({ args }: CommandContext, from: number, notPositive: string
 }
 
 const HPERSIST: Handler = (context) => {
-  const { args, db, write, reply } = context
+  const { args, db, write, events, reply } = context
   const key = args.text(1)
   const hash = db.hash(key)
   const fields = parseFields(context, 2, errors.fieldCountNotInteger)
@@ -91,7 +99,10 @@ const HPERSIST: Handler = (context) => {
     return oldMs === never ? noTtl : done
   })
   const changed = fields.filter((_, i) => answers[i] === done)
-  if (changed.length > 0) write.hashExpire(key, changed, never)
+  if (changed.length > 0) {
+    write.hashExpire(key, changed, never)
+    events.note(EventClass.hash, 'hpersist', key)
+  }
   reply.array(answers.length)
   for (const answer of answers) reply.integer(answer)
 }

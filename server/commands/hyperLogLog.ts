@@ -3,7 +3,9 @@
  * is told to the others are the registers that rise; how they are encoded, and the count that is kept with them, follow Redis
  * byte by byte but stay here.
  */
+
 import type { hyperLogLogCommands } from '#protocol/commands/hyperLogLog.ts'
+import { EventClass } from '#protocol/pubsub/keyspaceEvents.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import { FormatError } from '#runtime/bytes/byteReader.ts'
 import { type Ranked, ranked, rankedElement } from '#server/crdt/elementHash.ts'
@@ -24,18 +26,24 @@ function soundAt(db: Keyspace, key: string): HyperLogLog | undefined {
   return registers
 }
 
-const PFADD: Handler = ({ args, db, write, reply }) => {
+const PFADD: Handler = ({ args, db, write, events, reply }) => {
   const key = args.text(1)
   const values = args.texts(2).map(rankedElement)
   const registers = db.hyperLogLog(key)
   if (registers !== undefined && !isSound(db, key, registers)) {
     const changed = raiseUnsound(registers, values)
-    if (changed) write.setString(key, registers.text, { kind: 'keep' })
+    if (changed) {
+      write.setString(key, registers.text, { kind: 'keep' })
+      events.note(EventClass.string, 'pfadd', key)
+    }
     return reply.integer(changed ? 1 : 0)
   }
   const risen = rising(registers, values)
   const changes = registers === undefined || risen.length > 0
-  if (changes) write.hllRaise(key, risen)
+  if (changes) {
+    write.hllRaise(key, risen)
+    events.note(EventClass.string, 'pfadd', key)
+  }
   reply.integer(changes ? 1 : 0)
 }
 
@@ -72,7 +80,7 @@ function unionOf({ args, db }: Pick<CommandContext, 'args' | 'db'>, from: number
 
 /** The target is one of the sources. */
 const PFMERGE: Handler = (context) => {
-  const { args, db, write, reply } = context
+  const { args, db, write, events, reply } = context
   const target = args.text(1)
   const { maxima, dense } = unionOf(context, 1)
   const values: Ranked[] = []
@@ -81,6 +89,7 @@ const PFMERGE: Handler = (context) => {
   const risen = rising(old, values)
   if (old === undefined || risen.length > 0 || (dense && !old.isDense)) write.hllRaise(target, risen, dense)
   db.registers(target)?.outdate()
+  events.note(EventClass.string, 'pfadd', target)
   reply.ok()
 }
 

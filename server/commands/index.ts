@@ -7,6 +7,8 @@ import { hashHandlers } from './hash.ts'
 import { hyperLogLogHandlers } from './hyperLogLog.ts'
 import { keyHandlers } from './key.ts'
 import { listHandlers } from './list.ts'
+import { pubsubHandlers } from './pubsub.ts'
+import { scriptHandlers } from './script.ts'
 import { serverHandlers } from './server.ts'
 import { setHandlers } from './set.ts'
 import { sortedSetHandlers } from './sortedSet.ts'
@@ -24,6 +26,8 @@ export const handlers: Readonly<Record<string, Handler>> = {
   ...listHandlers,
   ...streamHandlers,
   ...hyperLogLogHandlers,
+  ...pubsubHandlers,
+  ...scriptHandlers,
   ...serverHandlers,
   ...crdtHandlers,
 }

@@ -1,9 +1,11 @@
 /** Keys of whatever type; see the `key*.ts` files for TTLs, copies and scans. */
+
 import type { keyCommands } from '#protocol/commands/key.ts'
 import { writePayload } from '#protocol/rdb/rdbWriter.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { Handler, Handlers } from './context.ts'
 import { COPY, RENAME, RENAMENX } from './keyCopy.ts'
+import { deleteKey } from './keyEvents.ts'
 import {
   EXPIRE,
   EXPIREAT,
@@ -20,9 +22,10 @@ import { takeValue } from './keyValue.ts'
 import { RESTORE } from './restore.ts'
 import { SORT, SORT_RO } from './sort.ts'
 
-const DEL: Handler = ({ args, write, reply }) => {
+const DEL: Handler = (context) => {
+  const { args, reply } = context
   let deleted = 0
-  for (let i = 1; i < args.count; i++) if (write.delete(args.text(i))) deleted++
+  for (let i = 1; i < args.count; i++) if (deleteKey(context, args.text(i))) deleted++
   reply.integer(deleted)
 }
 

@@ -2,6 +2,7 @@
  * RENAME and COPY. Replication knows no renaming: the new key is written with the value as seen here, and what another
  * cluster writes to the old name at the same time stays there.
  */
+import { EventClass } from '#protocol/pubsub/keyspaceEvents.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { CommandContext, Handler } from './context.ts'
 import { takeValue, writeValue } from './keyValue.ts'
@@ -30,14 +31,18 @@ export const RENAMENX: Handler = (context) => {
 }
 
 export const COPY: Handler = (context) => {
-  const { args, db, write, reply } = context
+  const { args, db, write, events, reply } = context
   const replace = parseCopyOptions(context)
   const source = args.text(1)
   const target = args.text(2)
   if (source === target) throw new ReplyError(errors.sameObject)
-  if (db.type(source) === 'none') return reply.integer(0)
+  if (db.type(source) === 'none') {
+    events.note(EventClass.missed, 'keymiss', source)
+    return reply.integer(0)
+  }
   if (!replace && db.type(target) !== 'none') return reply.integer(0)
   writeValue(db, write, target, takeValue(db, source), db.expireAtMs(source) ?? never)
+  events.note(EventClass.generic, 'copy_to', target)
   reply.integer(1)
 }
 
@@ -59,9 +64,11 @@ function parseCopyOptions({ args }: CommandContext): boolean {
   return replace
 }
 
-function move({ db, write }: CommandContext, source: string, target: string): void {
+function move({ db, write, events }: CommandContext, source: string, target: string): void {
   const value = takeValue(db, source)
   const atMs = db.expireAtMs(source) ?? never
   write.delete(source)
   writeValue(db, write, target, value, atMs)
+  events.note(EventClass.generic, 'rename_from', source)
+  events.note(EventClass.generic, 'rename_to', target)
 }

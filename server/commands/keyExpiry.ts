@@ -1,4 +1,6 @@
 /** When keys expire: setting, asking, taking back. */
+
+import { EventClass } from '#protocol/pubsub/keyspaceEvents.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { CommandContext, Handler } from './context.ts'
 import {
@@ -9,6 +11,7 @@ import {
   type TimeForm,
   timeMs,
 } from './expiry.ts'
+import { deleteKey } from './keyEvents.ts'
 
 const never = Number.POSITIVE_INFINITY
 
@@ -18,7 +21,7 @@ export const EXPIREAT: Handler = (context) => expire(context, secondsSinceEpoch,
 export const PEXPIREAT: Handler = (context) => expire(context, millisecondsSinceEpoch, 'PEXPIREAT')
 
 function expire(context: CommandContext, form: TimeForm, command: string): void {
-  const { args, db, write, reply, nowMs } = context
+  const { args, db, write, events, reply, nowMs } = context
   const condition = parseCondition(context)
   const atMs = timeMs(args.integer(2), form, nowMs)
   if (atMs === undefined) throw new ReplyError(errors.invalidExpire(command))
@@ -26,8 +29,11 @@ function expire(context: CommandContext, form: TimeForm, command: string): void 
   const oldMs = db.expireAtMs(key)
   const allowed = oldMs !== undefined && allows(condition, oldMs, atMs)
   if (allowed) {
-    if (atMs <= nowMs) write.delete(key)
-    else write.expire(key, atMs)
+    if (atMs <= nowMs) deleteKey(context, key)
+    else {
+      write.expire(key, atMs)
+      events.note(EventClass.generic, 'expire', key)
+    }
   } else db.countAccess(key)
   reply.integer(allowed ? 1 : 0)
 }
@@ -65,12 +71,14 @@ export function allows(condition: ExpiryCondition, oldMs: number, atMs: number):
   return !(condition.LT && atMs >= oldMs)
 }
 
-export const PERSIST: Handler = ({ args, db, write, reply }) => {
+export const PERSIST: Handler = ({ args, db, write, events, reply }) => {
   const key = args.text(1)
   const atMs = db.expireAtMs(key)
   const volatile = atMs !== undefined && atMs !== never
-  if (volatile) write.expire(key, never)
-  else db.countAccess(key)
+  if (volatile) {
+    write.expire(key, never)
+    events.note(EventClass.generic, 'persist', key)
+  } else db.countAccess(key)
   reply.integer(volatile ? 1 : 0)
 }
 

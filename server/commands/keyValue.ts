@@ -1,4 +1,5 @@
 /** A value outside the keyspace: what RENAME, COPY and RESTORE put in the place of another. */
+import { EventClass } from '#protocol/pubsub/keyspaceEvents.ts'
 import { byTime, type RdbValue } from '#protocol/rdb/rdbValue.ts'
 import type { Keyspace } from '#server/store/keyspace.ts'
 import type { Transaction } from '#server/store/transaction.ts'
@@ -60,6 +61,8 @@ export function writeValue(
   atMs: number,
 ): void {
   if (value.type === 'string' && !('isHyperLogLog' in value)) {
+    // As what was there goes first: the key is a new one.
+    if (db.events.classes !== 0 && db.has(key)) db.events.note(EventClass.created, 'new', key)
     write.setString(key, value.text, atMs === never ? { kind: 'clear' } : { kind: 'at', atMs })
     return
   }

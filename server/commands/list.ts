@@ -1,18 +1,26 @@
 /** Lists; popping and moving, with the commands that wait, are in `listPop.ts` and `listMove.ts`, searching in `listSearch.ts`. */
+
 import type { listCommands } from '#protocol/commands/list.ts'
+import { EventClass } from '#protocol/pubsub/keyspaceEvents.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { Arguments } from './arguments.ts'
 import type { CommandContext, Handler, Handlers } from './context.ts'
+import { tellTaken } from './keyEvents.ts'
 import { BLMOVE, BRPOPLPUSH, LMOVE, RPOPLPUSH } from './listMove.ts'
 import { BLMPOP, BLPOP, BRPOP, LMPOP, LPOP, RPOP } from './listPop.ts'
 import { LINSERT, LPOS, LREM } from './listSearch.ts'
-import type { ListSide } from './listSide.ts'
+import { type ListSide, pushEvents } from './listSide.ts'
 
-function push({ args, db, write, reply }: CommandContext, side: ListSide, onlyExisting: boolean): void {
+function push(
+  { args, db, write, events, reply }: CommandContext,
+  side: ListSide,
+  onlyExisting: boolean,
+): void {
   const key = args.text(1)
   db.requireWritable(key, 'list')
   const values = onlyExisting && db.list(key) === undefined ? [] : args.texts(2)
   reply.integer(write.listPush(key, side, values))
+  if (values.length > 0) events.note(EventClass.list, pushEvents[side], key)
 }
 
 const LPUSH: Handler = (context) => push(context, 'left', false)
@@ -31,13 +39,14 @@ const LINDEX: Handler = ({ args, db, reply }) => {
   else reply.bulk(value)
 }
 
-const LSET: Handler = ({ args, db, write, reply }) => {
+const LSET: Handler = ({ args, db, write, events, reply }) => {
   const key = args.text(1)
   const list = db.list(key)
   if (list === undefined) throw new ReplyError(errors.noSuchKey)
   const index = placeOf(args.integer(2), list.size)
   if (index < 0 || index >= list.size) throw new ReplyError(errors.indexOutOfRange)
   write.listSet(key, index, args.text(3))
+  events.note(EventClass.list, 'lset', key)
   reply.ok()
 }
 
@@ -50,13 +59,15 @@ const LRANGE: Handler = ({ args, db, reply }) => {
   for (const value of list.range(start, end)) reply.bulk(value)
 }
 
-const LTRIM: Handler = ({ args, db, write, reply }) => {
+const LTRIM: Handler = (context) => {
+  const { args, db, write, reply } = context
   const bounds = boundsAt(args, 2)
   const key = args.text(1)
   const list = db.list(key)
   if (list !== undefined) {
     const { start, end } = clamped(bounds, list.size)
     if (end - start < list.size) write.listTrim(key, start, end)
+    tellTaken(context, EventClass.list, 'ltrim', key)
   }
   reply.ok()
 }

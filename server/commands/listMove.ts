@@ -1,6 +1,9 @@
 /** Moving an element from an end of one list to an end of another: a pop and a push in one step, at once or when there is one. */
+
+import { EventClass } from '#protocol/pubsub/keyspaceEvents.ts'
 import type { CommandContext, Handler } from './context.ts'
-import { type ListSide, sideAt } from './listSide.ts'
+import { tellTaken } from './keyEvents.ts'
+import { type ListSide, popEvents, pushEvents, sideAt } from './listSide.ts'
 import { timeoutMsAt } from './timeout.ts'
 
 interface Move {
@@ -11,14 +14,17 @@ interface Move {
 }
 
 /** False: there is nothing to move. */
-function move({ db, write, reply }: CommandContext, { source, target, from, to }: Move): boolean {
+function move(context: CommandContext, { source, target, from, to }: Move): boolean {
+  const { db, write, events, reply } = context
   const list = db.list(source)
   if (list === undefined) return false
   db.requireWritable(target, 'list')
   const value = list.at(from === 'left' ? 0 : list.size - 1) ?? ''
   // First the push: a list that is moved onto itself never goes, and so keeps its TTL.
   write.listPush(target, to, [value])
+  events.note(EventClass.list, pushEvents[to], target)
   write.listPop(source, from, 1)
+  tellTaken(context, EventClass.list, popEvents[from], source)
   reply.bulk(value)
   return true
 }

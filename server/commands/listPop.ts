@@ -1,11 +1,15 @@
 /** Taking elements from the ends of lists: of one, or of the first of several that has any, at once or when one has. */
+
+import { EventClass } from '#protocol/pubsub/keyspaceEvents.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { CommandContext, Handler } from './context.ts'
-import { type ListSide, sideAt } from './listSide.ts'
+import { tellTaken } from './keyEvents.ts'
+import { type ListSide, popEvents, sideAt } from './listSide.ts'
 import { parseTaking, type Take, takeFromFirst, takeOrWait } from './takeFromFirst.ts'
 import { timeoutMsAt } from './timeout.ts'
 
-function pop({ args, db, write, reply }: CommandContext, side: ListSide, command: string): void {
+function pop(context: CommandContext, side: ListSide, command: string): void {
+  const { args, db, reply } = context
   if (args.count > 3) throw new ReplyError(errors.wrongArity(command))
   const counted = args.count === 3
   const count = counted ? args.integerFrom(2, 0, errors.notPositive) : 1
@@ -15,7 +19,7 @@ function pop({ args, db, write, reply }: CommandContext, side: ListSide, command
     else reply.null()
     return
   }
-  const values = count === 0 ? [] : write.listPop(key, side, count)
+  const values = count === 0 ? [] : taken(context, key, side, count)
   if (counted) reply.array(values.length)
   for (const value of values) reply.bulk(value)
 }
@@ -23,20 +27,29 @@ function pop({ args, db, write, reply }: CommandContext, side: ListSide, command
 export const LPOP: Handler = (context) => pop(context, 'left', 'lpop')
 export const RPOP: Handler = (context) => pop(context, 'right', 'rpop')
 
+/** Takes elements of a list that is there. */
+function taken(context: CommandContext, key: string, side: ListSide, count: number): string[] {
+  const values = context.write.listPop(key, side, count)
+  tellTaken(context, EventClass.list, popEvents[side], key)
+  return values
+}
+
 /** BLPOP, BRPOP: the list and the element. */
 const takeOne =
   (side: ListSide): Take =>
-  ({ write, reply }, key) => {
+  (context, key) => {
+    const { reply } = context
     reply.array(2)
     reply.bulk(key)
-    for (const value of write.listPop(key, side, 1)) reply.bulk(value)
+    for (const value of taken(context, key, side, 1)) reply.bulk(value)
   }
 
 /** LMPOP, BLMPOP: the list and the elements. */
 const takeSeveral =
   (side: ListSide, count: number): Take =>
-  ({ write, reply }, key) => {
-    const values = write.listPop(key, side, count)
+  (context, key) => {
+    const { reply } = context
+    const values = taken(context, key, side, count)
     reply.array(2)
     reply.bulk(key)
     reply.bulks(values)

@@ -1,8 +1,11 @@
 /** What looks for elements of a list by their value. */
+
+import { EventClass } from '#protocol/pubsub/keyspaceEvents.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { ListView } from '#server/store/views.ts'
 import type { Arguments } from './arguments.ts'
 import type { Handler } from './context.ts'
+import { tellTaken } from './keyEvents.ts'
 
 /** Places of the elements that are `wanted`, as they are met: from the front, or from the end. */
 function* placesOf(list: ListView, wanted: string, fromEnd: boolean): Generator<number> {
@@ -14,7 +17,7 @@ function* placesOf(list: ListView, wanted: string, fromEnd: boolean): Generator<
   }
 }
 
-export const LINSERT: Handler = ({ args, db, write, reply }) => {
+export const LINSERT: Handler = ({ args, db, write, events, reply }) => {
   const isAfter = args.is(2, 'AFTER')
   if (!isAfter && !args.is(2, 'BEFORE')) throw new ReplyError(errors.syntax)
   const key = args.text(1)
@@ -23,9 +26,11 @@ export const LINSERT: Handler = ({ args, db, write, reply }) => {
   const [place] = placesOf(list, args.text(3), false)
   if (place === undefined) return reply.integer(-1)
   reply.integer(write.listInsert(key, isAfter ? place + 1 : place, args.text(4)))
+  events.note(EventClass.list, 'linsert', key)
 }
 
-export const LREM: Handler = ({ args, db, write, reply }) => {
+export const LREM: Handler = (context) => {
+  const { args, db, write, reply } = context
   const limit = Number(args.integer(2))
   const key = args.text(1)
   const list = db.list(key)
@@ -37,7 +42,10 @@ export const LREM: Handler = ({ args, db, write, reply }) => {
     }
   }
   if (limit < 0) places.reverse()
-  if (places.length > 0) write.listRemove(key, places)
+  if (places.length > 0) {
+    write.listRemove(key, places)
+    tellTaken(context, EventClass.list, 'lrem', key)
+  }
   reply.integer(places.length)
 }
 

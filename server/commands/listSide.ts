@@ -4,6 +4,10 @@ import type { Arguments } from './arguments.ts'
 
 export type ListSide = 'left' | 'right'
 
+/** What is told of a list that is pushed to, or popped from. */
+export const pushEvents: Readonly<Record<ListSide, string>> = { left: 'lpush', right: 'rpush' }
+export const popEvents: Readonly<Record<ListSide, string>> = { left: 'lpop', right: 'rpop' }
+
 export function sideAt(args: Arguments, i: number): ListSide {
   if (args.is(i, 'LEFT')) return 'left'
   if (args.is(i, 'RIGHT')) return 'right'

@@ -1,4 +1,6 @@
 /** RESTORE: the way back from DUMP, of this server or of Redis. Checks and their order are those of Redis. */
+
+import { EventClass } from '#protocol/pubsub/keyspaceEvents.ts'
 import { isSoundPayload, type RdbValue, readPayload } from '#protocol/rdb/rdbValue.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import { FormatError } from '#runtime/bytes/byteReader.ts'
@@ -6,12 +8,14 @@ import { HyperLogLog } from '#server/crdt/hyperLogLog.ts'
 import type { Arguments } from './arguments.ts'
 import type { Handler } from './context.ts'
 import { millisecondsFromNow, millisecondsSinceEpoch, timeMs } from './expiry.ts'
+import { deleteKey } from './keyEvents.ts'
 import { type KeyValue, writeValue } from './keyValue.ts'
 
 const never = Number.POSITIVE_INFINITY
 const frequencyMax = 255
 
-export const RESTORE: Handler = ({ args, db, write, reply, nowMs }) => {
+export const RESTORE: Handler = (context) => {
+  const { args, db, write, events, reply, nowMs } = context
   const key = args.text(1)
   const { replace, absolute, idleSeconds, frequency } = parseOptions(args)
   if (!replace && db.type(key) !== 'none') throw new ReplyError(errors.busyKey)
@@ -21,11 +25,12 @@ export const RESTORE: Handler = ({ args, db, write, reply, nowMs }) => {
   const atMs =
     Number(ttl) === 0 ? never : timeMs(ttl, absolute ? millisecondsSinceEpoch : millisecondsFromNow, nowMs)
   if (atMs === undefined) throw new ReplyError(errors.invalidExpire('RESTORE'))
-  if (atMs <= nowMs || value === undefined) write.delete(key)
+  if (atMs <= nowMs || value === undefined) deleteKey(context, key)
   else {
     writeValue(db, write, key, restored(value), atMs)
     if (frequency !== undefined) db.setFrequency(key, frequency)
     if (idleSeconds !== undefined) db.setIdleSeconds(key, idleSeconds)
+    events.note(EventClass.generic, 'restore', key)
   }
   reply.ok()
 }

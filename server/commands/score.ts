@@ -1,9 +1,12 @@
 /** Scores as clients write and read them. */
+
+import { EventClass } from '#protocol/pubsub/keyspaceEvents.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { ReplyWriter } from '#protocol/resp/replyWriter.ts'
-import type { Transaction } from '#server/store/transaction.ts'
 import type { Arguments } from './arguments.ts'
+import type { CommandContext } from './context.ts'
 import { parseDouble } from './double.ts'
+import { store } from './keyEvents.ts'
 
 export type ScoredMember = readonly [member: string, score: number]
 
@@ -49,7 +52,13 @@ export function replyWithScored(
 }
 
 /** Replaces the target, whatever its type; without elements no key is left. They are no view: the target may be their source. */
-export function storeSortedSet(write: Transaction, target: string, elements: readonly ScoredMember[]): void {
-  write.delete(target)
-  for (const [member, score] of elements) write.zsetAdd(target, member, score)
+export function storeSortedSet(
+  context: CommandContext,
+  event: string,
+  target: string,
+  elements: readonly ScoredMember[],
+): void {
+  store(context, { kind: EventClass.sortedSet, event }, target, elements.length === 0, () => {
+    for (const [member, score] of elements) context.write.zsetAdd(target, member, score)
+  })
 }

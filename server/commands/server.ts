@@ -24,9 +24,10 @@ export function checkFlush(args: Arguments): void {
 }
 
 /** Of a transaction: all at once. */
-const FLUSH: Handler = ({ args, db, write, reply }) => {
+const FLUSH: Handler = ({ args, db, write, reply, flushed }) => {
   checkFlush(args)
   for (const slot of [...db.occupiedSlots()]) write.flushSlot(slot)
+  flushed()
   reply.ok()
 }
 

@@ -1,21 +1,33 @@
 /** Sets; operations over several sets are in `setAlgebra.ts`. */
+
 import type { setCommands } from '#protocol/commands/set.ts'
+import { EventClass } from '#protocol/pubsub/keyspaceEvents.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { SetView } from '#server/store/views.ts'
 import type { CommandContext, Handler, Handlers } from './context.ts'
+import { tellTaken } from './keyEvents.ts'
 import { type Picks, pick, pickDistinct } from './randomPick.ts'
 import { scanElements } from './scanOptions.ts'
 import { SDIFF, SDIFFSTORE, SINTER, SINTERCARD, SINTERSTORE, SUNION, SUNIONSTORE } from './setAlgebra.ts'
 
-const SADD: Handler = ({ args, db, write, reply }) => {
+const SADD: Handler = ({ args, db, write, events, reply }) => {
   const key = args.text(1)
   db.requireWritable(key, 'set')
-  reply.integer(write.setAdd(key, args.texts(2)))
+  const added = write.setAdd(key, args.texts(2))
+  if (added > 0) events.note(EventClass.set, 'sadd', key)
+  reply.integer(added)
 }
 
-const SREM: Handler = ({ args, write, reply }) => reply.integer(write.setRemove(args.text(1), args.texts(2)))
+const SREM: Handler = (context) => {
+  const { args, write, reply } = context
+  const key = args.text(1)
+  const removed = write.setRemove(key, args.texts(2))
+  if (removed > 0) tellTaken(context, EventClass.set, 'srem', key)
+  reply.integer(removed)
+}
 
-const SMOVE: Handler = ({ args, db, write, reply }) => {
+const SMOVE: Handler = (context) => {
+  const { args, db, write, events, reply } = context
   const source = args.text(1)
   const target = args.text(2)
   const member = args.text(3)
@@ -25,7 +37,8 @@ const SMOVE: Handler = ({ args, db, write, reply }) => {
   const found = set.has(member)
   if (found && source !== target) {
     write.setRemove(source, [member])
-    write.setAdd(target, [member])
+    tellTaken(context, EventClass.set, 'srem', source)
+    if (write.setAdd(target, [member]) > 0) events.note(EventClass.set, 'sadd', target)
   }
   reply.integer(found ? 1 : 0)
 }
@@ -75,22 +88,28 @@ const SRANDMEMBER: Handler = ({ args, db, reply, random }) => {
   reply.bulks(pick(picksOf(set, random), count, random))
 }
 
-const SPOP: Handler = ({ args, db, write, reply, random }) => {
+const SPOP: Handler = (context) => {
+  const { args, db, reply, random } = context
   if (args.count > 3) throw new ReplyError(errors.syntax)
   const key = args.text(1)
   if (args.count === 2) {
     const set = db.set(key)
     if (set === undefined) return reply.null()
     const member = set.randomMember(random)
-    write.setRemove(key, [member])
+    take(context, key, [member])
     return reply.bulk(member)
   }
   const count = args.integerFrom(2, 0, errors.notPositive)
   const set = db.set(key)
   const members = set === undefined ? [] : pickDistinct(picksOf(set, random), count, random)
-  if (members.length > 0) write.setRemove(key, members)
+  if (members.length > 0) take(context, key, members)
   reply.set(members.length)
   for (const member of members) reply.bulk(member)
+}
+
+function take(context: CommandContext, key: string, members: readonly string[]): void {
+  context.write.setRemove(key, members)
+  tellTaken(context, EventClass.set, 'spop', key)
 }
 
 export const setHandlers = {

@@ -1,7 +1,10 @@
 /** Intersection, union and difference. What is stored is the result as seen here; concurrent adds to the target join it. */
+
+import { EventClass } from '#protocol/pubsub/keyspaceEvents.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { SetView } from '#server/store/views.ts'
 import type { CommandContext, Handler } from './context.ts'
+import { store } from './keyEvents.ts'
 
 /** undefined: an empty set. */
 type Operand = SetView | undefined
@@ -48,21 +51,23 @@ function tell(context: CommandContext, operation: Operation): void {
 }
 
 /** The target is replaced, whatever its type; an empty result leaves no key. */
-function store(context: CommandContext, operation: Operation): void {
-  const { args, write, reply } = context
-  const members = operation(operandsAt(context, 2, args.count))
-  const target = args.text(1)
-  write.delete(target)
-  if (members.length > 0) write.setAdd(target, members)
-  reply.integer(members.length)
-}
+const storeBy =
+  (event: string, operation: Operation): Handler =>
+  (context) => {
+    const { args, write, reply } = context
+    const members = operation(operandsAt(context, 2, args.count))
+    const target = args.text(1)
+    const told = { kind: EventClass.set, event }
+    store(context, told, target, members.length === 0, () => write.setAdd(target, members))
+    reply.integer(members.length)
+  }
 
 export const SINTER: Handler = (context) => tell(context, intersection)
 export const SUNION: Handler = (context) => tell(context, union)
 export const SDIFF: Handler = (context) => tell(context, difference)
-export const SINTERSTORE: Handler = (context) => store(context, intersection)
-export const SUNIONSTORE: Handler = (context) => store(context, union)
-export const SDIFFSTORE: Handler = (context) => store(context, difference)
+export const SINTERSTORE = storeBy('sinterstore', intersection)
+export const SUNIONSTORE = storeBy('sunionstore', union)
+export const SDIFFSTORE = storeBy('sdiffstore', difference)
 
 export const SINTERCARD: Handler = (context) => {
   const keyCount = keyCountAt(context)

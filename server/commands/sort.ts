@@ -2,11 +2,14 @@
  * SORT: lists, sets and sorted sets, by their elements or by what a pattern names for each. What is read is what this cluster
  * has; STORE writes the result in place of what is there, as a new list.
  */
+
+import { EventClass } from '#protocol/pubsub/keyspaceEvents.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import { slotOfKey } from '#protocol/slots/crc16.ts'
 import type { Keyspace } from '#server/store/keyspace.ts'
 import type { CommandContext, Handler } from './context.ts'
 import { parseSortWeight } from './double.ts'
+import { store } from './keyEvents.ts'
 import { SortPattern } from './sortPattern.ts'
 
 interface Sorting {
@@ -38,13 +41,9 @@ const sort =
       }
       return
     }
-    write.delete(target)
-    if (values.length > 0)
-      write.listPush(
-        target,
-        'right',
-        values.map((value) => value ?? ''),
-      )
+    const texts = values.map((value) => value ?? '')
+    const told = { kind: EventClass.list, event: 'sortstore' }
+    store(context, told, target, texts.length === 0, () => write.listPush(target, 'right', texts))
     reply.integer(values.length)
   }
 
@@ -90,6 +89,7 @@ function patternAt({ args, sharded }: CommandContext, i: number, option: 'BY' | 
 function chosen(db: Keyspace, key: string, sorting: Sorting): string[] {
   const asItIs = sorting.by?.isConstant === true
   const { size, part } = sourceAt(db, key, asItIs && sorting.descending)
+  if (size === 0) return []
   const start = Math.min(size, Math.max(0, sorting.offset))
   const end = sorting.count < 0 ? size : Math.min(size, start + sorting.count)
   if (!asItIs) return ordered(db, part(0, size), sorting).slice(start, end)

@@ -1,9 +1,12 @@
 /** Sorted sets: what concerns single members; adding, ranges, pops and algebra are in files of their own. */
+
 import type { sortedSetCommands } from '#protocol/commands/sortedSet.ts'
+import { EventClass } from '#protocol/pubsub/keyspaceEvents.ts'
 import { doubleText } from '#protocol/resp/double.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { SortedSetView } from '#server/store/views.ts'
 import type { CommandContext, Handler, Handlers } from './context.ts'
+import { tellTaken } from './keyEvents.ts'
 import { parsePicks, pick } from './randomPick.ts'
 import { scanElements } from './scanOptions.ts'
 import { replyWithScored } from './score.ts'
@@ -74,7 +77,13 @@ function replyWithRank(
   if (withScore) replyWithScore(reply, set.score(member))
 }
 
-const ZREM: Handler = ({ args, write, reply }) => reply.integer(write.zsetRemove(args.text(1), args.texts(2)))
+const ZREM: Handler = (context) => {
+  const { args, write, reply } = context
+  const key = args.text(1)
+  const removed = write.zsetRemove(key, args.texts(2))
+  if (removed > 0) tellTaken(context, EventClass.sortedSet, 'zrem', key)
+  reply.integer(removed)
+}
 
 const ZSCAN: Handler = (context) =>
   scanElements(context, () => {

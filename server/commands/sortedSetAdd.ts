@@ -2,6 +2,7 @@
  * ZADD and ZINCRBY. Conditions are judged by what this cluster shows; that GT or LT was asked goes along with the score,
  * so that of two clusters' greatest (least) scores the greater (lesser) one stays.
  */
+import { EventClass } from '#protocol/pubsub/keyspaceEvents.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { Arguments } from './arguments.ts'
 import type { CommandContext, Handler } from './context.ts'
@@ -54,13 +55,13 @@ function checkFlags(flags: number, pairs: number): void {
 
 /** Returns what ZADD answers: how many members are new, with CH how many were written with another score too. */
 export function addScored(
-  { db, write }: CommandContext,
+  { db, write, events }: CommandContext,
   key: string,
   members: readonly string[],
   scores: readonly number[],
   flags: number,
 ): number {
-  if ((flags & (conditions | AddFlag.CH)) === 0) {
+  if ((flags & (conditions | AddFlag.CH)) === 0 && events.classes === 0) {
     const sizeBefore = db.sortedSet(key)?.size ?? 0
     members.forEach((member, i) => {
       write.zsetAdd(key, member, scores[i] as number)
@@ -68,13 +69,16 @@ export function addScored(
     return (db.sortedSet(key)?.size ?? 0) - sizeBefore
   }
   let answered = 0
+  let changed = 0
   members.forEach((member, i) => {
     const score = scores[i] as number
     const current = db.sortedSet(key)?.score(member)
     if (!mayWrite(flags, current, score)) return
     write.zsetAdd(key, member, score, tagOf(flags))
+    if (current !== score) changed++
     if (current === undefined || ((flags & AddFlag.CH) !== 0 && current !== score)) answered++
   })
+  if (changed > 0) events.note(EventClass.sortedSet, 'zadd', key)
   return answered
 }
 
@@ -92,7 +96,7 @@ function tagOf(flags: number): 'GT' | 'LT' | undefined {
 }
 
 function increment(
-  { args, db, write, reply }: CommandContext,
+  { args, db, write, events, reply }: CommandContext,
   member: string,
   by: number,
   flags: number,
@@ -102,6 +106,10 @@ function increment(
   const sum = (current ?? 0) + by
   const isRefused = current !== undefined && (flags & AddFlag.NX) !== 0
   if (Number.isNaN(sum) && !isRefused) throw new ReplyError(errors.scoreNotNumber)
-  if (mayWrite(flags, current, sum)) reply.double(write.zsetIncrement(key, member, by))
-  else reply.null()
+  if (!mayWrite(flags, current, sum)) {
+    reply.null()
+    return
+  }
+  reply.double(write.zsetIncrement(key, member, by))
+  if (current !== sum) events.note(EventClass.sortedSet, 'zincr', key)
 }

@@ -18,6 +18,7 @@ const nothing: Operand = { size: 0, elements: () => [], score: () => undefined }
 
 function operandOf(db: Keyspace, key: string): Operand {
   const type = db.type(key)
+  if (type === 'none') return nothing
   if (type === 'set') {
     const set = db.set(key)
     if (set === undefined) return nothing
@@ -166,9 +167,9 @@ const tell =
 const store =
   (command: string, operation: Operation, options: Options): Handler =>
   (context) => {
-    const { args, write, reply } = context
+    const { args, reply } = context
     const elements = inOrder(operation(parseAlgebra(context, 2, command, options)))
-    storeSortedSet(write, args.text(1), elements)
+    storeSortedSet(context, command.toLowerCase(), args.text(1), elements)
     reply.integer(elements.length)
   }
 

@@ -2,9 +2,12 @@
  * Taking the elements with the least or greatest scores, at once or when there are some. Two clusters that pop at the same time
  * may pop the same ones.
  */
+
+import { EventClass } from '#protocol/pubsub/keyspaceEvents.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { Arguments } from './arguments.ts'
 import type { CommandContext, Handler } from './context.ts'
+import { tellTaken } from './keyEvents.ts'
 import { replyWithScored, type ScoredMember } from './score.ts'
 import { parseTaking, type Take, takeFromFirst, takeOrWait } from './takeFromFirst.ts'
 import { timeoutMsAt } from './timeout.ts'
@@ -12,7 +15,8 @@ import { timeoutMsAt } from './timeout.ts'
 type End = 'least' | 'greatest'
 
 /** The key exists. */
-function take({ db, write }: CommandContext, key: string, end: End, count: number): ScoredMember[] {
+function take(context: CommandContext, key: string, end: End, count: number): ScoredMember[] {
+  const { db, write } = context
   const set = db.sortedSet(key)
   if (set === undefined || count === 0) return []
   const taken = Math.min(count, set.size)
@@ -23,6 +27,7 @@ function take({ db, write }: CommandContext, key: string, end: End, count: numbe
     key,
     elements.map(([member]) => member),
   )
+  tellTaken(context, EventClass.sortedSet, end === 'least' ? 'zpopmin' : 'zpopmax', key)
   return elements
 }
 

@@ -1,8 +1,11 @@
 /** Ranges of sorted sets: read, counted, stored and removed. What they share is in `sortedSetBounds.ts`. */
+
+import { EventClass } from '#protocol/pubsub/keyspaceEvents.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { SortedSetView } from '#server/store/views.ts'
 import type { Arguments } from './arguments.ts'
 import type { CommandContext, Handler } from './context.ts'
+import { tellTaken } from './keyEvents.ts'
 import { replyWithScored, type ScoredMember, storeSortedSet } from './score.ts'
 import { type Bounds, lexBounds, rankBounds, type Span, scoreBounds } from './sortedSetBounds.ts'
 
@@ -93,10 +96,11 @@ export const ZREVRANGEBYSCORE = readBy({ by: scoreBounds, reverse: true })
 export const ZRANGEBYLEX = readBy({ by: lexBounds, reverse: false })
 export const ZREVRANGEBYLEX = readBy({ by: lexBounds, reverse: true })
 
-export const ZRANGESTORE: Handler = ({ args, db, write, reply }) => {
+export const ZRANGESTORE: Handler = (context) => {
+  const { args, db, reply } = context
   const range = parseRange(args, 2, { stores: true })
   const elements = copyOf(db.sortedSet(args.text(2)), (set) => spanOf(set, range))
-  storeSortedSet(write, args.text(1), elements)
+  storeSortedSet(context, 'zrangestore', args.text(1), elements)
   reply.integer(elements.length)
 }
 
@@ -119,17 +123,19 @@ export const ZCOUNT = countBy(scoreBounds)
 export const ZLEXCOUNT = countBy(lexBounds)
 
 const removeBy =
-  (by: BoundsReader): Handler =>
+  (event: string, by: BoundsReader): Handler =>
   (context) =>
-    removeRange(context, by(context.args, 2, 3))
+    removeRange(context, event, by(context.args, 2, 3))
 
 /** What another cluster adds to the range at the same time stays: members are removed by name. */
-function removeRange({ args, db, write, reply }: CommandContext, bounds: Bounds): void {
+function removeRange(context: CommandContext, event: string, bounds: Bounds): void {
+  const { args, db, write, reply } = context
   const key = args.text(1)
   const members = copyOf(db.sortedSet(key), bounds).map(([member]) => member)
   reply.integer(members.length === 0 ? 0 : write.zsetRemove(key, members))
+  if (members.length > 0) tellTaken(context, EventClass.sortedSet, event, key)
 }
 
-export const ZREMRANGEBYRANK = removeBy(rankBounds)
-export const ZREMRANGEBYSCORE = removeBy(scoreBounds)
-export const ZREMRANGEBYLEX = removeBy(lexBounds)
+export const ZREMRANGEBYRANK = removeBy('zremrangebyrank', rankBounds)
+export const ZREMRANGEBYSCORE = removeBy('zremrangebyscore', scoreBounds)
+export const ZREMRANGEBYLEX = removeBy('zremrangebylex', lexBounds)

@@ -2,7 +2,9 @@
  * Streams; reading with waiting is in `streamRead.ts`, trimming in `streamTrim.ts`, consumer groups are in `streamGroup.ts` and
  * `streamClaim.ts`, what is told of all of it in `streamInfo.ts`.
  */
+
 import type { streamCommands } from '#protocol/commands/stream.ts'
+import { EventClass } from '#protocol/pubsub/keyspaceEvents.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import { clusterOfOrigin } from '#protocol/sync/stamp.ts'
 import { formatId, minId, type StreamId } from '#protocol/sync/streamId.ts'
@@ -26,7 +28,7 @@ import { countOf, firstOf, replyEntries } from './streamReply.ts'
 import { trim, XTRIM } from './streamTrim.ts'
 
 const XADD: Handler = (context) => {
-  const { args, db, write, reply, nowMs, streamIdMode } = context
+  const { args, db, write, events, reply, nowMs, streamIdMode } = context
   const { trimming, noMkstream, end } = parseTrimOptions(args, true)
   const textCount = args.count - end - 1
   if (textCount < 2 || textCount % 2 === 1) throw new ReplyError(errors.wrongArity('xadd'))
@@ -41,6 +43,7 @@ const XADD: Handler = (context) => {
   if (stream === undefined && noMkstream) return reply.null()
   const id = newEntryId(source, wanted, stream?.lastId ?? minId)
   write.streamAdd(key, [{ id, fields: args.texts(end + 1) }])
+  events.note(EventClass.stream, 'xadd', key)
   if (trimming !== undefined) trim(context, key, trimming)
   reply.bulk(formatId(id))
 }
@@ -85,15 +88,17 @@ function parseCount(args: Arguments, from: number): number {
   return count
 }
 
-const XDEL: Handler = ({ args, db, write, reply }) => {
+const XDEL: Handler = ({ args, db, write, events, reply }) => {
   const key = args.text(1)
   if (db.stream(key) === undefined) return reply.integer(0)
   const ids: StreamId[] = []
   for (let i = 2; i < args.count; i++) ids.push(idAt(args, i))
-  reply.integer(write.streamDelete(key, ids))
+  const deleted = write.streamDelete(key, ids)
+  if (deleted > 0) events.note(EventClass.stream, 'xdel', key)
+  reply.integer(deleted)
 }
 
-const XSETID: Handler = ({ args, db, write, reply }) => {
+const XSETID: Handler = ({ args, db, write, events, reply }) => {
   const lastId = idAt(args, 2)
   const { entriesAdded, maxDeletedId } = parseMarks(args, lastId)
   const key = args.text(1)
@@ -108,6 +113,7 @@ const XSETID: Handler = ({ args, db, write, reply }) => {
     added: entriesAdded ?? stream.entriesAdded,
     maxDeletedId: maxDeletedId ?? stream.maxDeletedId,
   })
+  events.note(EventClass.stream, 'xsetid', key)
   reply.ok()
 }
 

@@ -1,4 +1,5 @@
 /** Giving entries to the consumer of a group: new ones, or those pending for it once more. */
+import { EventClass } from '#protocol/pubsub/keyspaceEvents.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import { type Origin, originOf } from '#protocol/sync/stamp.ts'
 import { nextId, type StreamId } from '#protocol/sync/streamId.ts'
@@ -33,15 +34,22 @@ export function groupToRead(db: Keyspace, key: string, name: string): ReadGroup 
 export const nameOf = ({ id, stamp }: StreamEntry): EntryName => ({ id, origin: originOf(stamp) })
 
 /** Whether it is there yet or not, it has been seen. */
-export function createConsumer(
-  { db, write, nowMs }: CommandContext,
-  key: string,
-  { name, consumer }: GroupReader,
-): void {
+export function createConsumer(context: CommandContext, key: string, { name, consumer }: GroupReader): void {
+  const { db, write, nowMs } = context
   const { group } = groupToRead(db, key, name)
-  if (group.local?.consumerNamed(consumer) === undefined) {
-    write.changeGroup(key, name, (sink) => sink.setConsumer(consumer, nowMs, -1))
-  } else write.seeConsumer(key, name, consumer, nowMs)
+  if (group.local?.consumerNamed(consumer) === undefined) makeConsumer(context, key, name, consumer)
+  else write.seeConsumer(key, name, consumer, nowMs)
+}
+
+/** One that is not there yet. */
+export function makeConsumer(
+  { write, events, nowMs }: CommandContext,
+  key: string,
+  group: string,
+  consumer: string,
+): void {
+  write.changeGroup(key, group, (sink) => sink.setConsumer(consumer, nowMs, -1))
+  events.note(EventClass.stream, 'xgroup-createconsumer', key)
 }
 
 /** Nothing is written when there are none. */

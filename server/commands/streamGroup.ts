@@ -1,4 +1,5 @@
 /** Consumer groups: making and destroying them, moving them, their consumers, and acknowledging. */
+import { EventClass } from '#protocol/pubsub/keyspaceEvents.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import { minId, type StreamId } from '#protocol/sync/streamId.ts'
 import type { Delivery } from '#server/crdt/pendingList.ts'
@@ -12,7 +13,9 @@ import {
 import type { StreamGroupView, StreamView } from '#server/store/views.ts'
 import type { Arguments } from './arguments.ts'
 import type { CommandContext, Handler } from './context.ts'
+import { tellTaken } from './keyEvents.ts'
 import { edgeIdAt, idAt } from './streamArguments.ts'
+import { makeConsumer } from './streamDelivery.ts'
 
 interface GroupOptions {
   mkstream: boolean
@@ -47,7 +50,7 @@ function groupOf(context: CommandContext): StreamGroupView {
 }
 
 export const XGROUP_CREATE: Handler = (context) => {
-  const { args, db, write, reply } = context
+  const { args, db, write, events, reply } = context
   const { mkstream, entriesRead } = parseGroupOptions(args, true)
   const [key, name] = [args.text(2), args.text(3)]
   const stream = mkstream ? db.stream(key) : streamOfGroup(context)
@@ -59,11 +62,12 @@ export const XGROUP_CREATE: Handler = (context) => {
     const position = { ...positionOf(made), entriesRead }
     write.changeGroup(key, name, (sink) => sink.setPosition(position))
   }
+  events.note(EventClass.stream, 'xgroup-create', key)
   reply.ok()
 }
 
 export const XGROUP_SETID: Handler = (context) => {
-  const { args, write, reply } = context
+  const { args, write, events, reply } = context
   const { entriesRead } = parseGroupOptions(args, false)
   const stream = streamOfGroup(context)
   const group = groupOf(context)
@@ -71,26 +75,29 @@ export const XGROUP_SETID: Handler = (context) => {
   const id = isEnd ? stream.lastId : edgeIdAt(args, 4)
   const position = positionAt(group, id, isEnd ? endCursors(stream) : cursorsAt(id), entriesRead)
   write.changeGroup(args.text(2), group.name, (sink) => sink.setPosition(position))
+  events.note(EventClass.stream, 'xgroup-setid', args.text(2))
   reply.ok()
 }
 
 export const XGROUP_DESTROY: Handler = (context) => {
   const { args, write, reply } = context
   streamOfGroup(context)
-  reply.integer(write.streamDestroyGroup(args.text(2), args.text(3)) ? 1 : 0)
+  const destroyed = write.streamDestroyGroup(args.text(2), args.text(3))
+  if (destroyed) tellTaken(context, EventClass.stream, 'xgroup-destroy', args.text(2))
+  reply.integer(destroyed ? 1 : 0)
 }
 
 export const XGROUP_CREATECONSUMER: Handler = (context) => {
-  const { args, write, reply, nowMs } = context
+  const { args, reply } = context
   const group = groupOf(context)
   const name = args.text(4)
   const isNew = group.local?.consumerNamed(name) === undefined
-  if (isNew) write.changeGroup(args.text(2), group.name, (sink) => sink.setConsumer(name, nowMs, -1))
+  if (isNew) makeConsumer(context, args.text(2), group.name, name)
   reply.integer(isNew ? 1 : 0)
 }
 
 export const XGROUP_DELCONSUMER: Handler = (context) => {
-  const { args, write, reply } = context
+  const { args, write, events, reply } = context
   const group = groupOf(context)
   const name = args.text(4)
   const consumer = group.local?.consumerNamed(name)
@@ -101,6 +108,7 @@ export const XGROUP_DELCONSUMER: Handler = (context) => {
     sink.removeConsumer(name)
     if (pendingCount > 0) sink.setPosition(position)
   })
+  events.note(EventClass.stream, 'xgroup-delconsumer', args.text(2))
   reply.integer(pendingCount)
 }
 

@@ -70,8 +70,7 @@ function parseRead(args: Arguments, nowMs: number, isGroup: boolean): ReadOption
 /** Each key and what it is asked for; groups and types are looked at on the way. */
 function wishesOf({ args, db }: CommandContext, { keys, idsFrom, group }: ReadOptions): Wish[] {
   return keys.map((key, i) => {
-    const stream = db.stream(key)
-    if (group !== undefined) groupToRead(db, key, group.name)
+    const stream = group === undefined ? db.stream(key) : groupToRead(db, key, group.name).stream
     const text = args.text(idsFrom + i)
     if (text === '$') {
       if (group !== undefined) throw new ReplyError(errors.lastIdOfXreadgroup)

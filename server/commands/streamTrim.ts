@@ -1,14 +1,17 @@
 /** XTRIM, and what XADD trims. */
+import { EventClass } from '#protocol/pubsub/keyspaceEvents.ts'
 import type { StreamId } from '#protocol/sync/streamId.ts'
 import type { StreamView } from '#server/store/views.ts'
 import type { CommandContext, Handler } from './context.ts'
 import { parseTrimOptions, type Trimming, trimBlockEntries } from './streamArguments.ts'
 
 /** Returns how many entries are gone. */
-export function trim({ db, write }: CommandContext, key: string, trimming: Trimming): number {
+export function trim({ db, write, events }: CommandContext, key: string, trimming: Trimming): number {
   const stream = db.stream(key)
   const last = stream === undefined ? undefined : lastToGo(stream, trimming)
-  return last === undefined ? 0 : write.streamTrim(key, last)
+  const trimmed = last === undefined ? 0 : write.streamTrim(key, last)
+  if (trimmed > 0) events.note(EventClass.stream, 'xtrim', key)
+  return trimmed
 }
 
 /**

@@ -1,6 +1,8 @@
 /** Strings as registers; see `counter.ts` and `stringRange.ts` for the rest of the group. */
+
 import { type FoundOptions, parseOptions } from '#protocol/commands/options.ts'
 import type { stringCommands } from '#protocol/commands/string.ts'
+import { EventClass } from '#protocol/pubsub/keyspaceEvents.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { CommandContext, Handler, Handlers } from './context.ts'
 import { DECR, DECRBY, INCR, INCRBY, INCRBYFLOAT } from './counter.ts'
@@ -12,6 +14,7 @@ import {
   secondsSinceEpoch,
   type TimeForm,
 } from './expiry.ts'
+import { deleteKey } from './keyEvents.ts'
 import { APPEND, GETRANGE, LCS, SETRANGE, STRLEN } from './stringRange.ts'
 
 const clear = { kind: 'clear' } as const
@@ -24,9 +27,11 @@ const GET: Handler = ({ args, db, reply }) => {
 const never = Number.POSITIVE_INFINITY
 
 const SET: Handler = (context) => {
-  const { args, write, reply } = context
+  const { args, write, events, reply } = context
   if (args.count > 3) return setWithOptions(context)
-  write.setBytes(args.bytes, args.start(1), args.end(1), args.start(2), args.end(2), never)
+  if (events.classes === 0)
+    write.setBytes(args.bytes, args.start(1), args.end(1), args.start(2), args.end(2), never)
+  else set(context, args.text(1), args.text(2))
   reply.ok()
 }
 
@@ -40,16 +45,20 @@ const getexWords = { PERSIST: 0, ...timeWords } as const
 const getexExclusive = [['PERSIST', 'EX', 'PX', 'EXAT', 'PXAT']] as const
 
 function setWithOptions(context: CommandContext): void {
-  const { args, db, write, reply } = context
+  const { args, db, write, events, reply } = context
   const options = parseOptions(args, 3, setWords, setExclusive)
   const atMs = optionTimeMs(context, options, 'SET')
   const key = args.text(1)
   const old = options.GET ? db.string(key) : undefined
+  if (options.GET && old === undefined) events.note(EventClass.missed, 'keymiss', key)
   const wanted = !(options.NX || options.XX) || (db.type(key) !== 'none') === options.XX > 0
   if (wanted) {
     const value = args.text(2)
     if (atMs !== undefined) setUntil(context, key, value, atMs)
-    else write.setString(key, value, options.KEEPTTL ? keep : clear)
+    else {
+      write.setString(key, value, options.KEEPTTL ? keep : clear)
+      events.note(EventClass.string, 'set', key)
+    }
   }
   if (old !== undefined) reply.bulk(old)
   else if (wanted && !options.GET) reply.ok()
@@ -69,48 +78,59 @@ function optionTimeMs(
   return undefined
 }
 
-/** A value that has expired already is not written: what is left is the end of the old one. */
-function setUntil({ nowMs, write }: CommandContext, key: string, value: string, atMs: number): void {
-  if (atMs <= nowMs) write.delete(key)
-  else write.setString(key, value, { kind: 'at', atMs })
+/** A value that has expired already is not written, though told of: what is left is the end of the old one. */
+function setUntil({ nowMs, write, events }: CommandContext, key: string, value: string, atMs: number): void {
+  const hasPassed = atMs <= nowMs
+  if (!hasPassed) write.setString(key, value, { kind: 'at', atMs })
+  else if (!write.delete(key)) events.note(EventClass.created, 'new', key)
+  events.note(EventClass.string, 'set', key)
+  events.note(EventClass.generic, 'expire', key)
+  if (hasPassed) events.note(EventClass.expired, 'expired', key)
 }
 
 const GETEX: Handler = (context) => {
-  const { args, db, write, reply, nowMs } = context
+  const { args, db, write, events, reply, nowMs } = context
   const options = parseOptions(args, 2, getexWords, getexExclusive)
   const key = args.text(1)
   const value = db.string(key)
   if (value === undefined) return reply.null()
   const atMs = optionTimeMs(context, options, 'GETEX')
   if (atMs !== undefined) {
-    if (atMs <= nowMs) write.delete(key)
-    else write.expire(key, atMs)
+    if (atMs <= nowMs) deleteKey(context, key)
+    else {
+      write.expire(key, atMs)
+      events.note(EventClass.generic, 'expire', key)
+    }
   } else if (options.PERSIST && db.expireAtMs(key) !== Number.POSITIVE_INFINITY) {
     write.expire(key, Number.POSITIVE_INFINITY)
+    events.note(EventClass.generic, 'persist', key)
   }
   reply.bulk(value)
 }
 
-const GETDEL: Handler = ({ args, db, write, reply }) => {
+const GETDEL: Handler = (context) => {
+  const { args, db, reply } = context
   const key = args.text(1)
   const value = db.string(key)
   if (value === undefined) return reply.null()
-  write.delete(key)
+  deleteKey(context, key)
   reply.bulk(value)
 }
 
-const GETSET: Handler = ({ args, db, write, reply }) => {
+const GETSET: Handler = (context) => {
+  const { args, db, reply } = context
   const key = args.text(1)
   const old = db.string(key)
-  write.setString(key, args.text(2), clear)
+  set(context, key, args.text(2))
   if (old === undefined) reply.null()
   else reply.bulk(old)
 }
 
-const SETNX: Handler = ({ args, db, write, reply }) => {
+const SETNX: Handler = (context) => {
+  const { args, db, reply } = context
   const key = args.text(1)
   const free = db.type(key) === 'none'
-  if (free) write.setString(key, args.text(2), clear)
+  if (free) set(context, key, args.text(2))
   reply.integer(free ? 1 : 0)
 }
 
@@ -154,8 +174,14 @@ function needPairs({ args }: CommandContext, command: string): void {
   if (args.count % 2 === 0) throw new ReplyError(errors.wrongArity(command))
 }
 
-function setPairs({ args, write }: CommandContext): void {
-  for (let i = 1; i < args.count; i += 2) write.setString(args.text(i), args.text(i + 1), clear)
+function setPairs(context: CommandContext): void {
+  const { args } = context
+  for (let i = 1; i < args.count; i += 2) set(context, args.text(i), args.text(i + 1))
+}
+
+function set({ write, events }: CommandContext, key: string, value: string): void {
+  write.setString(key, value, clear)
+  events.note(EventClass.string, 'set', key)
 }
 
 export const stringHandlers = {

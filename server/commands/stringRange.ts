@@ -1,22 +1,21 @@
-/** Strings as sequences of bytes: parts, changes of parts, comparison. A changed part is a write of the whole value. */
+/** Strings as sequences of bytes: parts, changes of parts, comparison. By its meaning a changed part is a write of the whole value. */
+import { EventClass } from '#protocol/pubsub/keyspaceEvents.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import { bulkBytesMax } from '#protocol/resp/requestScanner.ts'
-import { copyBytes } from '#runtime/bytes/bytes.ts'
-import { grownCopy } from './bits.ts'
 import type { CommandContext, Handler } from './context.ts'
 import { LongestCommonSubsequence, lcsTableBytes, lcsTableBytesMax } from './longestCommonSubsequence.ts'
 
-const keep = { kind: 'keep' } as const
-
 const empty = new Uint8Array(0)
 
-export const STRLEN: Handler = ({ args, db, reply }) => {
-  reply.integer(db.stringBytes(args.text(1))?.length ?? 0)
+const lengthOf = ({ args, db }: CommandContext): number => db.stringBytes(args.text(1))?.length ?? 0
+
+export const STRLEN: Handler = (context) => {
+  context.reply.integer(lengthOf(context))
 }
 
 export const APPEND: Handler = (context) => {
-  const old = context.db.stringBytes(context.args.text(1)) ?? empty
-  patch(context, old, old.length, 2)
+  const length = lengthOf(context)
+  patch(context, 'append', length, length, 2)
 }
 
 export const GETRANGE: Handler = ({ args, db, reply }) => {
@@ -32,26 +31,27 @@ export const GETRANGE: Handler = ({ args, db, reply }) => {
 }
 
 export const SETRANGE: Handler = (context) => {
-  const { args, db, reply } = context
+  const { args, reply } = context
   const offset = Number(args.integer(2))
   if (offset < 0) throw new ReplyError(errors.offsetOutOfRange)
-  const old = db.stringBytes(args.text(1)) ?? empty
-  if (args.bytesLength(3) === 0) reply.integer(old.length)
-  else patch(context, old, offset, 3)
+  const length = lengthOf(context)
+  if (args.bytesLength(3) === 0) reply.integer(length)
+  else patch(context, 'setrange', length, offset, 3)
 }
 
-/** Writes the key's value with argument `i` in it at `offset`, zeros before it where there was nothing. */
-function patch({ args, write, reply }: CommandContext, old: Uint8Array, offset: number, i: number): void {
+/** Puts argument `i` into the value at `offset`. */
+function patch(
+  { args, write, events, reply }: CommandContext,
+  event: 'append' | 'setrange',
+  length: number,
+  offset: number,
+  i: number,
+): void {
   const end = offset + args.bytesLength(i)
-  checkLength(end)
-  const value = grownCopy(old, end)
-  copyBytes(value, offset, args.bytes, args.start(i), args.end(i))
-  write.setStringBytes(args.text(1), value, keep)
-  reply.integer(value.length)
-}
-
-function checkLength(bytes: number): void {
-  if (bytes > bulkBytesMax) throw new ReplyError(errors.stringTooLong)
+  if (end > bulkBytesMax) throw new ReplyError(errors.stringTooLong)
+  write.patchString(args.text(1), offset, args.bytes, args.start(i), args.end(i))
+  events.note(EventClass.string, event, args.text(1))
+  reply.integer(Math.max(length, end))
 }
 
 interface LcsOptions {

@@ -8,9 +8,11 @@
  * and at most 17 digits are kept behind the point, which is what Redis prints. Where Redis has the noise of an 80-bit
  * float in those digits, there is none here.
  */
+
 import type { ByteReader } from '#runtime/bytes/byteReader.ts'
 import { FormatError } from '#runtime/bytes/byteReader.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
+import { parseInteger64 } from '#runtime/integer64.ts'
 
 /** `coefficient / 10 ** scale`; never one that a safe integer could hold. */
 export class Decimal {
@@ -36,8 +38,6 @@ const exponentMax = 4932
 /** Integer counters stay within ±2^59, so that concurrent increments can't leave 64 bits. */
 export const counterMax = 2n ** 59n
 
-const integerMax = 2n ** 63n - 1n
-const integerMin = -(2n ** 63n)
 const powersOfTen: bigint[] = []
 
 function powerOfTen(exponent: number): bigint {
@@ -106,15 +106,12 @@ export function amountFromInteger(value: bigint | number): Amount {
   return normal(BigInt(value), 0)
 }
 
-const integerPattern = /^(?:0|-?[1-9][0-9]{0,18})$/
-
 /** A 64-bit integer in the one form that Redis takes for an integer: no plus sign, space or leading zero. */
 export function parseInteger(text: string): Amount | undefined {
   const small = smallInteger(text)
   if (small !== undefined) return small
-  if (!integerPattern.test(text)) return undefined
-  const value = BigInt(text)
-  return value > integerMax || value < integerMin ? undefined : normal(value, 0)
+  const value = parseInteger64(text)
+  return value === null ? undefined : normal(value, 0)
 }
 
 /** The common case without a regular expression: up to 15 digits in canonical form. */

@@ -47,6 +47,21 @@ export interface EffectSink extends ListEffectSink, StreamEffectSink, HllEffectS
   ): boolean
   /** `expireAtMs`: a time, Infinity for none, or `keepTtl`. */
   setText(stamp: Stamp, key: string, text: string, expireAtMs: number, resets: readonly CounterReset[]): void
+  /**
+   * `setText`, without a TTL or leaving it as it is, of the text that the write with stamp `base` left, with the bytes [start, end) in it from `offset` on
+   * and zeros before them where it was shorter. Where that write is gone it can't be computed; whoever delivers the effect looks first
+   * (`patchBases.ts`).
+   */
+  patchText(
+    stamp: Stamp,
+    key: string,
+    base: Stamp,
+    keepsTtl: boolean,
+    offset: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void
   increment(stamp: Stamp, key: string, fresh: boolean, from: Stamp, sum: Amount): void
   setField(
     stamp: Stamp,
@@ -130,6 +145,8 @@ export const Code = {
   flushDeleting: 43,
   incrementNewField: 46,
   writeFieldTtl: 47,
+  patchText: 48,
+  patchTextKeepTtl: 49,
 } as const
 
 export const freshBit = 0x80

@@ -10,6 +10,7 @@ import { Code, codeMask, type EffectSink, type FlushedKey, freshBit, resetsBit, 
 import { isHllCode, readHllEffect } from './hllEffect.ts'
 import { allTypes, deleteWinsTypes, keepTtl, noRemovedCounters, type RemovedCounters } from './keyState.ts'
 import { isListCode, readListEffect } from './listEffect.ts'
+import { textBytesMax } from './register.ts'
 import { Tag } from './score.ts'
 import { readDouble, readExpireAt, readFlag, readTexts } from './stateCodec.ts'
 import { isStreamCode, readStreamEffect } from './streamEffect.ts'
@@ -66,6 +67,11 @@ function readEffect(reader: ByteReader, stamp: Stamp, sink: EffectSink, checkKey
     case Code.setTextExpiring:
       requireNo(fresh, kind)
       readSetText(reader, stamp, key, kind & codeMask, resets, sink)
+      return
+    case Code.patchText:
+    case Code.patchTextKeepTtl:
+      requireNo(fresh || resets, kind)
+      readPatch(reader, stamp, key, (kind & codeMask) === Code.patchTextKeepTtl, sink)
       return
     case Code.increment: {
       requireNo(resets, kind)
@@ -257,6 +263,16 @@ function readSetText(
   sink.setText(stamp, key, text, expireAtMs, resets ? amountCounters.readResets(reader) : noResets)
 }
 
+function readPatch(reader: ByteReader, stamp: Stamp, key: string, keepsTtl: boolean, sink: EffectSink): void {
+  const age = reader.varint()
+  if (age === 0 || age >= stamp) throw new FormatError('a patch of a write that is not older')
+  const offset = reader.varint()
+  const start = reader.skipText()
+  const end = reader.at
+  if (offset + end - start > textBytesMax) throw new FormatError(`a patch beyond ${textBytesMax} bytes`)
+  sink.patchText(stamp, key, stamp - age, keepsTtl, offset, reader.bytes, start, end)
+}
+
 function readRemove(
   reader: ByteReader,
   stamp: Stamp,
@@ -307,10 +323,16 @@ function readFlushedKeys(
 }
 
 const nothing = (): void => {}
+/** Whether the check has met a patch. */
+let patches = false
 
-const check: EffectSink = {
+/** Takes everything and keeps nothing. */
+export const noSink: EffectSink = {
   setOnlyBytes: () => true,
   setText: nothing,
+  patchText: () => {
+    patches = true
+  },
   increment: nothing,
   setField: nothing,
   incrementField: nothing,
@@ -338,7 +360,10 @@ const check: EffectSink = {
   flush: nothing,
 }
 
-/** Throws `FormatError` when the effects can't be applied. To be called before a foreign record is: applying is not undone. */
+/**
+ * Throws `FormatError` when the effects can't be applied. To be called before a foreign record is: applying is not undone.
+ * Returns whether there are patches among them, which also need what they patch (`patchBases.ts`).
+ */
 export function checkEffects(
   bytes: Uint8Array,
   start: number,
@@ -346,6 +371,8 @@ export function checkEffects(
   first: Stamp,
   last: Stamp,
   checkKey?: KeyCheck,
-): void {
-  readEffects(bytes, start, end, first, last, check, checkKey)
+): boolean {
+  patches = false
+  readEffects(bytes, start, end, first, last, noSink, checkKey)
+  return patches
 }

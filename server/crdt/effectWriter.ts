@@ -176,6 +176,23 @@ export class EffectWriter implements EffectSink {
     if (resets.length > 0) amountCounters.writeResets(writer, resets)
   }
 
+  /** The bytes must stay as they are until `writeTo`. */
+  patchText(
+    stamp: Stamp,
+    key: string,
+    base: Stamp,
+    keepsTtl: boolean,
+    offset: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    const writer = this.#begin(stamp, keepsTtl ? Code.patchTextKeepTtl : Code.patchText, key)
+    writer.varint(stamp - base)
+    writer.varint(offset)
+    this.#plainText(writer, bytes, start, end, Number.POSITIVE_INFINITY)
+  }
+
   increment(stamp: Stamp, key: string, fresh: boolean, from: Stamp, sum: Amount): void {
     const writer = this.#beginFresh(stamp, Code.increment, key, fresh)
     amountCounters.writeIncrement(writer, stamp, from, sum)

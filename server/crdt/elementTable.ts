@@ -48,6 +48,8 @@ const hashes = 2 ** 32
 /** How much deeper a bucket may lie than if hashes were spread evenly; else chosen hashes could blow up the directory. */
 const unevenDepthMax = 4
 const depthMax = 28
+/** Looked at in one step of `steps`, and the rest of a bucket. */
+const stepElements = 256
 /** Of one object beside. */
 const fullBytes = 300
 
@@ -185,18 +187,65 @@ export class ElementTable<Full> {
     for (const bucket of this.#buckets()) yield* refsOf(bucket)
   }
 
-  /** Shows about `count` elements from `position` on; returns where to go on, 0 at the end. `visit` must not write. */
+  /**
+   * Shows about `count` elements from `position` on; returns where to go on, 0 at the end. They may be changed and removed by `visit`,
+   * but none added.
+   */
   scan(position: number, count: number, visit: (ref: ElementRef) => void): number {
     let at = position
     let visited = 0
-    while (at < hashes) {
-      const bucket = this.#bucketAt(at | 0)
-      for (const ref of refsOf(bucket)) visit(ref)
-      visited += bucket.count
-      at = bucket.first + hashes / 2 ** bucket.depth
-      if (visited >= count) break
+    this.#visits++
+    try {
+      while (at < hashes) {
+        const bucket = this.#bucketAt(at | 0)
+        const refs = refsOf(bucket)
+        at = bucket.first + hashes / 2 ** bucket.depth
+        for (const ref of refs) visit(ref)
+        visited += refs.length
+        if (visited >= count) break
+      }
+    } finally {
+      this.#visits--
     }
     return at < hashes ? at : 0
+  }
+
+  /** `forEach` in small steps; between them nothing else may change the table. */
+  *steps(visit: (ref: ElementRef) => void): Generator<void> {
+    for (let at = 0; ; ) {
+      at = this.scan(at, stepElements, visit)
+      if (at === 0) return
+      yield
+    }
+  }
+
+  /** Tables with the same one have their elements in the same order of `walk`. */
+  get order(): number {
+    return this.#hashStart
+  }
+
+  /** Where `walk` meets, or would meet, the element of this name. */
+  positionOf(name: string): number {
+    return this.#hashOf(name) >>> 0
+  }
+
+  /**
+   * Shows elements one by one from `position` on, in an order that stays whatever is added and removed, until `visit` says false; returns
+   * where to go on, 0 at the end. `visit` must not write.
+   */
+  walk(position: number, visit: (ref: ElementRef) => boolean): number {
+    for (let at = position; at < hashes; ) {
+      const bucket = this.#bucketAt(at | 0)
+      let last = noElement
+      for (const { hash, ref } of orderedFrom(bucket, at)) {
+        // Elements of one hash stay together.
+        if (last !== noElement && hash !== last) return hash
+        if (!visit(ref)) last = hash
+      }
+      at = bucket.first + hashes / 2 ** bucket.depth
+      if (last !== noElement) return at < hashes ? at : 0
+    }
+    return 0
   }
 
   /** Every element is about equally likely; `noElement` when empty. */
@@ -623,6 +672,17 @@ function refsOf({ cells, count }: Bucket): Float64Array {
     if (ref !== 0) refs[next++] = (ref - 1) >>> 0
   }
   return refs
+}
+
+/** Those of a bucket whose hashes are `first` or greater. */
+function orderedFrom({ cells }: Bucket, first: number): { hash: number; ref: ElementRef }[] {
+  const found: { hash: number; ref: ElementRef }[] = []
+  for (let at = 0; at < cells.length; at += 2) {
+    const ref = cells[at + 1] as number
+    const hash = (cells[at] as number) >>> 0
+    if (ref !== 0 && hash >= first) found.push({ hash, ref: (ref - 1) >>> 0 })
+  }
+  return found.sort((a, b) => a.hash - b.hash)
 }
 
 // ---- bytes

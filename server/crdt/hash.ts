@@ -16,6 +16,7 @@ import type { Random } from '#runtime/ports.ts'
 import type { Amount } from './amount.ts'
 import type { CounterEntry, CounterReset, ElementReset } from './counter.ts'
 import { elementResets, noResets } from './counter.ts'
+import { type ElementPosition, encodeElements } from './elementPieces.ts'
 import { type ElementRef, ElementTable, noElement } from './elementTable.ts'
 import { FieldTtls } from './fieldTtls.ts'
 import { Sibling } from './register.ts'
@@ -30,6 +31,8 @@ const drawsMax = 64
 const hashBytes = 400
 const never = Number.POSITIVE_INFINITY
 const noFields: ReadonlySet<string> = new Set()
+/** Of a merge in steps. */
+const timedAtOnce = 512
 
 export class HashState {
   /** Fields with a live value. */
@@ -218,6 +221,19 @@ export class HashState {
     return ref === noElement || !this.#fields.isFull(ref) ? noStrnum : this.#fields.full(ref)
   }
 
+  /** All that is held of a field, to be looked at; undefined: nothing. */
+  fieldMetadata(name: string): { state: Strnum; ttl: TtlWrites } | undefined {
+    const ref = this.#fields.find(name)
+    const ttl = this.#ttls?.writes(name) ?? noTtlWrites
+    if (ref === noElement) return ttl.length === 0 ? undefined : { state: noStrnum, ttl }
+    return { state: this.#stateOf(ref), ttl }
+  }
+
+  /** Fields with TTL writes. */
+  get timedFields(): number {
+    return this.#ttls?.size ?? 0
+  }
+
   // ---- apply
 
   setField(
@@ -347,18 +363,21 @@ export class HashState {
 
   // ---- merge, residues
 
-  merge(own: VersionVector, other: HashState, label: VersionVector): void {
-    this.#fields.forEach((ref) => {
+  /** In steps: nothing may look at the hash until the last. */
+  *merging(own: VersionVector, other: HashState, label: VersionVector): Generator<void> {
+    yield* this.#fields.steps((ref) => {
       this.#mergeField(own, ref, other, label)
     })
-    other.#fields.forEach((ref) => {
+    yield* other.#fields.steps((ref) => {
       const name = other.#fields.name(ref)
       if (this.#fields.find(name) === noElement) this.#adopt(own, name, other.#stateOf(ref), label)
     })
-    const timed = new Set([...(this.#ttls?.names() ?? []), ...(other.#ttls?.names() ?? [])])
-    for (const name of timed) {
+    const timed = [...(other.#ttls?.names() ?? [])]
+    for (const name of this.#ttls?.names() ?? []) if (!other.#ttls?.has(name)) timed.push(name)
+    for (const [at, name] of timed.entries()) {
       const [mine, theirs] = [this.#ttls?.writes(name), other.#ttls?.writes(name)]
       this.#keepTtl(name, mergeTtl(mine ?? noTtlWrites, own, theirs ?? noTtlWrites, label))
+      if (at % timedAtOnce === timedAtOnce - 1) yield
     }
   }
 
@@ -407,22 +426,68 @@ export class HashState {
 
   // ---- codec
 
-  encode(writer: ByteWriter): void {
-    const ttls = this.#ttls
-    const absent = [...(ttls?.names() ?? [])].filter((name) => this.#fields.find(name) === noElement)
+  /** `written` is called behind the count, and behind each field. */
+  encode(writer: ByteWriter, written: () => void = () => {}): void {
+    const absent = this.#absent
     writer.varint(this.#fields.size + absent.length)
+    written()
     this.#fields.forEach((ref) => {
-      const name = this.#fields.name(ref)
-      const writes = ttls?.writes(name) ?? noTtlWrites
-      writer.text(name)
-      if (writes.length > 0) writeTimedField(writer, writes, this.#stateOf(ref))
-      else if (this.#fields.isFull(ref)) writeFullField(writer, this.#fields.full(ref))
-      else writeTextField(writer, this.#fields.stamp(ref), this.#fields.text(ref))
+      this.#encodeField(writer, ref)
+      written()
     })
+    this.#encodeAbsent(writer, absent, written)
+  }
+
+  #encodeField(writer: ByteWriter, ref: ElementRef): void {
+    const name = this.#fields.name(ref)
+    const writes = this.#ttls?.writes(name) ?? noTtlWrites
+    writer.text(name)
+    if (writes.length > 0) writeTimedField(writer, writes, this.#stateOf(ref))
+    else if (this.#fields.isFull(ref)) writeFullField(writer, this.#fields.full(ref))
+    else writeTextField(writer, this.#fields.stamp(ref), this.#fields.text(ref))
+  }
+
+  /** Fields of which there is nothing but TTL writes. */
+  get #absent(): string[] {
+    if (!this.hasGhost) return []
+    return [...(this.#ttls?.names() ?? [])].filter((name) => this.#fields.find(name) === noElement)
+  }
+
+  #encodeAbsent(writer: ByteWriter, absent: readonly string[], written: () => void = () => {}): void {
     for (const name of absent) {
       writer.text(name)
-      writeTimedField(writer, ttls?.writes(name) ?? noTtlWrites, noStrnum)
+      writeTimedField(writer, this.#ttls?.writes(name) ?? noTtlWrites, noStrnum)
+      written()
     }
+  }
+
+  /** As `encode`, some fields; returns where the others begin. A field keeps its place, whether there is more of it than TTL writes or not. */
+  encodePiece(
+    writer: ByteWriter,
+    from: ElementPosition | undefined,
+    bytesWanted: number,
+  ): ElementPosition | undefined {
+    const fields = this.#fields
+    const encode = (into: ByteWriter, ref: ElementRef) => this.#encodeField(into, ref)
+    return encodeElements(writer, fields, from, bytesWanted, encode, (into, start, end) => {
+      const absent = this.#absent.filter((name) => {
+        const position = fields.positionOf(name)
+        return position >= start && position < end
+      })
+      this.#encodeAbsent(into, absent)
+      return absent.length
+    })
+  }
+
+  /** Puts the fields of `other`, with their TTL writes, in the place of the same ones here. */
+  takeFrom(other: HashState): void {
+    other.#fields.forEach((theirs) => {
+      const name = other.#fields.name(theirs)
+      this.#settle(name, other.#stateOf(theirs), this.has(name))
+      if (!other.#ttls?.has(name)) this.#keepTtl(name, noTtlWrites)
+    })
+    for (const name of other.#ttls?.names() ?? [])
+      this.#keepTtl(name, other.#ttls?.writes(name) ?? noTtlWrites)
   }
 
   static decode(reader: ByteReader): HashState {

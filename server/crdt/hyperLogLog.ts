@@ -9,13 +9,12 @@
  * Encoding and cache are this replica's own business: the registers are what is replicated.
  */
 import { FormatError } from '#runtime/bytes/byteReader.ts'
-import { allocate, bytesOf, copyBytes, latin1 } from '#runtime/bytes/bytes.ts'
+import { allocate, bytesOf, copyBytes, latin1, writeLatin1 } from '#runtime/bytes/bytes.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { cardinality } from './cardinality.ts'
 import { indexOf, type Ranked, ranked, rankOf } from './elementHash.ts'
 import { eachRun, emptyRuns, raiseSparse, registerCount, sparseRank } from './sparseRegisters.ts'
 
-const magic = 'HYLL'
 const encodingAt = 4
 const cacheAt = 8
 const cacheBytes = 8
@@ -32,6 +31,8 @@ const sparseBytesMax = 3000
 const objectBytes = 150
 
 export class HyperLogLog {
+  /** What all of them begin with. */
+  static readonly magic: string = 'HYLL'
   #bytes: Uint8Array
   #length: number
 
@@ -43,7 +44,7 @@ export class HyperLogLog {
   static empty(): HyperLogLog {
     const bytes = allocate(headerBytes + 2)
     bytes.fill(0)
-    copyBytes(bytes, 0, bytesOf(magic), 0, magic.length)
+    writeLatin1(bytes, 0, HyperLogLog.magic)
     bytes[encodingAt] = Encoding.sparse
     emptyRuns(bytes, headerBytes)
     return new HyperLogLog(bytes)
@@ -51,7 +52,7 @@ export class HyperLogLog {
 
   /** undefined: the text has no header of one, or not the length of a dense one. The runs of a sparse one may be unsound. */
   static of(text: string): HyperLogLog | undefined {
-    if (text.length < headerBytes || !text.startsWith(magic)) return undefined
+    if (text.length < headerBytes || !text.startsWith(HyperLogLog.magic)) return undefined
     const encoding = text.charCodeAt(encodingAt)
     if (encoding > Encoding.sparse || (encoding === Encoding.dense && text.length !== denseBytes))
       return undefined

@@ -252,6 +252,29 @@ export class KeyState {
     if (ttlApart && expireAtMs !== keepTtl) this.ttl = withTtlWrite(this.ttl, { stamp, expireAtMs })
   }
 
+  /**
+   * `setText` of what the write `base` left, patched. Where that is gone, in a replay over a later state, what the patch removed goes all
+   * the same: something before it in the log may have brought it back.
+   */
+  patchText(
+    context: VersionVector,
+    stamp: Stamp,
+    base: Stamp,
+    keepsTtl: boolean,
+    offset: number,
+    patch: string,
+  ): void {
+    const text = this.string?.textPatched(base, offset, patch)
+    if (text !== undefined) {
+      this.setText(context, stamp, text, keepsTtl ? keepTtl : Number.POSITIVE_INFINITY, noResets)
+      return
+    }
+    this.#visibleConflict = undefined
+    if (!keepsTtl) this.clearTtl(context)
+    this.string?.remove(context, noResets, stamp)
+    this.dropEmpty()
+  }
+
   increment(stamp: Stamp, from: Stamp, sum: Amount): void {
     this.#visibleConflict = undefined
     this.string ??= new Strnum()
@@ -427,32 +450,40 @@ export class KeyState {
 
   /** Joins `other`, labelled `label`, into this state, which `own` labels. `other` may not be used afterwards. */
   merge(own: VersionVector, other: KeyState, label: VersionVector): void {
+    for (const steps = this.merging(own, other, label); steps.next().done !== true; );
+  }
+
+  /** The same in small steps: nothing may use the state until the last. */
+  *merging(own: VersionVector, other: KeyState, label: VersionVector): Generator<void> {
     this.#visibleConflict = undefined
     if (this.string !== undefined || other.string !== undefined) {
       this.string ??= new Strnum()
       this.string.merge(own, other.string ?? noStrnum, label)
     }
-    if (this.hash !== undefined || other.hash !== undefined) {
-      this.hash ??= new HashState()
-      this.hash.merge(own, other.hash ?? new HashState(), label)
+    // What is on one side alone is joined the other way round, which is the same: it need not be built a second time.
+    if (this.hash !== undefined) yield* this.hash.merging(own, other.hash ?? new HashState(), label)
+    else if (other.hash !== undefined) {
+      this.hash = other.hash
+      yield* this.hash.merging(label, new HashState(), own)
     }
-    if (this.set !== undefined || other.set !== undefined) {
-      this.set ??= new SetState()
-      this.set.merge(own, other.set ?? new SetState(), label)
+    if (this.set !== undefined) yield* this.set.merging(own, other.set ?? new SetState(), label)
+    else if (other.set !== undefined) {
+      this.set = other.set
+      yield* this.set.merging(label, new SetState(), own)
     }
-    if (this.zset !== undefined) this.zset.merge(own, other.zset ?? new SortedSetState(), label)
+    if (this.zset !== undefined) yield* this.zset.merging(own, other.zset ?? new SortedSetState(), label)
     else if (other.zset !== undefined) {
-      // The other way round, which is the same: it need not be built a second time.
       this.zset = other.zset
-      this.zset.merge(label, new SortedSetState(), own)
+      yield* this.zset.merging(label, new SortedSetState(), own)
     }
-    if (this.list !== undefined || other.list !== undefined) {
-      this.list ??= new ListState()
-      this.list.merge(own, other.list ?? new ListState(), label)
+    if (this.list !== undefined) yield* this.list.merging(own, other.list ?? new ListState(), label)
+    else if (other.list !== undefined) {
+      this.list = other.list
+      yield* this.list.merging(label, new ListState(), own)
     }
     if (this.stream !== undefined || other.stream !== undefined) {
       this.stream ??= new StreamState()
-      this.stream.merge(own, other.stream ?? new StreamState(), label)
+      yield* this.stream.merging(own, other.stream ?? new StreamState(), label)
     }
     if (this.hll !== undefined || other.hll !== undefined) {
       this.hll ??= new HllState()

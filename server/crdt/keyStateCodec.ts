@@ -27,12 +27,33 @@ export function writeKeyState(writer: ByteWriter, state: KeyState): void {
   if (ttl.length > 0) writeTtlWrites(writer, ttl)
 }
 
+/** The same without elements: what is not cut (`keyPiece.ts`). */
+export function writeHead(writer: ByteWriter, { string, stream, hll, ttl }: KeyState): void {
+  writer.u8(
+    (string === undefined ? 0 : TypeBit.string) |
+      (stream === undefined ? 0 : TypeBit.stream) |
+      (hll === undefined ? 0 : TypeBit.hll) |
+      (ttl.length === 0 ? 0 : ttlBit),
+  )
+  if (string !== undefined) writeStrnum(writer, string)
+  stream?.encodeHead(writer)
+  hll?.encode(writer)
+  if (ttl.length > 0) writeTtlWrites(writer, ttl)
+}
+
 /** Throws `FormatError`. */
 export function readKeyState(reader: ByteReader): KeyState {
+  const state = readSome(reader)
+  if (state.nothing) throw new FormatError('a key without types')
+  state.dropEmpty()
+  return state
+}
+
+/** Of a piece, which may have no type at all, or what makes no state alone. */
+export function readSome(reader: ByteReader): KeyState {
   const state = new KeyState()
   const mask = reader.u8()
-  if (mask === 0 || (mask & ~(allTypes | deleteWinsTypes | ttlBit)) !== 0)
-    throw new FormatError(`types ${mask} of a key`)
+  if ((mask & ~(allTypes | deleteWinsTypes | ttlBit)) !== 0) throw new FormatError(`types ${mask} of a key`)
   if (mask & TypeBit.string) state.string = readStrnum(reader)
   if (mask & TypeBit.hash) state.hash = HashState.decode(reader)
   if (mask & TypeBit.set) state.set = SetState.decode(reader)
@@ -41,6 +62,5 @@ export function readKeyState(reader: ByteReader): KeyState {
   if (mask & TypeBit.stream) state.stream = StreamState.decode(reader)
   if (mask & TypeBit.hll) state.hll = HllState.decode(reader)
   if (mask & ttlBit) state.ttl = readTtlWrites(reader)
-  state.dropEmpty()
   return state
 }

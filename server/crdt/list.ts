@@ -12,7 +12,7 @@ import { readStamp } from '#protocol/sync/record.ts'
 import type { Stamp } from '#protocol/sync/stamp.ts'
 import { covers, type VersionVector } from '#protocol/sync/versionVector.ts'
 import { type ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
-import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
+import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import {
   compareIds,
   type ListId,
@@ -37,6 +37,8 @@ export interface IdRange {
 /** How an element lies in a state: pushed and never written since, written once, or in conflict. */
 const Form = { pushedLeft: 0, pushedRight: 1, written: 2, conflict: 3 } as const
 
+/** Of a merge in steps. */
+const stepElements = 512
 /** Heap of an empty list. */
 const listBytes = 300
 
@@ -162,10 +164,13 @@ export class ListState {
 
   // ---- merge
 
-  merge(own: VersionVector, other: ListState, label: VersionVector): void {
-    if (!this.#differs(own, other, label)) return
+  /** In steps. */
+  *merging(own: VersionVector, other: ListState, label: VersionVector): Generator<void> {
+    if (!(yield* this.#differs(own, other, label))) return
     const merged = new ListSequence()
+    let looked = 0
     for (const [mine, theirs] of joined(this.#elements, other.#elements)) {
+      if (++looked % stepElements === 0) yield
       const siblings = mergedElement(mine, own, theirs, label)
       if (siblings.length === 0) continue
       merged.seekIndex(merged.size)
@@ -175,8 +180,10 @@ export class ListState {
   }
 
   /** Whether a merge would change anything here: usually it does not, and a large list isn't built anew for that. */
-  #differs(own: VersionVector, other: ListState, label: VersionVector): boolean {
+  *#differs(own: VersionVector, other: ListState, label: VersionVector): Generator<void, boolean> {
+    let looked = 0
     for (const [mine, theirs] of joined(this.#elements, other.#elements)) {
+      if (++looked % stepElements === 0) yield
       if (mine !== undefined && theirs !== undefined && isSameWrite(mine, theirs)) continue
       const before = mine?.siblings ?? noSiblings
       const after = mergedElement(mine, own, theirs, label)
@@ -192,6 +199,35 @@ export class ListState {
     writer.varint(this.size)
     for (const leaf of this.#elements.leaves())
       for (let at = 0; at < leaf.count; at++) writeElement(writer, leaf, at)
+  }
+
+  /** As `encode`, some elements: those behind `after`. Returns behind which one the others are. */
+  encodePiece(writer: ByteWriter, after: ListId | undefined, bytesWanted: number): ListId | undefined {
+    const piece = new ByteWriter()
+    let count = 0
+    let next: ListId | undefined
+    let last: ListId | undefined
+    for (const [leaf, at] of this.#elements.behind(after)) {
+      if (piece.length >= bytesWanted) {
+        next = last
+        break
+      }
+      writeElement(piece, leaf, at)
+      count++
+      last = leaf.id(at)
+    }
+    writer.varint(count)
+    writer.raw(piece.bytes, 0, piece.length)
+    return next
+  }
+
+  /** Puts the elements of `other` in the place of the same ones here. */
+  takeFrom(other: ListState): void {
+    const elements = this.#elements
+    for (const { id, siblings } of placesOf(other.#elements)) {
+      if (elements.seek(id)) elements.write(siblings)
+      else elements.append(id, siblings)
+    }
   }
 
   static decode(reader: ByteReader): ListState {

@@ -341,6 +341,21 @@ export class ListSequence {
 
   // ---- all elements
 
+  /** Those behind the place of `id`, whether it is there or not; undefined: all. Each in its leaf. */
+  *behind(id: ListId | undefined): IterableIterator<[ListLeaf, number]> {
+    if (this.size === 0) return
+    const isThere = id !== undefined && this.seek(id)
+    let [group, leaf, at] = id === undefined ? [0, 0, 0] : [this.#group, this.#leaf, this.#at]
+    if (isThere) at++
+    for (; group < this.#groups.length; group++, leaf = 0) {
+      const { leaves } = this.#groups[group] as Group
+      for (; leaf < leaves.length; leaf++, at = 0) {
+        const inLeaf = leafOf(leaves, leaf)
+        for (; at < inLeaf.count; at++) yield [inLeaf, at]
+      }
+    }
+  }
+
   *leaves(): IterableIterator<ListLeaf> {
     for (const { leaves } of this.#groups) for (const leaf of leaves) if (leaf.count > 0) yield leaf
   }

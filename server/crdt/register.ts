@@ -8,6 +8,9 @@
 import type { Stamp } from '#protocol/sync/stamp.ts'
 import { covers, type VersionVector } from '#protocol/sync/versionVector.ts'
 
+/** Of a text: as long as an argument may be, `bulkBytesMax`. */
+export const textBytesMax: number = 2 ** 29 - 24
+
 export class Sibling {
   readonly stamp: Stamp
   readonly text: string

@@ -10,6 +10,7 @@ import { covers, type VersionVector } from '#protocol/sync/versionVector.ts'
 import { type ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import type { Random } from '#runtime/ports.ts'
+import { type ElementPosition, encodeElements } from './elementPieces.ts'
 import { type ElementRef, ElementTable, noElement } from './elementTable.ts'
 
 /** Several: ascending. */
@@ -37,6 +38,12 @@ export class SetState {
 
   *members(): IterableIterator<string> {
     for (const ref of this.#members.refs()) yield this.#members.name(ref)
+  }
+
+  /** The adds that hold the member, to be looked at; none: it is not there. */
+  memberDots(member: string): readonly Stamp[] {
+    const dots = this.#dotsOf(member)
+    return dots === undefined ? [] : dotList(dots)
   }
 
   randomMember(random: Random): string {
@@ -97,8 +104,9 @@ export class SetState {
     this.#members.put(member, dot, undefined)
   }
 
-  merge(own: VersionVector, other: SetState, label: VersionVector): void {
-    this.#members.forEach((ref) => {
+  /** In steps: nothing may look at the set until the last. */
+  *merging(own: VersionVector, other: SetState, label: VersionVector): Generator<void> {
+    yield* this.#members.steps((ref) => {
       const member = this.#members.name(ref)
       const dots = this.#dots(ref)
       const theirs = other.#dotsOf(member)
@@ -107,7 +115,7 @@ export class SetState {
       if (merged === undefined) this.#members.delete(member)
       else this.#put(member, merged)
     })
-    other.#members.forEach((ref) => {
+    yield* other.#members.steps((ref) => {
       const member = other.#members.name(ref)
       if (this.has(member)) return
       const merged = mergeDots(undefined, own, other.#dots(ref), label)
@@ -129,13 +137,37 @@ export class SetState {
     else this.#members.putFull(member, dots)
   }
 
-  encode(writer: ByteWriter): void {
+  /** `written` is called behind the count, and behind each member. */
+  encode(writer: ByteWriter, written: () => void = () => {}): void {
     writer.varint(this.#members.size)
+    written()
     this.#members.forEach((ref) => {
-      writer.text(this.#members.name(ref))
-      const list = dotList(this.#dots(ref))
-      writer.u8(list.length)
-      for (const dot of list) writer.f64(dot)
+      this.#encodeMember(writer, ref)
+      written()
+    })
+  }
+
+  #encodeMember(writer: ByteWriter, ref: ElementRef): void {
+    writer.text(this.#members.name(ref))
+    const list = dotList(this.#dots(ref))
+    writer.u8(list.length)
+    for (const dot of list) writer.f64(dot)
+  }
+
+  /** As `encode`, some members; returns where the others begin. */
+  encodePiece(
+    writer: ByteWriter,
+    from: ElementPosition | undefined,
+    bytesWanted: number,
+  ): ElementPosition | undefined {
+    const encode = (into: ByteWriter, ref: ElementRef) => this.#encodeMember(into, ref)
+    return encodeElements(writer, this.#members, from, bytesWanted, encode)
+  }
+
+  /** Puts the members of `other` in the place of the same ones here. */
+  takeFrom(other: SetState): void {
+    other.#members.forEach((ref) => {
+      this.#put(other.#members.name(ref), other.#dots(ref))
     })
   }
 

@@ -13,6 +13,7 @@ import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import type { Random } from '#runtime/ports.ts'
 import type { CounterEntry, CounterReset, ElementReset } from './counter.ts'
 import { noResets } from './counter.ts'
+import { type ElementPosition, encodeElements } from './elementPieces.ts'
 import { type ElementRef, ElementTable, noElement } from './elementTable.ts'
 import { noScore, Score, ScoreWrite, type Tag } from './score.ts'
 import {
@@ -340,11 +341,12 @@ export class SortedSetState {
 
   // ---- merge, residues
 
-  merge(own: VersionVector, other: SortedSetState, label: VersionVector): void {
-    this.#members.forEach((ref) => {
+  /** In steps: nothing may look at the sorted set until the last. */
+  *merging(own: VersionVector, other: SortedSetState, label: VersionVector): Generator<void> {
+    yield* this.#members.steps((ref) => {
       this.#mergeMember(own, ref, other, label)
     })
-    other.#members.forEach((ref) => {
+    yield* other.#members.steps((ref) => {
       const member = other.#members.name(ref)
       if (this.#members.find(member) !== noElement) return
       const state = new Score()
@@ -406,6 +408,27 @@ export class SortedSetState {
     if (this.#isWrite(ref))
       writeScoreWrite(writer, readWrite(members.fixed, members.fixedAt, members.stamp(ref)))
     else writeScore(writer, this.#stateOf(ref))
+  }
+
+  /** As `encode`, some members, in no order; returns where the others begin. */
+  encodePiece(
+    writer: ByteWriter,
+    from: ElementPosition | undefined,
+    bytesWanted: number,
+  ): ElementPosition | undefined {
+    const encode = (into: ByteWriter, ref: ElementRef) => this.#encodeMember(into, ref)
+    return encodeElements(writer, this.#members, from, bytesWanted, encode)
+  }
+
+  /** Puts the members of `other` in the place of the same ones here. */
+  takeFrom(other: SortedSetState): void {
+    other.#members.forEach((theirs) => {
+      const member = other.#members.name(theirs)
+      const ref = this.#members.find(member)
+      const before = ref === noElement ? undefined : this.#shown(ref)
+      if (ref !== noElement) this.#opened(ref)
+      this.#settle(member, other.#stateOf(theirs), before)
+    })
   }
 
   static decode(reader: ByteReader): SortedSetState {

@@ -10,7 +10,7 @@ import { type Origin, originOf, originsMax, type Stamp } from '#protocol/sync/st
 import { greaterId, greatestId, maxId, minId, nextId, type StreamId } from '#protocol/sync/streamId.ts'
 import { covers, type VersionVector } from '#protocol/sync/versionVector.ts'
 import { type ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
-import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
+import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { mergeSorted } from '#runtime/mergeSorted.ts'
 import { readByOrigin, writeByOrigin } from './stateCodec.ts'
 import type { StreamEntry } from './streamBlock.ts'
@@ -28,6 +28,12 @@ export interface NewEntry {
 
 /** Entries up to this position are found by going there. */
 const walkedMax = 1_000
+
+/** Behind which entry of which origin's. */
+export interface StreamPosition {
+  readonly origin: Origin
+  readonly after: StreamId
+}
 /** Heap of an empty stream. */
 const streamBytes = 850
 const registerBytes = 100
@@ -159,6 +165,11 @@ export class StreamState {
     return undefined
   }
 
+  /** Groups held, those that are gone and leave a delete to remember included. */
+  get heldGroups(): number {
+    return this.#groups.size
+  }
+
   groups(): Iterable<StreamGroup> {
     return this.#groups.all()
   }
@@ -260,14 +271,14 @@ export class StreamState {
 
   // ---- merge
 
-  /** Joins `other`, labelled `label`, into this one, which `own` labels. `other` may not be used afterwards. */
-  merge(own: VersionVector, other: StreamState, label: VersionVector): void {
+  /** Joins `other`, labelled `label`, into this one, which `own` labels, in steps. `other` may not be used afterwards. */
+  *merging(own: VersionVector, other: StreamState, label: VersionVector): Generator<void> {
     for (let origin = 0; origin < originsMax; origin++) {
       const mine = this.#logs[origin]
       const theirs = other.#logs[origin]
       if (mine !== undefined || theirs !== undefined) {
         const seen: [Stamp, Stamp] = [own[origin] as Stamp, label[origin] as Stamp]
-        this.#logs[origin] = StreamLog.merged(
+        this.#logs[origin] = yield* StreamLog.merging(
           mine ?? new StreamLog(),
           seen[0],
           theirs ?? new StreamLog(),
@@ -286,6 +297,47 @@ export class StreamState {
     writeByOrigin(writer, this.#registers, writeRegister)
     writeByOrigin(writer, this.#logs, (into, log) => log.encode(into))
     this.#groups.encode(writer)
+  }
+
+  /** As `encode`, without the entries. */
+  encodeHead(writer: ByteWriter): void {
+    writeByOrigin(writer, this.#registers, writeRegister)
+    writeByOrigin<StreamLog>(writer, [], (into, log) => log.encode(into))
+    this.#groups.encode(writer)
+  }
+
+  /** As `encode`, some entries and nothing else: without `from` the first ones. Returns behind which one the others are. */
+  encodePiece(
+    writer: ByteWriter,
+    from: StreamPosition | undefined,
+    bytesWanted: number,
+  ): StreamPosition | undefined {
+    writeByOrigin<StreamRegister>(writer, [], writeRegister)
+    const piece = new ByteWriter()
+    let origin = from?.origin ?? 0
+    let after = from?.after ?? minId
+    while (origin < originsMax && this.#logs[origin] === undefined) {
+      origin++
+      after = minId
+    }
+    const next = this.#logs[origin]?.encodePiece(piece, after, bytesWanted)
+    // A log without entries is not written.
+    const hasEntries = piece.length > 0 && piece.bytes[0] !== 0
+    writer.u8(hasEntries ? 1 << origin : 0)
+    if (hasEntries) writer.raw(piece.bytes, 0, piece.length)
+    new StreamGroups().encode(writer)
+    if (next !== undefined) return { origin, after: next }
+    return origin + 1 < originsMax ? { origin: origin + 1, after: minId } : undefined
+  }
+
+  /** Puts the entries of `other` in the place of the same ones here; it has nothing else. */
+  takeFrom(other: StreamState): void {
+    for (let origin = 0; origin < originsMax; origin++) {
+      const theirs = other.#logs[origin]
+      const mine = this.#logs[origin]
+      if (theirs !== undefined && mine !== undefined) mine.takeFrom(theirs)
+      else this.#logs[origin] = mine ?? theirs
+    }
   }
 
   static decode(reader: ByteReader): StreamState {

@@ -36,6 +36,10 @@ export class StreamGroups {
     return bytes
   }
 
+  get size(): number {
+    return this.#groups.size
+  }
+
   // ---- what shows
 
   get live(): boolean {

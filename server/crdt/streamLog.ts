@@ -7,11 +7,15 @@ import { readStamp } from '#protocol/sync/record.ts'
 import { type Origin, originOf, type Stamp } from '#protocol/sync/stamp.ts'
 import { maxId, minId, type StreamId } from '#protocol/sync/streamId.ts'
 import { type ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
-import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
+import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { writeTexts } from './stateCodec.ts'
 import { type EntryCursor, StreamBlock, type StreamEntry } from './streamBlock.ts'
 import { readFields } from './streamEffect.ts'
 import { readStreamId, writeStreamId } from './streamIdCodec.ts'
+
+/** Of a merge in steps: looked at, and removed. */
+const stepEntries = 512
+const stepRemovals = 64
 
 export class StreamLog {
   size = 0
@@ -195,15 +199,15 @@ export class StreamLog {
    * The join of two logs of one origin: of which each side has seen all up to its stamp. Whoever has seen more has all
    * entries; of those that the other has seen as well, one that only one side has is removed. Neither may be used afterwards.
    */
-  static merged(mine: StreamLog, own: Stamp, theirs: StreamLog, label: Stamp): StreamLog {
+  static *merging(mine: StreamLog, own: Stamp, theirs: StreamLog, label: Stamp): Generator<void, StreamLog> {
     const ahead = own >= label ? mine : theirs
     const behind = own >= label ? theirs : mine
-    ahead.#retain(behind, Math.min(own, label))
+    yield* ahead.#retain(behind, Math.min(own, label))
     return ahead
   }
 
   /** Removes what has a stamp up to `seen` and isn't in `other`. */
-  #retain(other: StreamLog, seen: Stamp): void {
+  *#retain(other: StreamLog, seen: Stamp): Generator<void> {
     const gone: StreamId[] = []
     /** So many at the front go without one between that stays. */
     let front = 0
@@ -219,9 +223,13 @@ export class StreamLog {
         if (met === front) front++
       }
       met++
+      if (met % stepEntries === 0) yield
     }
     if (front > 0) this.trim(gone[front - 1] as StreamId, seen)
-    for (const id of gone.slice(front)) this.remove(id, seen)
+    for (let at = front; at < gone.length; at++) {
+      this.remove(gone[at] as StreamId, seen)
+      if (at % stepRemovals === 0) yield
+    }
   }
 
   // ---- codec: count varint | entry*
@@ -229,6 +237,54 @@ export class StreamLog {
   encode(writer: ByteWriter): void {
     writer.varint(this.size)
     for (const cursor of this.entries()) writeEntry(writer, cursor.entry)
+  }
+
+  /** As `encode`, some entries: those behind `after`. Returns behind which one the others are. */
+  encodePiece(writer: ByteWriter, after: StreamId, bytesWanted: number): StreamId | undefined {
+    const piece = new ByteWriter()
+    let count = 0
+    let next: StreamId | undefined
+    let last = after
+    for (const cursor of this.#cursors(this.#blockOf(after))) {
+      if (cursor.compare(after) <= 0) continue
+      if (piece.length >= bytesWanted) {
+        next = last
+        break
+      }
+      writeEntry(piece, cursor.entry)
+      count++
+      last = cursor.id
+    }
+    writer.varint(count)
+    writer.raw(piece.bytes, 0, piece.length)
+    return next
+  }
+
+  /** Puts the entries of `other` in the place of all that lies between its first and its last. */
+  takeFrom(other: StreamLog): void {
+    const first = other.#blocks[0]?.firstId
+    if (first === undefined) return
+    const last = other.lastId
+    const start = Math.max(0, this.#blockOf(first))
+    let end = start
+    const before: StreamEntry[] = []
+    const behind: StreamEntry[] = []
+    for (; end < this.#blocks.length; end++) {
+      const block = this.#blocks[end] as StreamBlock
+      if (block.firstId > last) break
+      this.size -= block.count
+      this.usedBytes -= block.usedBytes
+      for (const cursor = block.cursor(); cursor.next(); ) {
+        if (cursor.compare(first) < 0) before.push(cursor.entry)
+        else if (cursor.compare(last) > 0) behind.push(cursor.entry)
+      }
+    }
+    const blocks = [...blocksOf(before), ...other.#blocks, ...blocksOf(behind)]
+    this.#blocks.splice(start, end - start, ...blocks)
+    for (const block of blocks) {
+      this.size += block.count
+      this.usedBytes += block.usedBytes
+    }
   }
 
   static decode(reader: ByteReader, origin: Origin): StreamLog {

@@ -3,6 +3,7 @@
  * is the base that the counter adds to; any other text shows alone and the counter is silent until the next reset. SET
  * resets the increments it saw, so that `SET 5 || SET 7 || INCR` is 8.
  */
+import type { Stamp } from '#protocol/sync/stamp.ts'
 import { covers, type VersionVector } from '#protocol/sync/versionVector.ts'
 import type { Amount } from './amount.ts'
 import { addAmounts, formatAmount, parseAmount } from './amount.ts'
@@ -29,6 +30,18 @@ export class Strnum extends CountedRegister<Sibling, Amount> {
     if (this.entries.length === 0 || !isCounting(this.entries)) return text
     const base = text === undefined ? 0 : parseAmount(text)
     return base === undefined ? text : formatAmount(addAmounts(base, total(this.entries)))
+  }
+
+  /** Of the write with this stamp, if it has not been covered. */
+  textWrittenAt(stamp: Stamp): string | undefined {
+    return this.siblings.find((sibling) => sibling.stamp === stamp)?.text
+  }
+
+  /** The same with `patch` in it from `offset` on, and zeros before that where it was shorter. */
+  textPatched(stamp: Stamp, offset: number, patch: string): string | undefined {
+    const text = this.textWrittenAt(stamp)
+    if (text === undefined) return undefined
+    return text.slice(0, offset).padEnd(offset, '\0') + patch + text.slice(offset + patch.length)
   }
 
   /** A TTL write has covered what `context` covers: those siblings no longer stand for "no TTL". */

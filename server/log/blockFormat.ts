@@ -15,7 +15,7 @@ import { allocate, crc32 } from '#runtime/bytes/bytes.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { type FileKind, positionedName } from './fileHeader.ts'
 
-export const segmentKind: FileKind = { title: 'log', magic: 'antiplog', version: 2, versionMin: 1 }
+export const segmentKind: FileKind = { title: 'log', magic: 'antiplog', version: 3, versionMin: 1 }
 export const blockHeaderBytes = 24
 /** A block is one turn's records; above it a length can only be damage. */
 export const blockBytesMax = 2 ** 31

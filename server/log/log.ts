@@ -24,6 +24,7 @@ import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { invariant } from '#runtime/invariant.ts'
 import { type Clock, type Disk, DiskError, type Logger, type Timers } from '#runtime/ports.ts'
 import { Backlog } from './backlog.ts'
+import { type BacklogSetting, backlogBytesOf } from './backlogSize.ts'
 import { chooseChain, type LogChain } from './chain.ts'
 import { discardLog, removeDiscarded } from './discarding.ts'
 import { type RecoveredLog, recoverLog, type TakeRecord } from './recovery.ts'
@@ -35,8 +36,6 @@ export type Persistence = 'none' | 'everysec' | 'always'
 
 export const segmentBytesMaxDefault = 64 * 1024 * 1024
 const everySecondMs = 1000
-/** The window of a database with one member: so little stays in the processor's cache. */
-const unsharedBytesMax = 1024 * 1024
 /** While peers wait for durable operations, at most this much and about half of the time is spent without syncing. */
 const shippingDelayMsMax = 10
 const diskRetryMs = 500
@@ -44,7 +43,7 @@ const diskRetryMs = 500
 export interface LogOptions {
   persistence: Persistence
   clusterId: number
-  backlogBytesMax: number
+  backlogBytesMax: BacklogSetting
   segmentBytesMax: number
 }
 
@@ -64,12 +63,19 @@ export class Log {
   failure: DiskError | null = null
   /** `synced` has moved. */
   onSynced: () => void = () => {}
+  /** A sync has taken so long. */
+  onSyncTook: (durationMs: number) => void = () => {}
   /** `failure` has been set or cleared. */
   onFailureChange: () => void = () => {}
   /** Records appended since the start, those that were replayed included. */
   recordCount = 0
+  /** Of those, the ones that this shard has made since the start. */
+  ownRecords = 0
   #recovered: RecoveredLog = { found: false, closed: false, end: 0, segments: [], tear: null }
   #chain: LogChain = { snapshot: null, start: 0, segments: [], witness: null, leftOver: [] }
+  #backlogSetting: BacklogSetting
+  #isShared = true
+  #shardBytes = 0
   #shipping = false
   #written = 0
   #synced = 0
@@ -89,7 +95,8 @@ export class Log {
 
   constructor(options: LogOptions, ports: LogPorts) {
     this.persistence = options.persistence
-    this.backlog = new Backlog(options.backlogBytesMax)
+    this.#backlogSetting = options.backlogBytesMax
+    this.backlog = new Backlog(backlogBytesOf(options.backlogBytesMax, 0, true))
     this.#options = options
     this.#ports = ports
     this.#segments = new Segments(ports.disk, options.clusterId, options.segmentBytesMax)
@@ -102,8 +109,20 @@ export class Log {
 
   /** Whether there are other members, who may read the window later: without them it is kept small. */
   set isShared(isShared: boolean) {
-    const { backlogBytesMax } = this.#options
-    this.backlog.bytesMax = isShared ? backlogBytesMax : Math.min(backlogBytesMax, unsharedBytesMax)
+    this.#isShared = isShared
+    this.fitBacklog(this.#shardBytes)
+  }
+
+  /** How large the window is to be. */
+  set backlogSetting(setting: BacklogSetting) {
+    this.#backlogSetting = setting
+    this.fitBacklog(this.#shardBytes)
+  }
+
+  /** The shard has become so large, or may. A smaller window is cut down to when the log moves on. */
+  fitBacklog(shardBytes: number): void {
+    this.#shardBytes = shardBytes
+    this.backlog.bytesMax = backlogBytesOf(this.#backlogSetting, shardBytes, this.#isShared)
   }
 
   /** A peer waits for durable operations. */
@@ -203,9 +222,10 @@ export class Log {
     return this.backlog.begin(bytesMax)
   }
 
-  /** The record written since `begin` is appended: its stamps are all of one origin, the greatest being `stamp`. */
+  /** The record written since `begin` is appended: its stamps are all this shard's own, the greatest being `stamp`. */
   commit(origin: Origin, stamp: Stamp): void {
     this.recordCount++
+    this.ownRecords++
     this.backlog.commit(origin, stamp)
   }
 
@@ -345,6 +365,7 @@ export class Log {
         return
       }
       this.#synced = target
+      this.onSyncTook(this.#syncEndedMs - this.#syncStartedMs)
       this.onSynced()
       for (const done of waiting) done()
       this.#scheduleSync()

@@ -3,11 +3,12 @@
  *
  *     snapshot := header (`fileHeader.ts`) | block* | end
  *     block    := length u32 | crc u32 | offset f64 | part*
- *     part     := slot u16 | label (mask u8, stamp f64*) | size u32 | key*     keys as in a slot state, without the count
+ *     part     := slot u16 | label (mask u8, stamp f64*) | size u32 | key*     keys as in a slot state, without the count, large ones in pieces
  *     end      := 0xffffffff u32 | crc u32 | offset f64 | logEnd f64 | takenAtMs f64
  *
  * `length` counts the bytes of the parts; `crc` covers everything behind itself. `offset` is where block or end lies in the
- * file. A slot is one part, or several with one label, in order: a key that comes again replaces what came before.
+ * file. A slot is one part, or several with one label, in order: a key that comes again replaces what came before, and
+ * so does an element of a piece.
  *
  * A file without its end is no snapshot. The end is written when everything before it is durable, and so is the log up to
  * `logEnd`, which is behind every operation that any part holds.
@@ -19,7 +20,7 @@ import { crc32 } from '#runtime/bytes/bytes.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { type FileKind, fileHeaderBytes, positionedName } from './fileHeader.ts'
 
-export const snapshotKind: FileKind = { title: 'snapshot', magic: 'antisnap', version: 2, versionMin: 1 }
+export const snapshotKind: FileKind = { title: 'snapshot', magic: 'antisnap', version: 3, versionMin: 1 }
 export const snapshotBlockHeaderBytes = 16
 export const snapshotEndBytes = 32
 const endMark = 0xffffffff

@@ -5,7 +5,7 @@
  *     log.sync ─▶ log.startSegment = position ─▶ slices… ─▶ file synced, log synced up to its end now ─▶ end mark ─▶ file synced
  *
  * - Every slot is cut behind `position`, so the log before it is not needed any more.
- * - A slot that doesn't fit into a slice is cut in parts while it changes. All are labelled with the vector that the slot had
+ * - A slot that doesn't fit into a slice is cut in parts while it changes, a large key of it in pieces. All are labelled with the vector that the slot had
  *   before the first. What later parts know beyond it is behind `position` in the log, and is replayed over them before
  *   anybody sees the slot: effects are idempotent, and the last to be applied are the last that were. No residue of the slot
  *   may be dropped meanwhile (`isCutting`), or an effect that is replayed would find what it counts on gone.
@@ -17,6 +17,7 @@
 import { emptyVector, type VersionVector } from '#protocol/sync/versionVector.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { type Clock, type Disk, DiskError, type Timers } from '#runtime/ports.ts'
+import type { SlotPosition } from '#server/store/slotCutting.ts'
 import { fileHeader } from './fileHeader.ts'
 import type { Log } from './log.ts'
 import { SnapshotBlock, snapshotEnd, snapshotKind, snapshotName } from './snapshotFormat.ts'
@@ -27,8 +28,12 @@ export interface SnapshotSource {
   /** The first slot from `from` on in which anything was ever applied; -1: there is none. */
   nextSlot(from: number): number
   label(slot: number): VersionVector
+  /** The log is given a slot state in parts: its beginning must not be cut off from its end. */
+  readonly isLoggingState: boolean
+  /** The slot's vector is ahead of its keys: it can't be cut now. */
+  isJoining(slot: number): boolean
   /** As `Keyspace.encodeSlotPart`. */
-  encodeSlotPart(slot: number, position: number, bytesWanted: number, writer: ByteWriter): number
+  encodeSlotPart(slot: number, position: SlotPosition, bytesWanted: number, writer: ByteWriter): SlotPosition
 }
 
 export interface SnapshotPorts {
@@ -52,9 +57,9 @@ const pauseMsMin = 1
 const unsyncedBytesWanted = 2 * 1024 * 1024
 /** More than this is not written before the sync under way has ended. */
 const unsyncedBytesMax = 64 * 1024 * 1024
-/** Until the log has taken what the slots hold. */
-const logWaitMs = 10
-/** A block that grew beyond it, for a huge key, is given back. */
+/** Until the log has taken what the slots hold, or can be cut, or a slot can. */
+const waitMs = 10
+/** A block that grew beyond it, for a huge element, is given back. */
 const blockBytesKept = 4 * 1024 * 1024
 
 export class SnapshotWriter {
@@ -72,7 +77,7 @@ export class SnapshotWriter {
   /** The slot to be cut next, -1: all are. */
   #slot = -1
   /** Where in the slot its next part begins, 0 when it has not been begun. */
-  #slotPosition = 0
+  #slotPosition: SlotPosition = 0
   #label: VersionVector = emptyVector()
   #unsyncedBytes = 0
   #syncing = false
@@ -98,7 +103,7 @@ export class SnapshotWriter {
 
   /** Whether a part of the slot has been cut and another is to come: no residue of it may be dropped. */
   isCutting(slot: number): boolean {
-    return !this.#ended && slot === this.#slot && this.#slotPosition > 0
+    return !this.#ended && slot === this.#slot && this.#slotPosition !== 0
   }
 
   /** The log must hold something, or be about to. */
@@ -126,8 +131,8 @@ export class SnapshotWriter {
 
   #open(): void {
     const { disk, timers } = this.#ports
-    if (this.#log.synced === 0) {
-      timers.after(logWaitMs, () => this.start())
+    if (this.#log.synced === 0 || this.#source.isLoggingState) {
+      timers.after(waitMs, () => this.start())
       return
     }
     const position = this.#log.startSegment()
@@ -148,10 +153,15 @@ export class SnapshotWriter {
 
   #slice(): void {
     const { clock, timers } = this.#ports
+    const goOn = (): void => this.#step(() => this.#slice())
+    if (this.#isHeldUp) {
+      timers.after(waitMs, goOn)
+      return
+    }
     const startMs = clock.monotonicMs()
     const block = this.#block
     block.clear()
-    while (this.#slot >= 0 && block.partsBytes < this.#sizes.sliceBytes) {
+    while (this.#slot >= 0 && !this.#isHeldUp && block.partsBytes < this.#sizes.sliceBytes) {
       this.#cutPart(this.#sizes.sliceBytes - block.partsBytes)
       if (clock.monotonicMs() - startMs >= this.#sizes.sliceMs) break
     }
@@ -162,10 +172,13 @@ export class SnapshotWriter {
       this.syncFile(() => this.whenLogged(end, () => this.#finish(end)))
       return
     }
-    const goOn = (): void => this.#step(() => this.#slice())
     if (this.#unsyncedBytes >= unsyncedBytesWanted && !this.#syncing) this.syncFile(null)
     if (this.#unsyncedBytes >= unsyncedBytesMax) this.#afterSync = goOn
     else timers.after(Math.max(pauseMsMin, (clock.monotonicMs() - startMs) * pauseRatio), goOn)
+  }
+
+  get #isHeldUp(): boolean {
+    return this.#slot >= 0 && this.#source.isJoining(this.#slot)
   }
 
   #cutPart(bytesWanted: number): void {
@@ -181,7 +194,7 @@ export class SnapshotWriter {
   /** `then`: when the log is durable up to `logEnd`, and so is the file that it goes on in, even if nothing has come to it. */
   protected whenLogged(logEnd: number, then: () => void): void {
     const again = (): void => this.#step(() => this.whenLogged(logEnd, then))
-    if (this.#log.written < logEnd) this.#ports.timers.after(logWaitMs, again)
+    if (this.#log.written < logEnd) this.#ports.timers.after(waitMs, again)
     else this.#log.sync(() => this.#step(then))
   }
 

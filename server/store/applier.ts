@@ -4,6 +4,7 @@
  */
 import { type Origin, originsMax, type Stamp, stampStep } from '#protocol/sync/stamp.ts'
 import { emptyVector, type VersionVector } from '#protocol/sync/versionVector.ts'
+import { latin1 } from '#runtime/bytes/bytes.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import type { Amount } from '#server/crdt/amount.ts'
 import type { CounterReset, ElementReset } from '#server/crdt/counter.ts'
@@ -100,8 +101,8 @@ export class Applier extends StreamApplier implements EffectSink {
       tables.size++
       return true
     }
-    if (!tables.isText(ref) || !tables.coveredBy(ref, this.#cover(stamp))) return false
-    if (!tables.isPlainText(ref)) tables.expiring--
+    if (!tables.holdsText(ref) || !tables.coveredBy(ref, this.#cover(stamp))) return false
+    if (!tables.isPlainText(ref) && tables.expireAt(ref) !== Number.POSITIVE_INFINITY) tables.expiring--
     return true
   }
 
@@ -119,9 +120,34 @@ export class Applier extends StreamApplier implements EffectSink {
     resets: readonly CounterReset[],
   ): void {
     if (expireAtMs !== keepTtl && this.setOnlyText(stamp, name, text, expireAtMs)) return
-    const context = this.#cover(stamp)
     const state = this.#open(name)
-    state.setText(context, stamp, text, expireAtMs, resets)
+    state.setText(this.#cover(stamp), stamp, text, expireAtMs, resets)
+    this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
+  }
+
+  patchText(
+    stamp: Stamp,
+    name: string,
+    base: Stamp,
+    keepsTtl: boolean,
+    offset: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    const context = this.#cover(stamp)
+    const tables = this.#tables
+    const ref = tables.findText(name)
+    const isPatched = tables.holdsWrite(ref, base) && tables.coveredBy(ref, context)
+    if (isPatched && (tables.isPlainText(ref) ? !keepsTtl : tables.isLongText(ref))) {
+      const wasDueMs = tables.dueMs(ref)
+      tables.patchText(stamp, keepsTtl, offset, bytes, start, end)
+      tables.noteTtl(tables.find(), wasDueMs)
+      return
+    }
+    if (ref === 0 || tables.isBeyond(ref, context, !keepsTtl)) return
+    const state = this.#open(name)
+    state.patchText(context, stamp, base, keepsTtl, offset, latin1(bytes, start, end))
     this.#tables.settle(state, this.#wasLive, this.#wasDueMs, stamp)
   }
 
@@ -299,7 +325,7 @@ export class Applier extends StreamApplier implements EffectSink {
     if (ref === 0 && (types & deleteWinsTypes) === 0) return
     if (ref !== 0 && types === allTypes && endsTtl && this.#goesWhole(ref, context)) {
       tables.size--
-      if (tables.hasTtl(ref)) tables.expiring--
+      if (tables.expireAt(ref) !== Number.POSITIVE_INFINITY) tables.expiring--
       tables.remove()
       if (tables.onTouched !== undefined) tables.onTouched(name, false)
       return
@@ -313,19 +339,29 @@ export class Applier extends StreamApplier implements EffectSink {
   /** Whether a removal of all that `context` covers leaves nothing of it. */
   #goesWhole(ref: Ref, context: VersionVector): boolean {
     const tables = this.#tables
-    if (tables.isText(ref)) return tables.coveredBy(ref, context)
+    if (tables.holdsText(ref)) return tables.coveredBy(ref, context)
     if (tables.hasTtl(ref) || !tables.isPacked(ref)) return false
     const packed = tables.packedScores(ref) ?? tables.packed(ref) ?? tables.packedList(ref)
     return packed?.coveredBy(context) === true
   }
 
   writeTtl(stamp: Stamp, name: string, expireAtMs: number): void {
+    const tables = this.#tables
+    const ref = tables.findText(name)
+    if (ref !== 0 && tables.isLongText(ref) && tables.coveredBy(ref, this.#cover(stamp))) {
+      const wasDueMs = tables.dueMs(ref)
+      tables.putTtl(stamp, expireAtMs)
+      tables.noteTtl(ref, wasDueMs)
+      return
+    }
     this.#change(stamp, name, false, (state, context) => state.writeTtl(context, stamp, expireAtMs))
   }
 
   flush(stamp: Stamp, keys: readonly FlushedKey[]): void {
     const known = new Map(keys.map((flushed) => [flushed.key, flushed]))
     const tables = this.#tables
+    tables.finishJoin(this.#slot)
+    tables.showLoss(this.#slot)
     tables.index.forEach(this.#slot, (ref) => {
       const name = tables.nameOf(ref)
       const { deletes, counters } = known.get(name) ?? simplyFlushed

@@ -5,7 +5,8 @@
  *     chunk  an ArrayBuffer of up to 16 MiB
  *     page   64 KiB of a chunk, cut into blocks of one size (slab allocation, Bonwick 1994)
  *     block  up to 8 KiB in steps of at most an eighth; `ref` counts units of 8 bytes, chunk number above offset
- *     large  what is longer lies in a buffer of its own, and has a negative ref
+ *     large  what is longer lies in a buffer of its own, and has a negative ref; it may grow (`extend`): its buffer is replaced by one of
+ *            twice the length, from 32 MiB on by one as long as it may ever become, of which the rest is address space only
  *
  * Who deletes everything gets everything back: a page without blocks is free for any size, and a chunk without pages is
  * given back to the system at once. What random deletions leave behind are thin pages; `compact` empties the thinnest
@@ -13,7 +14,7 @@
  *
  * The first byte of a block belongs to the allocator: it is 0 iff the block is free, so an owner never writes 0 there.
  */
-import { allocate } from '#runtime/bytes/bytes.ts'
+import { allocate, copyBytes } from '#runtime/bytes/bytes.ts'
 import { invariant } from '#runtime/invariant.ts'
 
 /** 0: none; negative: a large block. */
@@ -35,6 +36,8 @@ const pageBytes = unitBytes * pageUnits
 const pagesPerChunk = 2 ** (chunkShift - pageShift)
 /** The longest block in a page. */
 export const pagedBytesMax = 8 * 1024
+/** A copy of a longer block would hold the shard for too long: it takes 1 ms for about 2 MiB. */
+export const reservingBytesMin = 32 * 1024 * 1024
 /** What a large block costs beyond its bytes: the buffer objects and the system allocator's share. */
 const largeOverheadBytes = 256
 const noPage = -1
@@ -100,6 +103,8 @@ export class Arena {
   /** Where pages are taken from as long as it has some. */
   #chunkInUse = 0
   readonly #large: Uint8Array[] = [noBuffer]
+  /** What each is counted with: all of its buffer, but for what is only reserved. */
+  readonly #largeSizes: number[] = [0]
   readonly #freeLarge: number[] = []
 
   // By page: chunk number * pagesPerChunk + page number.
@@ -147,9 +152,9 @@ export class Arena {
     return (this.#chunks[ref >> chunkShift] as Chunk).words
   }
 
-  /** Its first byte is not 0; the rest holds anything. */
-  allocate(sizeBytes: number): Ref {
-    if (sizeBytes > pagedBytesMax) return this.#allocateLarge(sizeBytes)
+  /** Its first byte is not 0; the rest holds anything. `sizeBytesMax`: what it may be extended to. */
+  allocate(sizeBytes: number, sizeBytesMax = sizeBytes): Ref {
+    if (sizeBytes > pagedBytesMax) return this.#allocateLarge(sizeBytes, sizeBytesMax)
     const size = classOf(sizeBytes)
     const page = this.#roomy[size] as number
     return this.#take(page === noPage ? this.#newPage(size) : page, size)
@@ -180,13 +185,13 @@ export class Arena {
 
   /** What the block takes. */
   sizeBytes(ref: Ref): number {
-    if (ref < 0) return (this.#large[-ref] as Uint8Array).length + largeOverheadBytes
+    if (ref < 0) return (this.#largeSizes[-ref] as number) + largeOverheadBytes
     return sizeOfClass[this.#pageClass[ref >> pageShift] as number] as number
   }
 
   /** Whether a block of `sizeBytes` may as well be this one. */
   suits(ref: Ref, sizeBytes: number): boolean {
-    if (ref < 0) return (this.#large[-ref] as Uint8Array).length === sizeBytes
+    if (ref < 0) return this.#largeSizes[-ref] === sizeBytes
     return sizeBytes <= pagedBytesMax && this.#pageClass[ref >> pageShift] === classOf(sizeBytes)
   }
 
@@ -195,6 +200,11 @@ export class Arena {
     const { chunkBytes } = this
     if (chunkBytes <= worthCompactingBytes) return false
     return chunkBytes - this.#neededBytes > chunkBytes / 4 + Math.min(chunkBytesMax, chunkBytes / 2)
+  }
+
+  /** Of the blocks in pages. */
+  get #pagedBytes(): number {
+    return this.usedBytes - this.largeBytes
   }
 
   /** Of the pages, if each size had no more than its blocks fill: a few blocks of many sizes take many pages. */
@@ -236,6 +246,10 @@ export class Arena {
     }
     const chunk = this.#chunks[thinnest] as Chunk
     if (spareBytes < chunk.bytes.length / 4) return false
+    if (chunk.usedBytes === 0) {
+      this.#freeChunk(thinnest, chunk)
+      return this.#openCompaction()
+    }
     this.#compacting = thinnest
     this.#compactFromBytes = this.chunkBytes
     this.#compactPage = thinnest * pagesPerChunk
@@ -327,11 +341,23 @@ export class Arena {
     if (!chunk.closed) this.#unlink(page, size)
     this.#pageTouched[page] = 0
     chunk.freePages.push(page & (pagesPerChunk - 1))
-    if (chunk.freePages.length < chunk.pageCount) return
-    // The last chunk stays while it is a small one: a database of one key may come and go often. Not one that was being emptied:
-    // it takes nothing any more.
-    if (this.chunkBytes > chunkBytesMin || chunk.closed)
-      this.#freeChunk(page >> (chunkShift - pageShift), chunk)
+    const number = page >> (chunkShift - pageShift)
+    if (chunk.freePages.length === chunk.pageCount && number !== this.#chunkInUse)
+      this.#freeChunk(number, chunk)
+    this.#freeSpare()
+  }
+
+  /**
+   * The chunk in use stays although it is empty, while the blocks elsewhere take as much: buckets that grow take a page and give it
+   * back, and a new chunk each time costs milliseconds. So does the last one while it is small: a database of one key may come
+   * and go often.
+   */
+  #freeSpare(): void {
+    const number = this.#chunkInUse
+    const chunk = this.#chunks[number] as Chunk
+    if (chunk.pageCount === 0 || chunk.freePages.length < chunk.pageCount) return
+    if (this.chunkBytes <= chunkBytesMin || this.#pagedBytes >= chunk.bytes.length) return
+    this.#freeChunk(number, chunk)
   }
 
   #link(page: number, size: number): void {
@@ -362,13 +388,13 @@ export class Arena {
 
   /** As large as what is used already: little data takes little memory. */
   #newChunk(): number {
-    const usedBytes = this.usedBytes - this.largeBytes
-    const wanted = Math.max(chunkBytesMin, Math.min(chunkBytesMax, usedBytes))
+    const wanted = Math.max(chunkBytesMin, Math.min(chunkBytesMax, this.#pagedBytes))
     const pageCount = Math.floor(wanted / pageBytes)
     const number = this.#freeChunks.pop() ?? this.#chunks.length
     if (number >= chunksMax)
       throw new RangeError('the keys of this shard take all the memory that it can address')
-    const buffer = new ArrayBuffer(pageCount * pageBytes)
+    // As it is: 16 MiB of zeros take 10 ms, and nobody reads what was not written.
+    const { buffer } = allocate(pageCount * pageBytes)
     const freePages: number[] = []
     for (let page = pageCount - 1; page >= 0; page--) freePages.push(page)
     this.#chunks[number] = {
@@ -406,23 +432,48 @@ export class Arena {
 
   // ---- large blocks
 
-  #allocateLarge(sizeBytes: number): Ref {
+  #allocateLarge(sizeBytes: number, sizeBytesMax: number): Ref {
     const number = this.#freeLarge.pop() ?? this.#large.length
-    const bytes = allocate(sizeBytes)
+    const bytes = allocate(sizeBytes > reservingBytesMin ? sizeBytesMax : sizeBytes)
     bytes[0] = 1
     this.#large[number] = bytes
-    this.usedBytes += sizeBytes + largeOverheadBytes
-    this.largeBytes += sizeBytes + largeOverheadBytes
+    this.#largeSizes[number] = sizeBytes
+    this.#count(sizeBytes + largeOverheadBytes)
     return -number
+  }
+
+  /**
+   * Makes a large block as long as that, never beyond `sizeBytesMax`. It keeps what it holds and its ref; its bytes may lie elsewhere
+   * from then on.
+   */
+  extend(ref: Ref, sizeBytes: number, sizeBytesMax: number): void {
+    const bytes = this.#large[-ref] as Uint8Array
+    const counted = this.#largeSizes[-ref] as number
+    let size = Math.max(counted, sizeBytes)
+    if (sizeBytes > bytes.length) {
+      const reserves = sizeBytes > reservingBytesMin
+      if (!reserves) size = Math.min(sizeBytes * 2, sizeBytesMax)
+      const longer = allocate(reserves ? sizeBytesMax : size)
+      copyBytes(longer, 0, bytes, 0, counted)
+      this.#large[-ref] = longer
+      releaseNow(bytes)
+    }
+    this.#largeSizes[-ref] = size
+    this.#count(size - counted)
   }
 
   #freeLargeBlock(number: number): void {
     const bytes = this.#large[number] as Uint8Array
     this.#large[number] = noBuffer
     this.#freeLarge.push(number)
-    this.usedBytes -= bytes.length + largeOverheadBytes
-    this.largeBytes -= bytes.length + largeOverheadBytes
+    this.#count(-(this.#largeSizes[number] as number) - largeOverheadBytes)
     releaseNow(bytes)
+  }
+
+  /** Large blocks take so much more. */
+  #count(bytes: number): void {
+    this.usedBytes += bytes
+    this.largeBytes += bytes
   }
 }
 

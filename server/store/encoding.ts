@@ -3,9 +3,12 @@
  * a value was once larger; here nothing is stored, and nothing lies in memory by these names.)
  */
 import { type Amount, parseInteger } from '#server/crdt/amount.ts'
+import type { Ref } from './arena.ts'
+import type { EntryTable } from './entryTable.ts'
 import type { HashView, ListView, SetView, SortedSetView } from './views.ts'
 
 const embstrBytesMax = 44
+const integerBytesMax = 20
 const intsetMembersMax = 512
 const hashListpackFieldsMax = 512
 /** Of sets and sorted sets. */
@@ -16,12 +19,39 @@ const listListpackBytesMax = 8192
 /** Total length, count and end mark. */
 const listpackFrameBytes = 7
 
-export function stringEncoding(text: string): string {
-  if (text.length <= 20 && parseInteger(text) !== undefined) return 'int'
+/** Of an entry that is live. */
+export function encodingOf(tables: EntryTable, ref: Ref): string {
+  const state = tables.state(ref)
+  switch (tables.typeOf(ref)) {
+    case 'zset':
+      return sortedSetEncoding((tables.packedScores(ref) ?? state?.zset) as SortedSetView)
+    case 'hash':
+      return hashEncoding((tables.packed(ref) ?? state?.hash) as HashView)
+    case 'list':
+      return listEncoding(tables.listElements(ref) as ListView)
+    case 'set':
+      return setEncoding((tables.packed(ref) ?? state?.set) as SetView)
+    case 'stream':
+      return 'stream'
+    case 'hll':
+      return 'raw'
+    default:
+      return stringEncoding(tables, ref)
+  }
+}
+
+function stringEncoding(tables: EntryTable, ref: Ref): string {
+  // A long text isn't made a string of for that.
+  if (tables.holdsText(ref)) {
+    tables.readText(ref)
+    if (tables.textEnd - tables.textStart > embstrBytesMax) return 'raw'
+  }
+  const text = tables.stateOf(ref).string?.shown() ?? ''
+  if (text.length <= integerBytesMax && parseInteger(text) !== undefined) return 'int'
   return text.length <= embstrBytesMax ? 'embstr' : 'raw'
 }
 
-export function hashEncoding(hash: HashView): string {
+function hashEncoding(hash: HashView): string {
   if (hash.size > hashListpackFieldsMax) return 'hashtable'
   let expires = false
   for (const [field, value] of hash.entries()) {
@@ -32,7 +62,7 @@ export function hashEncoding(hash: HashView): string {
   return expires ? 'listpackex' : 'listpack'
 }
 
-export function sortedSetEncoding(sortedSet: SortedSetView): string {
+function sortedSetEncoding(sortedSet: SortedSetView): string {
   if (sortedSet.size > listpackEntriesMax) return 'skiplist'
   for (const [member] of sortedSet.range(0, sortedSet.size)) {
     if (member.length > listpackValueBytesMax) return 'skiplist'
@@ -40,7 +70,7 @@ export function sortedSetEncoding(sortedSet: SortedSetView): string {
   return 'listpack'
 }
 
-export function setEncoding(set: SetView): string {
+function setEncoding(set: SetView): string {
   let integers = set.size <= intsetMembersMax
   let short = set.size <= listpackEntriesMax
   for (const member of set.size <= intsetMembersMax ? set.members() : []) {
@@ -53,7 +83,7 @@ export function setEncoding(set: SetView): string {
 }
 
 /** As of Redis 7.2: one listpack up to 8 KiB, however many elements that are. */
-export function listEncoding(list: ListView): string {
+function listEncoding(list: ListView): string {
   let bytes = listpackFrameBytes
   for (const value of list.range(0, list.size)) {
     bytes += listpackBytes(value)

@@ -4,6 +4,7 @@
  *
  *     entry := kind u8 | stamp u56 | access u24 | name length varint | name | body
  *     body  := [expireAt u56] | text length varint | text                              text (with bit `timed`)
+ *            | ttlStamp u56 | expireAt u56 | text length, five bytes | text             long text (the TTL counts with bit `timed`)
  *            | [ttlStamp u56 | expireAt u56] | from u56 | sum u56                      counter
  *            |   [textStamp u56 | text length varint | text]                                    (with bit `based`)
  *            | [ttlStamp u56 | expireAt u56] | length varint | elements             hash, set, sorted set, list (`stamp` is 0;
@@ -12,13 +13,18 @@
  *                                                                                  `hyperLogLog.ts`)
  *            | (nothing: `stamp` is the number of a state on the heap)                 state
  *
+ * A long text has room for a TTL write of its own, and for any length, so that neither EXPIRE nor a patch moves it.
+ *
  * Nearly every key is a text that was set once, in no conflict, a counter that one cluster adds to, a small hash, set, sorted set or
  * list, or a HyperLogLog of few registers. What else there is (large values of other types, concurrent writes, residues) has its
  * state on the heap (`server/crdt`) and only its name here.
  */
 import type { Stamp } from '#protocol/sync/stamp.ts'
 import { originsMax } from '#protocol/sync/stamp.ts'
-import { readU56, writeU56 } from '#runtime/bytes/packedNumbers.ts'
+import { readU56, readVarint, u56Bytes, varint, writeU56 } from '#runtime/bytes/packedNumbers.ts'
+import { noTtlWrites, type TtlWrite, type TtlWrites } from '#server/crdt/ttl.ts'
+
+const never = Number.POSITIVE_INFINITY
 
 export const Kind = {
   text: 1,
@@ -31,6 +37,7 @@ export const Kind = {
   zset: 8,
   list: 9,
   hll: 10,
+  longText: 11,
 } as const
 /** Whose elements lie in the entry. */
 export type PackedKind = typeof Kind.hash | typeof Kind.set | typeof Kind.zset | typeof Kind.list
@@ -69,3 +76,40 @@ export const originAt = (bytes: Uint8Array, at: number): number =>
 
 /** Counters' sums that fit: the sign takes a bit. */
 export const sumMax = 2 ** 51
+
+/** 0 stands for "none" in TTL writes: no key expires in 1970. */
+export const orNever = (expireAtMs: number): number => (expireAtMs === 0 ? never : expireAtMs)
+
+export const isTimed = (bytes: Uint8Array, at: number): boolean => ((bytes[at] as number) & timedBit) !== 0
+
+/** A text that a counter stands on is itself the TTL write "none", unless its write left the TTL apart. */
+export const standsForNoTtl = (bytes: Uint8Array, at: number): boolean =>
+  ((bytes[at] as number) & (basedBit | baseApartBit)) === basedBit
+
+/** The TTL writes of what is no text: one at most. */
+export function ttlOf(bytes: Uint8Array, at: number): TtlWrites {
+  if (!isTimed(bytes, at)) return noTtlWrites
+  const body = bodyAt(bytes, at)
+  return [{ stamp: readU56(bytes, body), expireAtMs: orNever(readU56(bytes, body + u56Bytes)) }]
+}
+
+/** Returns the offset behind it. */
+export function writeTtl(bytes: Uint8Array, at: number, { stamp, expireAtMs }: TtlWrite): number {
+  writeU56(bytes, at, stamp)
+  writeU56(bytes, at + u56Bytes, expireAtMs === never ? 0 : expireAtMs)
+  return at + 2 * u56Bytes
+}
+
+/** Where what follows the name begins. */
+export function bodyAt(bytes: Uint8Array, at: number): number {
+  readVarint(bytes, at + nameLengthAt)
+  return varint.end + varint.value
+}
+
+/** Where what follows the TTL begins. */
+export function valueAt(bytes: Uint8Array, at: number): number {
+  const body = bodyAt(bytes, at)
+  if (kindOf(bytes, at) === Kind.longText) return body + 2 * u56Bytes
+  if (!isTimed(bytes, at)) return body
+  return body + (kindOf(bytes, at) === Kind.text ? u56Bytes : 2 * u56Bytes)
+}

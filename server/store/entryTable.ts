@@ -5,11 +5,12 @@
  * Refs of entries are good until the next write or compaction.
  */
 
-import { type Origin, originOf, type Stamp } from '#protocol/sync/stamp.ts'
-import type { VersionVector } from '#protocol/sync/versionVector.ts'
-import { copyBytes, latin1, writeLatin1 } from '#runtime/bytes/bytes.ts'
+import type { Stamp } from '#protocol/sync/stamp.ts'
+
+import { copyBytes, grownCopy, latin1, writeLatin1 } from '#runtime/bytes/bytes.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import {
+  fixedVarintBytes,
   foldSign,
   readU56,
   readVarint,
@@ -17,40 +18,39 @@ import {
   unfoldSign,
   varint,
   varintBytes,
+  writeFixedVarint,
   writeU56,
   writeVarint,
 } from '#runtime/bytes/packedNumbers.ts'
-import { addAmounts, formatAmount, parseAmount, parseInteger } from '#server/crdt/amount.ts'
-import { CounterEntry } from '#server/crdt/counter.ts'
-import { HllState } from '#server/crdt/hll.ts'
-import { HyperLogLog } from '#server/crdt/hyperLogLog.ts'
-import { KeyState, type KeyType, TypeBit } from '#server/crdt/keyState.ts'
-import { Sibling } from '#server/crdt/register.ts'
-import { Strnum } from '#server/crdt/strnum.ts'
-import { noTtlWrites, type TtlWrite, type TtlWrites } from '#server/crdt/ttl.ts'
-import { AccessClock } from './access.ts'
-import { Arena, type Ref } from './arena.ts'
+import { parseInteger } from '#server/crdt/amount.ts'
+import type { HllState } from '#server/crdt/hll.ts'
+import { type KeyState, TypeBit } from '#server/crdt/keyState.ts'
+import { textBytesMax } from '#server/crdt/register.ts'
+import { noTtlWrites, type TtlWrite } from '#server/crdt/ttl.ts'
+import type { Ref } from './arena.ts'
 import {
   accessOf,
   baseApartBit,
   basedBit,
+  bodyAt,
   Kind,
   kindOf,
   nameLengthAt,
-  originAt,
   type PackedKind,
   setAccess,
   setStamp,
   stampOf,
   sumMax,
   timedBit,
+  ttlOf,
+  valueAt,
+  writeTtl,
 } from './entry.ts'
-import { KeyIndex } from './keyIndex.ts'
+import { EntryReader } from './entryReader.ts'
 import { KeyName } from './keyName.ts'
-import type { ListElements } from './listRanges.ts'
-import { PackedElements, packHash, packSet } from './packedElements.ts'
-import { PackedList, packList } from './packedList.ts'
-import { PackedScores, packScores } from './packedScores.ts'
+import { packHash, packSet } from './packedElements.ts'
+import { packList } from './packedList.ts'
+import { packScores } from './packedScores.ts'
 import { type PackLimits, packedBytesMax, packLimits, repackLimits } from './packedValue.ts'
 
 const never = Number.POSITIVE_INFINITY
@@ -59,24 +59,13 @@ const indexBytesPerKey = 8
 /** Blocks that one step of the compaction looks at. */
 const compactBlocks = 64
 
-export class EntryTable {
-  /** What an access is written down as. */
-  readonly accessClock: AccessClock = new AccessClock()
-  /** The name that is aimed at. */
-  readonly name: KeyName
-  readonly index: KeyIndex
-  /** Where `readName` and `readText` have found what they looked for. */
-  textBytes: Uint8Array = new Uint8Array(0)
-  textStart = 0
-  textEnd = 0
+export class EntryTable extends EntryReader {
+  /** What a patch of a text has to spare (`textIntents.ts`), and from when on a text is a long one. */
+  patchedBytesMin = 16 * 1024
   /** What the effect of `addToCounter` carries. */
   counterFrom: Stamp = 0
   counterSum = 0
-  readonly #arena = new Arena()
-  /** Of `name`; undefined: not looked up yet. */
-  #found: Ref | undefined = undefined
-  /** States on the heap, by the number that their entries hold, and what each was counted with. */
-  readonly #states: (KeyState | undefined)[] = []
+  /** What each of the states was counted with. */
   readonly #stateBytes: number[] = []
   readonly #freeStates: number[] = []
   #heapBytes = 0
@@ -88,43 +77,42 @@ export class EntryTable {
   readonly #movedName: KeyName
 
   constructor(hashSeed: number) {
-    this.name = new KeyName(hashSeed)
+    super(hashSeed)
     this.#movedName = new KeyName(hashSeed)
-    this.index = new KeyIndex(this.#arena, new KeyName(hashSeed))
   }
 
   // ---- memory
 
   /** Of all keys: entries, index, states on the heap. */
   get usedBytes(): number {
-    return this.#arena.usedBytes + this.#heapBytes
+    return this.arena.usedBytes + this.#heapBytes
   }
 
   /** Of one key. */
   bytesOf(ref: Ref): number {
     const state = this.state(ref)
-    return this.#arena.sizeBytes(ref) + indexBytesPerKey + (state === undefined ? 0 : state.usedBytes)
+    return this.arena.sizeBytes(ref) + indexBytesPerKey + (state === undefined ? 0 : state.usedBytes)
   }
 
   /** Taken from the system for entries and index, used or not. */
   get reservedBytes(): number {
-    return this.#arena.chunkBytes + this.#arena.largeBytes
+    return this.arena.chunkBytes + this.arena.largeBytes
   }
 
   /** Whether nearly all that entries can take, 16 GiB without those above 8 KiB, is taken from the system. */
   get isNearlyFull(): boolean {
-    return this.#arena.isNearlyFull
+    return this.arena.isNearlyFull
   }
 
   /** A small step towards giving unused memory back; false: there is nothing to do. */
   compact(): boolean {
-    this.#found = undefined
-    return this.#arena.compact(compactBlocks, this.#moved)
+    this.found = undefined
+    return this.arena.compact(compactBlocks, this.#moved)
   }
 
   #onMoved(from: Ref, to: Ref): void {
-    const bytes = this.#arena.bytes(to)
-    const at = this.#arena.offset(to)
+    const bytes = this.arena.bytes(to)
+    const at = this.arena.offset(to)
     const kind = kindOf(bytes, at)
     if (kind === Kind.bucket || kind === Kind.directory) {
       this.index.moved(from, to)
@@ -136,289 +124,10 @@ export class EntryTable {
     this.index.replace(name.slot, name.hash, from, to)
   }
 
-  // ---- look-up
-
-  aim(name: string): void {
-    if (this.name.aimAtText(name)) this.#found = undefined
-  }
-
-  /** The bytes must stay as they are while the name is used. */
-  aimAt(bytes: Uint8Array, start: number, end: number): void {
-    this.name.aim(bytes, start, end)
-    this.#found = undefined
-  }
-
-  slotOf(name: string): number {
-    this.aim(name)
-    return this.name.slot
-  }
-
-  /** The entry of the name that is aimed at; 0: there is none. */
-  find(): Ref {
-    this.#found ??= this.index.find(this.name)
-    return this.#found
-  }
-
-  findText(name: string): Ref {
-    this.aim(name)
-    return this.find()
-  }
-
-  nameOf(ref: Ref): string {
-    this.readName(ref)
-    return latin1(this.textBytes, this.textStart, this.textEnd)
-  }
-
-  /** The bytes of its name, in the same place as those of a text. */
-  readName(ref: Ref): void {
-    const bytes = this.#arena.bytes(ref)
-    readVarint(bytes, this.#arena.offset(ref) + nameLengthAt)
-    this.textBytes = bytes
-    this.textStart = varint.end
-    this.textEnd = varint.end + varint.value
-  }
-
-  // ---- what an entry says
-
-  /** A value of `Kind`. */
-  kind(ref: Ref): number {
-    return kindOf(this.#arena.bytes(ref), this.#arena.offset(ref))
-  }
-
-  /** Whether the entry is one write, a text with or without a TTL. */
-  isText(ref: Ref): boolean {
-    return kindOf(this.#arena.bytes(ref), this.#arena.offset(ref)) === Kind.text
-  }
-
-  /** A text without a TTL: by far the most. */
-  isPlainText(ref: Ref): boolean {
-    return this.#arena.bytes(ref)[this.#arena.offset(ref)] === Kind.text
-  }
-
-  isCounter(ref: Ref): boolean {
-    return kindOf(this.#arena.bytes(ref), this.#arena.offset(ref)) === Kind.counter
-  }
-
-  /** Whether it is a counter that only this origin adds to. */
-  isCounterOf(ref: Ref, origin: Origin): boolean {
-    const bytes = this.#arena.bytes(ref)
-    const at = this.#arena.offset(ref)
-    return kindOf(bytes, at) === Kind.counter && originAt(bytes, at) === origin
-  }
-
-  /** What shows, if it is live. */
-  typeOf(ref: Ref): KeyType | undefined {
-    const bytes = this.#arena.bytes(ref)
-    const at = this.#arena.offset(ref)
-    switch (kindOf(bytes, at)) {
-      case Kind.hash:
-        return 'hash'
-      case Kind.set:
-        return 'set'
-      case Kind.zset:
-        return 'zset'
-      case Kind.list:
-        return 'list'
-      case Kind.hll:
-        return 'hll'
-      case Kind.state:
-        return this.#states[stampOf(bytes, at)]?.visibleType()
-      default:
-        return 'string'
-    }
-  }
-
-  /** The elements of a packed hash or set; undefined: it is neither. */
-  packed(ref: Ref): PackedElements | undefined {
-    const bytes = this.#arena.bytes(ref)
-    const at = this.#arena.offset(ref)
-    const kind = kindOf(bytes, at)
-    if (kind !== Kind.hash && kind !== Kind.set) return undefined
-    readVarint(bytes, valueAt(bytes, at))
-    return new PackedElements(kind === Kind.hash, bytes, varint.end, varint.end + varint.value)
-  }
-
-  /** The members of a packed sorted set; undefined: it is none. */
-  packedScores(ref: Ref): PackedScores | undefined {
-    const bytes = this.#arena.bytes(ref)
-    const at = this.#arena.offset(ref)
-    if (kindOf(bytes, at) !== Kind.zset) return undefined
-    readVarint(bytes, valueAt(bytes, at))
-    return new PackedScores(bytes, varint.end, varint.end + varint.value)
-  }
-
-  /** Whether it is a hash, set, sorted set, list or HyperLogLog that lies in the entry. */
-  isPacked(ref: Ref): boolean {
-    return this.kind(ref) >= Kind.hash
-  }
-
-  /** The elements of a packed list; undefined: it is none. */
-  packedList(ref: Ref): PackedList | undefined {
-    const bytes = this.#arena.bytes(ref)
-    const at = this.#arena.offset(ref)
-    if (kindOf(bytes, at) !== Kind.list) return undefined
-    readVarint(bytes, valueAt(bytes, at))
-    return new PackedList(bytes, varint.end, varint.end + varint.value)
-  }
-
-  /** Of a HyperLogLog, shown or hidden: to be looked at, counted and outdated. */
-  registers(ref: Ref): HyperLogLog | undefined {
-    const bytes = this.#arena.bytes(ref)
-    const at = this.#arena.offset(ref)
-    return kindOf(bytes, at) === Kind.hll
-      ? HyperLogLog.over(registersAt(bytes, at))
-      : this.state(ref)?.hll?.payload
-  }
-
-  /** Of a list, shown or hidden. */
-  listElements(ref: Ref): ListElements | undefined {
-    return this.packedList(ref) ?? this.state(ref)?.list
-  }
-
-  /** Whether TTL writes belong to the key, which for a text are part of its one write. */
-  hasTtl(ref: Ref): boolean {
-    return isTimed(this.#arena.bytes(ref), this.#arena.offset(ref))
-  }
-
-  /** The state on the heap; undefined: the entry is all there is. */
-  state(ref: Ref): KeyState | undefined {
-    const bytes = this.#arena.bytes(ref)
-    const at = this.#arena.offset(ref)
-    return kindOf(bytes, at) === Kind.state ? this.#states[stampOf(bytes, at)] : undefined
-  }
-
-  isLive(ref: Ref): boolean {
-    const state = this.state(ref)
-    return state === undefined || state.live
-  }
-
-  /** Of the one write of a text. */
-  stamp(ref: Ref): Stamp {
-    return stampOf(this.#arena.bytes(ref), this.#arena.offset(ref))
-  }
-
-  coveredBy(ref: Ref, context: VersionVector): boolean {
-    const bytes = this.#arena.bytes(ref)
-    const at = this.#arena.offset(ref)
-    return stampOf(bytes, at) <= (context[originAt(bytes, at)] as number)
-  }
-
-  access(ref: Ref): number {
-    return accessOf(this.#arena.bytes(ref), this.#arena.offset(ref))
-  }
-
-  setAccess(ref: Ref, access: number): void {
-    setAccess(this.#arena.bytes(ref), this.#arena.offset(ref), access)
-  }
-
-  touch(ref: Ref): void {
-    const bytes = this.#arena.bytes(ref)
-    const at = this.#arena.offset(ref)
-    setAccess(bytes, at, this.accessClock.touched(accessOf(bytes, at)))
-  }
-
-  /** Infinity: no TTL. */
-  expireAt(ref: Ref): number {
-    const bytes = this.#arena.bytes(ref)
-    const at = this.#arena.offset(ref)
-    if (kindOf(bytes, at) === Kind.state) return this.state(ref)?.expireAtMs() ?? never
-    if (!isTimed(bytes, at) || standsForNoTtl(bytes, at)) return never
-    const body = bodyAt(bytes, at)
-    return kindOf(bytes, at) === Kind.text ? readU56(bytes, body) : orNever(readU56(bytes, body + u56Bytes))
-  }
-
-  /** Whose TTL shows; undefined without a finite one. */
-  expiryOwner(ref: Ref): Origin | undefined {
-    const bytes = this.#arena.bytes(ref)
-    const at = this.#arena.offset(ref)
-    if (kindOf(bytes, at) === Kind.state) return this.state(ref)?.expiryOwner()
-    if (this.expireAt(ref) === never) return undefined
-    return kindOf(bytes, at) === Kind.text ? originAt(bytes, at) : originOf(readU56(bytes, bodyAt(bytes, at)))
-  }
-
-  /** Finds the bytes of a text: `textBytes` from `textStart` to `textEnd`. */
-  readText(ref: Ref): void {
-    const bytes = this.#arena.bytes(ref)
-    const at = this.#arena.offset(ref)
-    readVarint(bytes, valueAt(bytes, at))
-    this.textBytes = bytes
-    this.textStart = varint.end
-    this.textEnd = varint.end + varint.value
-  }
-
-  text(ref: Ref): string {
-    this.readText(ref)
-    return latin1(this.textBytes, this.textStart, this.textEnd)
-  }
-
-  /** What a counter shows. */
-  counterText(ref: Ref): string {
-    const bytes = this.#arena.bytes(ref)
-    const at = this.#arena.offset(ref)
-    const sumAt = valueAt(bytes, at) + u56Bytes
-    const sum = unfoldSign(readU56(bytes, sumAt))
-    if (((bytes[at] as number) & basedBit) === 0) return formatAmount(sum)
-    readVarint(bytes, sumAt + 2 * u56Bytes)
-    const text = latin1(bytes, varint.end, varint.end + varint.value)
-    const base = parseAmount(text)
-    return base === undefined ? text : formatAmount(addAmounts(base, sum))
-  }
-
-  /** A copy of what the entry says, or the state on the heap itself: to be changed and then settled. */
-  stateOf(ref: Ref): KeyState {
-    const bytes = this.#arena.bytes(ref)
-    const at = this.#arena.offset(ref)
-    switch (kindOf(bytes, at)) {
-      case Kind.text:
-        return KeyState.ofText(this.text(ref), stampOf(bytes, at), this.expireAt(ref))
-      case Kind.counter:
-        return this.#counter(ref)
-      case Kind.hash:
-      case Kind.set:
-      case Kind.zset:
-      case Kind.list:
-      case Kind.hll:
-        return this.#unpacked(ref)
-      default:
-        return this.#states[stampOf(bytes, at)] as KeyState
-    }
-  }
-
-  #unpacked(ref: Ref): KeyState {
-    const bytes = this.#arena.bytes(ref)
-    const at = this.#arena.offset(ref)
-    const state = new KeyState()
-    const kind = kindOf(bytes, at)
-    if (kind === Kind.hash) state.hash = this.packed(ref)?.toHash()
-    else if (kind === Kind.set) state.set = this.packed(ref)?.toSet()
-    else if (kind === Kind.zset) state.zset = this.packedScores(ref)?.toSortedSet()
-    else if (kind === Kind.list) state.list = this.packedList(ref)?.toList()
-    else state.hll = HllState.of(HyperLogLog.over(registersAt(bytes, at).slice()), stampOf(bytes, at))
-    state.ttl = ttlOf(bytes, at)
-    return state
-  }
-
-  #counter(ref: Ref): KeyState {
-    const bytes = this.#arena.bytes(ref)
-    const at = this.#arena.offset(ref)
-    const head = bytes[at] as number
-    const fromAt = valueAt(bytes, at)
-    const sum = unfoldSign(readU56(bytes, fromAt + u56Bytes))
-    const string = new Strnum()
-    string.entries = [new CounterEntry(readU56(bytes, fromAt), stampOf(bytes, at), sum)]
-    if ((head & basedBit) !== 0) {
-      const baseAt = fromAt + 2 * u56Bytes
-      readVarint(bytes, baseAt + u56Bytes)
-      const text = latin1(bytes, varint.end, varint.end + varint.value)
-      string.siblings = [new Sibling(readU56(bytes, baseAt), text, (head & baseApartBit) !== 0)]
-    }
-    const state = new KeyState()
-    state.string = string
-    state.ttl = ttlOf(bytes, at)
-    return state
-  }
-
   // ---- writing the entry of the name that is aimed at
+
+  /** It was not there before. */
+  protected showMade(): void {}
 
   /** The key is one write of these bytes; without a TTL `expireAtMs` is Infinity. */
   putBytes(stamp: Stamp, bytes: Uint8Array, start: number, end: number, expireAtMs: number): void {
@@ -434,6 +143,8 @@ export class EntryTable {
   /** Returns where the text is to be written. */
   #placeText(stamp: Stamp, length: number, expireAtMs: number): number {
     const timed = expireAtMs !== never
+    if (length >= this.patchedBytesMin)
+      return this.#placeLongText(stamp, length, timed ? { stamp, expireAtMs } : undefined)
     const kind = timed ? Kind.text | timedBit : Kind.text
     let at = this.#place(kind, stamp, varintBytes(length) + length + (timed ? u56Bytes : 0))
     if (timed) {
@@ -441,6 +152,81 @@ export class EntryTable {
       at += u56Bytes
     }
     return writeVarint(this.#bytes, at, length)
+  }
+
+  #placeLongText(stamp: Stamp, length: number, ttl: TtlWrite | undefined): number {
+    const headBytes = 2 * u56Bytes + fixedVarintBytes
+    const kind = ttl === undefined ? Kind.longText : Kind.longText | timedBit
+    const at = this.#place(kind, stamp, headBytes + length, headBytes + textBytesMax)
+    if (ttl !== undefined) writeTtl(this.#bytes, at, ttl)
+    return writeFixedVarint(this.#bytes, at + 2 * u56Bytes, length)
+  }
+
+  /**
+   * Puts the bytes [start, end) into the text that is aimed at, from `offset` on, and zeros before them where it was shorter: a write
+   * at `stamp`. The TTL of a long text stays, or goes. A long text is changed where it lies.
+   */
+  patchText(
+    stamp: Stamp,
+    keepsTtl: boolean,
+    offset: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    const ref = this.find()
+    this.readText(ref)
+    const length = this.textEnd - this.textStart
+    const patchedLength = Math.max(length, offset + end - start)
+    if (patchedLength > length && !(ref < 0 && this.isLongText(ref))) {
+      const [ttl] = keepsTtl ? ttlOf(this.arena.bytes(ref), this.arena.offset(ref)) : noTtlWrites
+      const value = grownCopy(this.textBytes.subarray(this.textStart, this.textEnd), patchedLength)
+      copyBytes(value, offset, bytes, start, end)
+      const at =
+        ttl === undefined
+          ? this.#placeText(stamp, patchedLength, never)
+          : this.#placeLongText(stamp, patchedLength, ttl)
+      copyBytes(this.#bytes, at, value, 0, patchedLength)
+      return
+    }
+    if (patchedLength > length) this.#growText(ref, patchedLength, offset)
+    const text = this.arena.bytes(ref)
+    copyBytes(text, this.textStart + offset, bytes, start, end)
+    const at = this.arena.offset(ref)
+    if (!keepsTtl) text[at] = (text[at] as number) & ~timedBit
+    setStamp(text, at, stamp)
+    setAccess(text, at, this.accessClock.touched(accessOf(text, at)))
+  }
+
+  /** The long text that is aimed at has this TTL write, and no other. */
+  putTtl(stamp: Stamp, expireAtMs: number): void {
+    const ref = this.find()
+    const bytes = this.arena.bytes(ref)
+    const at = this.arena.offset(ref)
+    bytes[at] = (bytes[at] as number) | timedBit
+    writeTtl(bytes, bodyAt(bytes, at), { stamp, expireAtMs })
+    setAccess(bytes, at, this.accessClock.touched(accessOf(bytes, at)))
+  }
+
+  /** False: the state is not a long text in no conflict with one TTL write. */
+  #putApart({ string, ttl, presentTypes }: KeyState): boolean {
+    const sibling = string?.siblings[0]
+    if (sibling === undefined || presentTypes !== TypeBit.string || ttl.length !== 1) return false
+    if (!sibling.ttlApart || string?.siblings.length !== 1 || string.entries.length > 0) return false
+    const { stamp, text } = sibling
+    if (text.length < this.patchedBytesMin) return false
+    const at = this.#placeLongText(stamp, text.length, ttl[0])
+    writeLatin1(this.#bytes, at, text)
+    return true
+  }
+
+  /** Of the long text that `readText` has found; with zeros up to `offset`, and anything behind that. */
+  #growText(ref: Ref, length: number, offset: number): void {
+    const { textStart, textEnd } = this
+    this.arena.extend(ref, textStart + length, textStart + textBytesMax)
+    const bytes = this.arena.bytes(ref)
+    writeFixedVarint(bytes, textStart - fixedVarintBytes, length)
+    if (offset > textEnd - textStart) bytes.fill(0, textEnd, textStart + offset)
   }
 
   #putCounter(state: KeyState): void {
@@ -470,7 +256,7 @@ export class EntryTable {
   /** The key is a hash, set, sorted set or list of these elements; its TTL stays as it is when there is an entry. */
   putPacked(kind: PackedKind, elements: ByteWriter): void {
     const ref = this.find()
-    const [ttl] = ref === 0 ? noTtlWrites : ttlOf(this.#arena.bytes(ref), this.#arena.offset(ref))
+    const [ttl] = ref === 0 ? noTtlWrites : ttlOf(this.arena.bytes(ref), this.arena.offset(ref))
     this.#putElements(kind, 0, elements, ttl)
   }
 
@@ -519,10 +305,10 @@ export class EntryTable {
   #putState(state: KeyState): void {
     const ref = this.find()
     const known = ref !== 0 && this.state(ref) === state
-    const number = known ? this.stamp(ref) : (this.#freeStates.pop() ?? this.#states.length)
+    const number = known ? this.stamp(ref) : (this.#freeStates.pop() ?? this.states.length)
     if (!known) {
       this.#place(Kind.state, number, 0)
-      this.#states[number] = state
+      this.states[number] = state
       this.#stateBytes[number] = 0
     } else this.touch(ref)
     const { usedBytes } = state
@@ -531,30 +317,33 @@ export class EntryTable {
   }
 
   /**
-   * Makes the entry ready for a body of so many bytes and returns where it begins in `#bytes`. What the entry said
-   * before is gone.
+   * Makes the entry ready for a body of so many bytes, which may grow to `bodyBytesMax`, and returns where it begins in `#bytes`.
+   * What the entry said before is gone.
    */
-  #place(kind: number, stamp: Stamp, bodyBytes: number): number {
+  #place(kind: number, stamp: Stamp, bodyBytes: number, bodyBytesMax = 0): number {
     const { name } = this
-    const arena = this.#arena
+    const arena = this.arena
     const nameBytes = name.end - name.start
-    const sizeBytes = nameLengthAt + varintBytes(nameBytes) + nameBytes + bodyBytes
+    const headBytes = nameLengthAt + varintBytes(nameBytes) + nameBytes
+    const sizeBytes = headBytes + bodyBytes
     const old = this.find()
     if (old !== 0) this.#releaseState(old)
     const { accessClock } = this
     const access = old === 0 ? accessClock.fresh() : accessClock.touched(this.access(old))
     let ref = old
     if (old === 0 || !arena.suits(old, sizeBytes)) {
-      ref = arena.allocate(sizeBytes)
+      ref = arena.allocate(sizeBytes, headBytes + Math.max(bodyBytes, bodyBytesMax))
       const bytes = arena.bytes(ref)
       const nameAt = writeVarint(bytes, arena.offset(ref) + nameLengthAt, nameBytes)
       copyBytes(bytes, nameAt, name.bytes, name.start, name.end)
-      if (old === 0) this.index.insert(name.slot, name.hash, ref)
-      else {
+      if (old === 0) {
+        this.index.insert(name.slot, name.hash, ref)
+        if (this.isWatched) this.showMade()
+      } else {
         this.index.replace(name.slot, name.hash, old, ref)
         arena.free(old)
       }
-      this.#found = ref
+      this.found = ref
     }
     const bytes = arena.bytes(ref)
     const at = arena.offset(ref)
@@ -562,15 +351,15 @@ export class EntryTable {
     setStamp(bytes, at, stamp)
     setAccess(bytes, at, access)
     this.#bytes = bytes
-    return at + sizeBytes - bodyBytes
+    return at + headBytes
   }
 
   #releaseState(ref: Ref): void {
-    const bytes = this.#arena.bytes(ref)
-    const at = this.#arena.offset(ref)
+    const bytes = this.arena.bytes(ref)
+    const at = this.arena.offset(ref)
     if (kindOf(bytes, at) !== Kind.state) return
     const number = stampOf(bytes, at)
-    this.#states[number] = undefined
+    this.states[number] = undefined
     this.#heapBytes -= this.#stateBytes[number] as number
     this.#freeStates.push(number)
   }
@@ -581,14 +370,14 @@ export class EntryTable {
     if (ref === 0) return
     this.#releaseState(ref)
     this.index.remove(this.name.slot, this.name.hash, ref)
-    this.#arena.free(ref)
-    this.#found = 0
+    this.arena.free(ref)
+    this.found = 0
   }
 
   /** What a counter would show with so much more; NaN when that is not a sum of small integers. */
   sumWith(ref: Ref, amount: number): number {
-    const bytes = this.#arena.bytes(ref)
-    const at = this.#arena.offset(ref)
+    const bytes = this.arena.bytes(ref)
+    const at = this.arena.offset(ref)
     const sumAt = valueAt(bytes, at) + u56Bytes
     const sum = unfoldSign(readU56(bytes, sumAt)) + amount
     if (Math.abs(sum) >= sumMax) return Number.NaN
@@ -600,8 +389,8 @@ export class EntryTable {
 
   /** Adds in place what `sumWith` has found possible. `counterFrom` and `counterSum` are what the effect carries then. */
   addToCounter(ref: Ref, stamp: Stamp, amount: number): void {
-    const bytes = this.#arena.bytes(ref)
-    const at = this.#arena.offset(ref)
+    const bytes = this.arena.bytes(ref)
+    const at = this.arena.offset(ref)
     const fromAt = valueAt(bytes, at)
     const sum = unfoldSign(readU56(bytes, fromAt + u56Bytes)) + amount
     setStamp(bytes, at, stamp)
@@ -620,14 +409,8 @@ export class EntryTable {
     const write = state.onlyWrite
     if (write !== undefined) this.putText(write.stamp, write.text, state.expireAtMs())
     else if (isSimpleCounter(state)) this.#putCounter(state)
-    else if (!this.#pack(state)) this.#putState(state)
+    else if (!this.#putApart(state) && !this.#pack(state)) this.#putState(state)
   }
-}
-
-/** Of a packed HyperLogLog. */
-function registersAt(bytes: Uint8Array, at: number): Uint8Array {
-  readVarint(bytes, valueAt(bytes, at))
-  return bytes.subarray(varint.end, varint.end + varint.value)
 }
 
 /** False: there are too many of them, or deletes are remembered. */
@@ -636,42 +419,6 @@ function packRegisters(into: ByteWriter, { payload, deletes }: HllState, limits:
   into.clear()
   payload.writeTo(into)
   return true
-}
-
-/** 0 stands for "none" in TTL writes: no key expires in 1970. */
-const orNever = (expireAtMs: number): number => (expireAtMs === 0 ? never : expireAtMs)
-
-const isTimed = (bytes: Uint8Array, at: number): boolean => ((bytes[at] as number) & timedBit) !== 0
-
-/** A text that a counter stands on is itself the TTL write "none", unless its write left the TTL apart. */
-const standsForNoTtl = (bytes: Uint8Array, at: number): boolean =>
-  ((bytes[at] as number) & (basedBit | baseApartBit)) === basedBit
-
-/** The TTL writes of what is no text: one at most. */
-function ttlOf(bytes: Uint8Array, at: number): TtlWrites {
-  if (!isTimed(bytes, at)) return noTtlWrites
-  const body = bodyAt(bytes, at)
-  return [{ stamp: readU56(bytes, body), expireAtMs: orNever(readU56(bytes, body + u56Bytes)) }]
-}
-
-/** Returns the offset behind it. */
-function writeTtl(bytes: Uint8Array, at: number, { stamp, expireAtMs }: TtlWrite): number {
-  writeU56(bytes, at, stamp)
-  writeU56(bytes, at + u56Bytes, expireAtMs === never ? 0 : expireAtMs)
-  return at + 2 * u56Bytes
-}
-
-/** Where what follows the name begins. */
-function bodyAt(bytes: Uint8Array, at: number): number {
-  readVarint(bytes, at + nameLengthAt)
-  return varint.end + varint.value
-}
-
-/** Where what follows the TTL begins. */
-function valueAt(bytes: Uint8Array, at: number): number {
-  const body = bodyAt(bytes, at)
-  if (!isTimed(bytes, at)) return body
-  return body + (kindOf(bytes, at) === Kind.text ? u56Bytes : 2 * u56Bytes)
 }
 
 /** One cluster's increments, over nothing or one text, and at most one TTL write. */

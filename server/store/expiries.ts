@@ -93,12 +93,20 @@ export class Expiries {
 
   #look(slot: number, hash: number): void {
     const tables = this.#tables
+    if (tables.slotOfJoin === slot) this.#joinKeys(slot, hash)
     tables.index.byHash(slot, hash | 0, (ref) => {
       const lookMs = tables.lookMs(ref)
       if (lookMs <= tables.nowMs) this.#given.set(tables.nameOf(ref), tables.dueFields(ref).length)
       // The clock was set back since: this is the entry of the present TTL.
       else if (lookMs <= this.#raisedMs) tables.scheduleEntry(ref, lookMs)
     })
+  }
+
+  /** They may have another TTL by what they are still to be joined with. */
+  #joinKeys(slot: number, hash: number): void {
+    const names: string[] = []
+    this.#tables.index.byHash(slot, hash | 0, (ref) => names.push(this.#tables.nameOf(ref)))
+    for (const name of names) this.#tables.findText(name)
   }
 
   #rebuild(): void {

@@ -1,4 +1,5 @@
 /** What commands write to hashes, as part of a transaction. Handlers have looked at the hash and its type. */
+import { EventClass } from '#protocol/pubsub/keyspaceEvents.ts'
 import type { Stamp } from '#protocol/sync/stamp.ts'
 import type { Amount } from '#server/crdt/amount.ts'
 import { type ElementReset, elementResets, nextIncrement, noEntries, noResets } from '#server/crdt/counter.ts'
@@ -30,7 +31,10 @@ export abstract class HashIntents extends ListIntents {
   /** The caller has read the value and checked bounds. Returns the new value. */
   hashIncrement(name: string, field: string, amount: Amount): string {
     const fresh = this.open(name, TypeBit.hash)
-    if (this.#hasPassed(name, field)) this.removeFields(name, [field])
+    if (this.#hasPassed(name, field)) {
+      this.removeFields(name, [field])
+      this.events.note(EventClass.hash, 'hexpired', name)
+    }
     const creates = this.isNewField(this.#hasField(name, field))
     const entries = this.onHeap(name)?.hash?.fieldState(field).entries ?? noEntries
     let next: { from: Stamp; sum: Amount } | undefined

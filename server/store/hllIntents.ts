@@ -17,7 +17,9 @@ function denseText(values: readonly Ranked[]): string {
 export abstract class HllIntents extends GroupIntents {
   /** A string that spells a HyperLogLog becomes one. `dense`: its encoding is dense from now on. */
   hllRaise(name: string, values: readonly Ranked[], dense = false): void {
-    const spelt = this.keyspace.registers(name) === undefined ? this.keyspace.string(name) : undefined
+    const { keyspace } = this
+    const isText = keyspace.has(name) && keyspace.registers(name) === undefined
+    const spelt = isText ? keyspace.string(name) : undefined
     const fresh = this.open(name, TypeBit.hll)
     if (spelt !== undefined) this.joinRegisters(name, fresh, spelt)
     if (dense && values.length > pairsMax) this.joinRegisters(name, fresh, denseText(values))

@@ -414,8 +414,10 @@ export class KeyIndex {
     if (depth > this.#bitsOf(slot)) this.#doubleDirectory(slot)
     const lowerFirst = firstOf(words, base)
     const upperFirst = lowerFirst + hashes / 2 ** depth
-    const lower = this.#newBucket(slot, cellsMax, depth, lowerFirst)
-    const upper = this.#newBucket(slot, cellsMax, depth, upperFirst)
+    // One that has outgrown the usual size may fall into one half.
+    const cells = Math.max(cellsMax, cellCount(words, base))
+    const lower = this.#newBucket(slot, cells, depth, lowerFirst)
+    const upper = this.#newBucket(slot, cells, depth, upperFirst)
     for (const ref of this.#refsOf(bucket)) {
       const hash = this.#hashOf(ref)
       this.#put(hash >>> 0 < upperFirst ? lower : upper, hash & 0xffff, ref)

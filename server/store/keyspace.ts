@@ -8,23 +8,23 @@ import type { ReplyWriter } from '#protocol/resp/replyWriter.ts'
 import { includesSlot, type SlotRange } from '#protocol/slots/slotMap.ts'
 import type { RecordPart } from '#protocol/sync/record.ts'
 import { type Origin, originsMax } from '#protocol/sync/stamp.ts'
-import { emptyVector, includes, type SlotVectors, type VersionVector } from '#protocol/sync/versionVector.ts'
-import { ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
-import { bytesOf } from '#runtime/bytes/bytes.ts'
-import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
+import { emptyVector, type SlotVectors, type VersionVector } from '#protocol/sync/versionVector.ts'
+import { ByteReader } from '#runtime/bytes/byteReader.ts'
+import { bytesOf, latin1 } from '#runtime/bytes/bytes.ts'
 import { invariant } from '#runtime/invariant.ts'
 import type { Random } from '#runtime/ports.ts'
 import { readEffects } from '#server/crdt/effectReading.ts'
 import { HyperLogLog } from '#server/crdt/hyperLogLog.ts'
+import { type HasWrite, lacksBase } from '#server/crdt/patchBases.ts'
 import type { AccessClock } from './access.ts'
 import { Applier } from './applier.ts'
 import type { Ref } from './arena.ts'
-import { hashEncoding, listEncoding, setEncoding, sortedSetEncoding, stringEncoding } from './encoding.ts'
+import { EffectEvents } from './effectEvents.ts'
+import { encodingOf } from './encoding.ts'
 import { Expiries } from './expiries.ts'
-import { Forgetting } from './forgetting.ts'
 import { applyGroupRecord } from './groupRecord.ts'
-import { slotDigest } from './slotDigest.ts'
-import { decodeSlot, encodePart, encodeSlot, loadPart, mergeTables } from './slotState.ts'
+import type { KeyEvents } from './keyEvents.ts'
+import { SlotParts } from './slotParts.ts'
 import { SlotTables, type TouchListener } from './slotTables.ts'
 import { UnexpiredFields } from './unexpired.ts'
 import type { HashView, ListView, SetView, SortedSetView, StreamView, VisibleType } from './views.ts'
@@ -34,12 +34,14 @@ export interface KeyspaceOptions {
   ranges: readonly SlotRange[]
   /** Of the hash by which keys are found; not known to clients. */
   hashSeed?: number
+  /** See `textIntents.ts`; for tests, which have no long ones. */
+  patchedBytesMin?: number
 }
 
 /** Draws of a random key before the first visible one is taken. */
 const randomDrawsMax = 100
 
-export class Keyspace extends Forgetting {
+export class Keyspace extends SlotParts {
   readonly origin: Origin
   readonly ranges: readonly SlotRange[]
   /** For `server/store` only. */
@@ -55,6 +57,7 @@ export class Keyspace extends Forgetting {
     this.origin = options.origin
     this.ranges = options.ranges
     this.tables = new SlotTables(options.origin, options.hashSeed ?? 0)
+    this.tables.patchedBytesMin = options.patchedBytesMin ?? this.tables.patchedBytesMin
     this.#applier = new Applier(this.tables)
     this.#expiries = new Expiries(this.tables)
   }
@@ -75,6 +78,16 @@ export class Keyspace extends Forgetting {
 
   set onTouched(listener: TouchListener | undefined) {
     this.tables.onTouched = listener
+  }
+
+  /** What happens to keys is told here. */
+  get events(): KeyEvents {
+    return this.tables.events
+  }
+
+  /** What is touched now is touched by a FLUSHALL here. */
+  get isFlushing(): boolean {
+    return this.tables.isFlushing
   }
 
   get vectors(): SlotVectors {
@@ -98,7 +111,7 @@ export class Keyspace extends Forgetting {
 
   /** Memory of all keys: names, values, metadata and index. */
   get usedBytes(): number {
-    return this.tables.usedBytes
+    return this.tables.usedBytes + this.stagedBytes
   }
 
   /** Whether no keys should come in any more, however much memory there is (`arena.ts`). */
@@ -145,6 +158,13 @@ export class Keyspace extends Forgetting {
     return this.#aimed()
   }
 
+  /** For who wants to read the key. */
+  #sought(name: string): Ref {
+    const ref = this.#visible(name)
+    if (ref === 0) this.events.noteMissed(name)
+    return ref
+  }
+
   /** The entry that is aimed at; 0: there is none to be seen. */
   #aimed(): Ref {
     const { tables } = this
@@ -155,16 +175,20 @@ export class Keyspace extends Forgetting {
 
   /** As an access. */
   #read(name: string): Ref {
-    const ref = this.#visible(name)
+    const ref = this.#sought(name)
     if (ref !== 0 && this.touching) this.tables.touch(ref)
     return ref
   }
 
   /** Doesn't count as an access. */
   type(name: string): VisibleType {
-    const ref = this.#visible(name)
-    if (ref === 0) return 'none'
-    return this.#shownType(ref)
+    const ref = this.#sought(name)
+    return ref === 0 ? 'none' : this.#shownType(ref)
+  }
+
+  /** For who doesn't want to read the key. */
+  has(name: string): boolean {
+    return this.#visible(name) !== 0
   }
 
   /** A HyperLogLog is a string to all commands but its own. */
@@ -187,7 +211,7 @@ export class Keyspace extends Forgetting {
     const ref = this.#read(name)
     if (ref === 0) return undefined
     const { tables } = this
-    if (!tables.isText(ref)) return bytesOf((this.#stringAt(ref) ?? '').slice(start, end))
+    if (!tables.holdsText(ref)) return bytesOf((this.#stringAt(ref) ?? '').slice(start, end))
     tables.readText(ref)
     const { textBytes, textStart, textEnd } = tables
     return textBytes.subarray(Math.min(textEnd, textStart + start), Math.min(textEnd, textStart + end))
@@ -195,7 +219,7 @@ export class Keyspace extends Forgetting {
 
   #stringAt(ref: Ref): string | undefined {
     const { tables } = this
-    if (tables.isText(ref)) return tables.text(ref)
+    if (tables.holdsText(ref)) return tables.text(ref)
     if (tables.isCounter(ref)) return tables.counterText(ref)
     this.#requireType(ref, 'string')
     const registers = this.#registersAt(ref)
@@ -208,11 +232,12 @@ export class Keyspace extends Forgetting {
     tables.aimAt(bytes, start, end)
     const ref = this.#aimed()
     if (ref === 0) {
+      if (this.events.tellsMisses) this.#sought(latin1(bytes, start, end))
       reply.null()
       return
     }
     if (this.touching) tables.touch(ref)
-    if (tables.isText(ref)) {
+    if (tables.holdsText(ref)) {
       tables.readText(ref)
       reply.bulkBytes(tables.textBytes, tables.textStart, tables.textEnd)
     } else reply.bulk(this.#stringAt(ref) ?? '')
@@ -240,7 +265,8 @@ export class Keyspace extends Forgetting {
   hyperLogLog(name: string): HyperLogLog | undefined {
     const ref = this.#read(name)
     if (ref === 0) return undefined
-    const registers = this.#registersAt(ref) ?? HyperLogLog.of(this.#stringAt(ref) ?? '')
+    this.#requireType(ref, 'string')
+    const registers = this.#registersAt(ref) ?? HyperLogLog.of(this.tables.spellingOf(ref))
     if (registers === undefined) throw new ReplyError(errors.notHyperLogLog)
     return registers
   }
@@ -291,8 +317,16 @@ export class Keyspace extends Forgetting {
 
   /** undefined: no such key; Infinity: no TTL. */
   expireAtMs(name: string): number | undefined {
-    const ref = this.#visible(name)
+    const ref = this.#sought(name)
     return ref === 0 ? undefined : this.tables.expireAt(ref)
+  }
+
+  /** When a visible key, or a field of it, is there no more; Infinity: not by itself. A field may be gone already and not deleted yet. */
+  nextExpiryMs(name: string): number {
+    const ref = this.#visible(name)
+    if (ref === 0) return Number.POSITIVE_INFINITY
+    const { tables } = this
+    return Math.min(tables.expireAt(ref), tables.state(ref)?.soonestFieldExpiryMs ?? Number.POSITIVE_INFINITY)
   }
 
   /** For who has found a key and leaves it as it is. What gives or writes a value counts by itself. */
@@ -302,7 +336,7 @@ export class Keyspace extends Forgetting {
 
   /** Counts as an access, `touching` or not; false: no such key. */
   touch(name: string): boolean {
-    const ref = this.#visible(name)
+    const ref = this.#sought(name)
     if (ref !== 0) this.tables.touch(ref)
     return ref !== 0
   }
@@ -342,18 +376,7 @@ export class Keyspace extends Forgetting {
   /** Redis's name of the representation; a function of the present content. */
   encoding(name: string): string | undefined {
     const ref = this.#visible(name)
-    if (ref === 0) return undefined
-    const { tables } = this
-    const type = tables.typeOf(ref)
-    if (type === 'string') return stringEncoding(this.#stringAt(ref) ?? '')
-    if (type === 'hll') return 'raw'
-    const state = tables.state(ref)
-    if (type === 'zset') return sortedSetEncoding((tables.packedScores(ref) ?? state?.zset) as SortedSetView)
-    const packed = tables.packed(ref)
-    if (type === 'hash') return hashEncoding((packed ?? state?.hash) as HashView)
-    if (type === 'list') return listEncoding(tables.listElements(ref) as ListView)
-    if (type === 'stream') return 'stream'
-    return setEncoding((packed ?? state?.set) as SetView)
+    return ref === 0 ? undefined : encodingOf(this.tables, ref)
   }
 
   randomKey(random: Random): string | undefined {
@@ -379,6 +402,7 @@ export class Keyspace extends Forgetting {
 
   /** Slots that hold anything, ascending. */
   occupiedSlots(): IterableIterator<number> {
+    this.tables.finishJoin(this.tables.slotOfJoin)
     return this.tables.index.occupied()
   }
 
@@ -409,8 +433,15 @@ export class Keyspace extends Forgetting {
     this.requireDeliverable(part)
     this.#context.set(part.context)
     this.#applier.aim(slot, origin, this.#context)
-    readEffects(bytes, part.effectsStart, part.effectsEnd, part.first, part.last, this.#applier)
+    const sink = this.events.classes === 0 ? this.#applier : new EffectEvents(this.tables, this.#applier)
+    readEffects(bytes, part.effectsStart, part.effectsEnd, part.first, part.last, sink)
     this.vectors.set(slot, origin, part.last)
+  }
+
+  /** Whether the part patches a text that has gone on: its result has to come as state. */
+  lacksBase({ effectsStart, effectsEnd, first, last }: RecordPart, bytes: Uint8Array): boolean {
+    const has: HasWrite = (key, stamp) => this.tables.holdsWrite(this.tables.findText(key), stamp)
+    return lacksBase(bytes, effectsStart, effectsEnd, first, last, has)
   }
 
   /** What the log holds of a consumer group: changes that are this cluster's own. Throws `FormatError`. */
@@ -431,52 +462,6 @@ export class Keyspace extends Forgetting {
       const facts = { slot, origin, last, previous, applied, context: [...context] }
       invariant(false, 'a part continues its chain, and its context has been applied', facts)
     }
-  }
-
-  /** The whole state of a slot, what is hidden and residues included; its label is the slot's vector. */
-  encodeSlot(slot: number, writer: ByteWriter): void {
-    encodeSlot(this.tables, slot, writer)
-  }
-
-  /**
-   * Joins the slot state [start, end), labelled `label`, and raises the slot's vector. `FormatError` comes before any change.
-   * False, and nothing changes: the state is too old to be joined (`deleteFloors.ts`).
-   */
-  mergeSlot(slot: number, label: VersionVector, bytes: Uint8Array, start: number, end: number): boolean {
-    if (!includesSlot(this.ranges, slot)) throw new FormatError(`slot ${slot} is not of this shard`)
-    const content = decodeSlot(new ByteReader(bytes, start, end), slot)
-    if (this.isTooOld(slot, label)) return false
-    mergeTables(this.tables, slot, content, label)
-    return true
-  }
-
-  /** Rule A5. */
-  protected isTooOld(slot: number, label: VersionVector): boolean {
-    const floor = this.tables.deleteFloors.of(slot)
-    return floor !== undefined && !includes(label, floor)
-  }
-
-  /**
-   * A part of the slot, for a snapshot: the keys from `position` (0 at the start) on, until about `bytesWanted` are written; a
-   * bucket of the index, or one huge key, may make it more. Returns where the next part begins, 0: the slot is done. The slot
-   * may change between parts: they are labelled with the vector that it had before the first.
-   */
-  encodeSlotPart(slot: number, position: number, bytesWanted: number, writer: ByteWriter): number {
-    return encodePart(this.tables, slot, position, bytesWanted, writer)
-  }
-
-  /**
-   * Takes back the part [start, end), at the start of the shard and in the order in which the parts were cut. After all of them
-   * the operations beyond `label` are applied again, before anybody sees the slot. `FormatError` may come after half of it.
-   */
-  loadSlotPart(slot: number, label: VersionVector, bytes: Uint8Array, start: number, end: number): void {
-    if (!includesSlot(this.ranges, slot)) throw new FormatError(`slot ${slot} is not of this shard`)
-    loadPart(this.tables, slot, label, new ByteReader(bytes, start, end))
-  }
-
-  /** Equal iff what shows and what is hidden are; see `slotDigest.ts`. */
-  slotDigest(slot: number): string {
-    return slotDigest(this.tables, slot)
   }
 
   /**

@@ -30,7 +30,7 @@ export abstract class ListIntents extends HllIntents {
   /** Returns the new length. */
   listPush(name: string, side: 'left' | 'right', values: readonly string[]): number {
     if (values.length > 0) this.#push(name, side === 'left' ? -1 : 1, values)
-    return this.#listOf(name)?.size ?? 0
+    return this.#visibleList(name)?.size ?? 0
   }
 
   /** In the order of popping. */

@@ -29,6 +29,9 @@ export class Residues {
   readonly #slots: Map<number, Map<string, Residue>> = new Map()
   /** Counts additions, so that a sweep that could find nothing new is skipped. */
   additions = 0
+  /** Residues that sweeps have judged, and those of them that went, since the start. */
+  judged = 0
+  forgotten = 0
   #size = 0
 
   get size(): number {
@@ -74,7 +77,9 @@ export class Residues {
   sweep(keep: (slot: number, name: string, touched: Residue) => boolean): void {
     for (const [slot, slotResidues] of this.#slots) {
       for (const [name, touched] of slotResidues) {
+        this.judged++
         if (keep(slot, name, touched)) continue
+        this.forgotten++
         slotResidues.delete(name)
         this.#size--
       }

@@ -15,6 +15,7 @@ import type { Siblings } from '#server/crdt/register.ts'
 import { partOf, restOf, type Score } from '#server/crdt/score.ts'
 import { writeExpireAt } from '#server/crdt/stateCodec.ts'
 import type { Strnum } from '#server/crdt/strnum.ts'
+import type { Ref } from './arena.ts'
 import type { SlotTables } from './slotTables.ts'
 
 class Sum {
@@ -59,6 +60,13 @@ export function slotDigest(tables: SlotTables, slot: number): string {
   tables.index.forEach(slot, (ref) => {
     if (tables.isLive(ref)) addKey(sum, tables.nameOf(ref), tables.stateOf(ref))
   })
+  return sum.toString()
+}
+
+/** The same of one key, which is live. */
+export function keyDigest(tables: SlotTables, ref: Ref): string {
+  const sum = new Sum()
+  addKey(sum, tables.nameOf(ref), tables.stateOf(ref))
   return sum.toString()
 }
 

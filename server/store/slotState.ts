@@ -4,11 +4,12 @@
  * been removed).
  *
  *     slot state := count varint | [floor] | key*            the floor counts as a key
- *     part       := [floor] | key*                            of a slot, on this shard's own disk
+ *     part       := [floor] | key*                            of a slot: on disk, and where it is cut while it changes
  *     key        := name text | kind u8 | content
  *     content    := stamp f64 | text | [expireAt varint]     one write, kinds 0 and 1 (with a TTL)
  *                 | state                                     kind 2, `server/crdt/keyStateCodec.ts`
- *                 | groups                                    kind 4, in parts only: `groupRecord.ts`, behind the key's state
+ *                 | groups                                    kind 4, in parts of snapshots only: `groupRecord.ts`, behind the key's state
+ *                 | piece                                     kind 5, of a large key, in parts for peers and of the log: `server/crdt/keyPiece.ts`
  *     floor      := 0 u8 | kind 3 u8 | mask u8 | stamp f64*   of deletes that were forgotten (`deleteFloors.ts`)
  */
 
@@ -19,44 +20,40 @@ import { emptyVector, includes, raiseTo, type VersionVector } from '#protocol/sy
 import { type ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
 import { latin1 } from '#runtime/bytes/bytes.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
+import { readPiece, takePiece } from '#server/crdt/keyPiece.ts'
 import { KeyState } from '#server/crdt/keyState.ts'
 import { readKeyState, writeKeyState } from '#server/crdt/keyStateCodec.ts'
 import type { Ref } from './arena.ts'
 import { loadGroups, usedGroups, writeGroups } from './groupRecord.ts'
+import { watchJoin } from './joinEvents.ts'
 import type { SlotTables } from './slotTables.ts'
 
 /** A floor stands in the place of a key, with an empty name. */
-const ContentKind = { text: 0, expiringText: 1, state: 2, floor: 3, groups: 4 } as const
+const ContentKind = { text: 0, expiringText: 1, state: 2, floor: 3, groups: 4, piece: 5 } as const
+const kindsOfState: ReadonlySet<number> = new Set([
+  ContentKind.text,
+  ContentKind.expiringText,
+  ContentKind.state,
+  ContentKind.floor,
+])
+/** Of a part that a peer has cut, and of one that this shard has written. */
+const kindsOfPeer: ReadonlySet<number> = new Set([...kindsOfState, ContentKind.piece])
+const kindsOfPart: ReadonlySet<number> = new Set([...kindsOfPeer, ContentKind.groups])
 const never = Number.POSITIVE_INFINITY
+
+/** What a slot state begins with; all parts of the slot, cut in one step and without groups, make the rest. */
+export function countOf(tables: SlotTables, slot: number): number {
+  return tables.index.sizeOf(slot) + (tables.deleteFloors.of(slot) === undefined ? 0 : 1)
+}
 
 export function encodeSlot(tables: SlotTables, slot: number, writer: ByteWriter): void {
   const floor = tables.deleteFloors.of(slot)
-  writer.varint(tables.index.sizeOf(slot) + (floor === undefined ? 0 : 1))
+  writer.varint(countOf(tables, slot))
   if (floor !== undefined) writeFloor(writer, floor)
   tables.index.forEach(slot, (ref) => writeKey(writer, tables, ref))
 }
 
-/**
- * The keys from `position` (0 at the start) on, until about `bytesWanted` have been written; returns where to go on, 0 at the
- * end. A key that is there during the whole scan is met at least once. At least one bucket of the index is taken.
- */
-export function encodePart(
-  tables: SlotTables,
-  slot: number,
-  position: number,
-  bytesWanted: number,
-  writer: ByteWriter,
-): number {
-  const end = writer.length + bytesWanted
-  const floor = position === 0 ? tables.deleteFloors.of(slot) : undefined
-  if (floor !== undefined) writeFloor(writer, floor)
-  let at = position
-  do at = tables.index.scan(slot, at, 1, (ref) => writeKeyOfPart(writer, tables, ref))
-  while (at !== 0 && writer.length < end)
-  return at
-}
-
-function writeFloor(writer: ByteWriter, floor: VersionVector): void {
+export function writeFloor(writer: ByteWriter, floor: VersionVector): void {
   writer.text('')
   writer.u8(ContentKind.floor)
   writeVector(writer, floor)
@@ -79,9 +76,8 @@ export function writeKey(writer: ByteWriter, tables: SlotTables, ref: Ref): void
   if (expireAtMs !== never) writer.varint(expireAtMs)
 }
 
-/** The same of a part, with what the key's groups are in this cluster. */
-export function writeKeyOfPart(writer: ByteWriter, tables: SlotTables, ref: Ref): void {
-  writeKey(writer, tables, ref)
+/** What the key's groups are in this cluster alone, if it has any; behind the key. */
+export function writeGroupsOf(writer: ByteWriter, tables: SlotTables, ref: Ref): void {
   const groups = usedGroups(tables.state(ref))
   if (groups.length === 0) return
   tables.readName(ref)
@@ -90,13 +86,20 @@ export function writeKeyOfPart(writer: ByteWriter, tables: SlotTables, ref: Ref)
   writeGroups(writer, groups)
 }
 
+/** What a piece of a large key begins with. */
+export function writePieceHead(writer: ByteWriter, tables: SlotTables, ref: Ref): void {
+  tables.readName(ref)
+  writeRange(writer, tables)
+  writer.u8(ContentKind.piece)
+}
+
 function writeRange(writer: ByteWriter, { textBytes, textStart, textEnd }: SlotTables): void {
   writer.varint(textEnd - textStart)
   writer.raw(textBytes, textStart, textEnd)
 }
 
 /** A key of a slot state: one write, or a full state. */
-class ForeignKey {
+export class ForeignKey {
   readonly stamp: Stamp
   readonly text: string
   readonly expireAtMs: number
@@ -128,7 +131,7 @@ export function decodeSlot(reader: ByteReader, slot: number): SlotContent {
     const { bytes } = reader
     const start = reader.skipText()
     const name = latin1(bytes, start, reader.at)
-    const kind = readKind(reader, ContentKind.floor)
+    const kind = readKind(reader, kindsOfState)
     if (kind === ContentKind.floor) {
       readFloor(reader, name, floor)
       continue
@@ -157,26 +160,32 @@ function decodeKey(reader: ByteReader, kind: number): ForeignKey {
   return new ForeignKey(stamp, text, kind === ContentKind.text ? never : reader.varint())
 }
 
-function readKind(reader: ByteReader, kindMax: number): number {
+function readKind(reader: ByteReader, kinds: ReadonlySet<number>): number {
   const kind = reader.u8()
-  if (kind > kindMax) throw new FormatError(`content kind ${kind}`)
+  if (!kinds.has(kind)) throw new FormatError(`content kind ${kind}`)
   return kind
 }
 
 /**
  * Puts the keys of a part where nothing but earlier parts of the slot is, and raises its vector to `label`. A key that is
- * there already was cut earlier, and is replaced. Throws `FormatError`, and may have put some keys then.
+ * there already was cut earlier, and is replaced. What belongs to another cluster alone (`isForeign`) is refused. Throws `FormatError`, and may have put some keys then.
  */
-export function loadPart(tables: SlotTables, slot: number, label: VersionVector, reader: ByteReader): void {
+export function loadPart(
+  tables: SlotTables,
+  slot: number,
+  label: VersionVector,
+  reader: ByteReader,
+  isForeign: boolean,
+): void {
   raiseTo(tables.vectors.of(slot), label)
-  while (!reader.atEnd) loadKey(tables, slot, reader)
+  while (!reader.atEnd) loadKey(tables, slot, reader, isForeign ? kindsOfPeer : kindsOfPart)
 }
 
-function loadKey(tables: SlotTables, slot: number, reader: ByteReader): void {
+function loadKey(tables: SlotTables, slot: number, reader: ByteReader, kinds: ReadonlySet<number>): void {
   const { bytes } = reader
   const start = reader.skipText()
   const end = reader.at
-  const kind = readKind(reader, ContentKind.groups)
+  const kind = readKind(reader, kinds)
   if (kind === ContentKind.groups) {
     tables.aimAt(bytes, start, end)
     loadGroups(tables, reader)
@@ -194,6 +203,13 @@ function loadKey(tables: SlotTables, slot: number, reader: ByteReader): void {
     tables.settle(state, false, never, 0)
     return
   }
+  if (kind === ContentKind.piece) {
+    const { isFirst, state } = readPiece(reader)
+    if (isFirst) aimAtVacant(tables, slot, bytes, start, end)
+    else aimInSlot(tables, slot, bytes, start, end)
+    loadPiece(tables, state)
+    return
+  }
   const stamp = readStamp(reader)
   const textStart = reader.skipText()
   const textEnd = reader.at
@@ -204,10 +220,30 @@ function loadKey(tables: SlotTables, slot: number, reader: ByteReader): void {
   if (expireAtMs !== never) tables.noteTimed(originOf(stamp), expireAtMs)
 }
 
+/** Adds to what is there of the key: of its pieces, or of operations that were applied in between. */
+function loadPiece(tables: SlotTables, piece: KeyState): void {
+  const ref = tables.find()
+  const wasLive = ref !== 0 && tables.isLive(ref)
+  const wasDueMs = ref === 0 ? never : tables.dueMs(ref)
+  const state = ref === 0 ? new KeyState() : tables.stateOf(ref)
+  if (ref === 0) {
+    state.string = piece.string
+    state.hll = piece.hll
+    state.ttl = piece.ttl
+  }
+  takePiece(state, piece)
+  state.dropEmpty()
+  tables.settle(state, wasLive, wasDueMs, 0)
+}
+
 function aimAtVacant(tables: SlotTables, slot: number, bytes: Uint8Array, start: number, end: number): void {
+  aimInSlot(tables, slot, bytes, start, end)
+  tables.drop()
+}
+
+function aimInSlot(tables: SlotTables, slot: number, bytes: Uint8Array, start: number, end: number): void {
   tables.aimAt(bytes, start, end)
   if (tables.name.slot !== slot) throw new FormatError(`a key of another slot than ${slot}`)
-  tables.drop()
 }
 
 export function mergeTables(
@@ -216,6 +252,7 @@ export function mergeTables(
   { keys, floor }: SlotContent,
   label: VersionVector,
 ): void {
+  tables.showLoss(slot)
   const own = tables.vectors.of(slot).slice()
   // Before the keys: what is remembered of a ghost is all that the slot has seen now.
   raiseTo(tables.vectors.of(slot), label)
@@ -224,51 +261,80 @@ export function mergeTables(
   const isVoid = !includes(own, floor)
   tables.index.forEach(slot, (ref) => {
     // Kept as it is: what the other side has not seen yet.
-    if (tables.isText(ref) && !tables.coveredBy(ref, label)) return
+    if (tables.isBeyond(ref, label, true)) return
     const name = tables.nameOf(ref)
-    if (!keys.has(name)) mergeKey(tables, name, ref, own, new KeyState(), label, isVoid)
+    if (!keys.has(name)) atOnce(mergingKey(tables, name, ref, own, new KeyState(), label, isVoid))
   })
   for (const [name, theirs] of keys) {
     const ref = tables.findText(name)
-    if (ref === 0) adopt(tables, name, own, theirs, label)
-    else if (!isSameWrite(tables, ref, theirs)) mergeKey(tables, name, ref, own, theirs.state, label, isVoid)
+    if (ref === 0) atOnce(adopting(tables, name, own, theirs, label))
+    else if (!isSameWrite(tables, ref, theirs))
+      atOnce(mergingKey(tables, name, ref, own, theirs.state, label, isVoid))
   }
+}
+
+/**
+ * Joins one key with that of the other side, undefined: which has none. `own` is what the slot had seen before. In steps, if it is large:
+ * nobody may look at the key until the last.
+ */
+export function* joiningKey(
+  tables: SlotTables,
+  name: string,
+  own: VersionVector,
+  theirs: ForeignKey | undefined,
+  label: VersionVector,
+): Generator<void> {
+  const ref = tables.findText(name)
+  if (theirs === undefined) {
+    const stays = ref === 0 || (tables.isText(ref) && !tables.coveredBy(ref, label))
+    if (!stays) yield* mergingKey(tables, name, ref, own, new KeyState(), label)
+  } else if (ref === 0) yield* adopting(tables, name, own, theirs, label)
+  else if (!isSameWrite(tables, ref, theirs)) yield* mergingKey(tables, name, ref, own, theirs.state, label)
+}
+
+const atOnce = (steps: Generator<void>): void => {
+  while (steps.next().done !== true);
 }
 
 const isSameWrite = (tables: SlotTables, ref: Ref, { full, stamp }: ForeignKey): boolean =>
   full === undefined && tables.isText(ref) && tables.stamp(ref) === stamp
 
-function mergeKey(
+/** `isVoid`: what deletes win over was deleted elsewhere. */
+function* mergingKey(
   tables: SlotTables,
   name: string,
   ref: Ref,
   own: VersionVector,
   theirs: KeyState,
   label: VersionVector,
-  isVoid: boolean,
-): void {
+  isVoid = false,
+): Generator<void> {
+  const watch = watchJoin(tables, name)
   const wasLive = tables.isLive(ref)
   const wasDueMs = tables.dueMs(ref)
   const state = tables.stateOf(ref)
   if (isVoid) state.clearDeleteWins()
-  state.merge(own, theirs, label)
+  yield* state.merging(own, theirs, label)
   tables.aim(name)
   tables.settle(state, wasLive, wasDueMs, 0)
+  watch?.tell()
 }
 
 /** A key that is not here: new, or removed here. */
-function adopt(
+function* adopting(
   tables: SlotTables,
   name: string,
   own: VersionVector,
   theirs: ForeignKey,
   label: VersionVector,
-): void {
+): Generator<void> {
   const { full, stamp } = theirs
   if (full === undefined && stamp <= (own[originOf(stamp)] as number)) return
   const state = new KeyState()
-  state.merge(own, theirs.state, label)
+  yield* state.merging(own, theirs.state, label)
   if (state.nothing) return
+  const watch = watchJoin(tables, name)
   tables.aim(name)
   tables.settle(state, false, never, 0)
+  watch?.tell()
 }

@@ -5,14 +5,17 @@
 
 import { slotCount } from '#protocol/slots/crc16.ts'
 import type { Origin, Stamp } from '#protocol/sync/stamp.ts'
-import { SlotVectors } from '#protocol/sync/versionVector.ts'
+import { SlotVectors, type VersionVector } from '#protocol/sync/versionVector.ts'
 import type { Random } from '#runtime/ports.ts'
 import type { KeyState } from '#server/crdt/keyState.ts'
+import type { Absences } from './absences.ts'
 import type { Ref } from './arena.ts'
 import { DeleteFloors } from './deleteFloors.ts'
 import { EntryTable } from './entryTable.ts'
 import { ExpiryWheel } from './expiryWheel.ts'
+import { KeyEvents } from './keyEvents.ts'
 import { Residues } from './residues.ts'
+import { SlotJoin } from './slotJoin.ts'
 
 const never = Number.POSITIVE_INFINITY
 /** Of one sample. */
@@ -21,6 +24,16 @@ const sampledKeysMax = 2_000
 /** Called in the middle of a change: it may only take note of the key, and whether it is there now. */
 export type TouchListener = (key: string, isLive: boolean) => void
 
+/** Who has to know what happens in a slot (`frozenSlot.ts`). It may look at the key that the tables are aimed at, and nothing else. */
+export interface SlotWatcher {
+  /** Before the key is used, whatever for. */
+  used(): void
+  /** It was not there, and is now. */
+  made(): void
+  /** The slot is about to change as a whole. */
+  lost(): void
+}
+
 export class SlotTables extends EntryTable {
   readonly origin: Origin
   readonly vectors: SlotVectors = new SlotVectors(slotCount)
@@ -28,12 +41,17 @@ export class SlotTables extends EntryTable {
   readonly residues: Residues = new Residues()
   readonly deleteFloors: DeleteFloors = new DeleteFloors()
   onTouched: TouchListener | undefined = undefined
+  readonly events: KeyEvents = new KeyEvents()
+  /** What is touched goes with a whole slot, by FLUSHALL here. */
+  isFlushing = false
   /** Keys with live state, and those of them with a TTL. */
   size = 0
   expiring = 0
   /** Hashes of which a field has a TTL. */
   expiringHashes = 0
   nowMs = 0
+  #join: SlotJoin | null = null
+  readonly #watchers = new Map<number, SlotWatcher>()
 
   constructor(origin: Origin, hashSeed: number) {
     super(hashSeed)
@@ -149,11 +167,89 @@ export class SlotTables extends EntryTable {
     if (this.onTouched !== undefined && (wasLive || live)) this.onTouched(text, live)
   }
 
+  /** The same after a change of a live text that only its TTL tells of, if anything. */
+  noteTtl(ref: Ref, wasDueMs: number): void {
+    const dueMs = this.dueMs(ref)
+    this.expiring += (dueMs === never ? 0 : 1) - (wasDueMs === never ? 0 : 1)
+    if (dueMs !== never && dueMs !== wasDueMs) this.schedule(dueMs)
+    if (this.onTouched !== undefined) this.onTouched(this.name.text, true)
+  }
+
   #noteFields(state: KeyState, lookMs: number): void {
     if (lookMs === state.fieldsLookMs) return
     this.expiringHashes += (lookMs === never ? 0 : 1) - (state.fieldsLookMs === never ? 0 : 1)
     state.fieldsLookMs = lookMs
     if (lookMs !== never) this.schedule(lookMs)
+  }
+
+  // ---- a slot that is being joined with a staged one (`slotJoin.ts`); one at a time
+
+  /** Without `absences` what is not in `staged` is absent. */
+  beginJoin(staged: SlotTables, slot: number, label: VersionVector, absences?: Absences): void {
+    if (this.#join !== null) this.finishJoin(this.#join.slot)
+    this.showLoss(slot)
+    this.#join = new SlotJoin(this, staged, slot, label, absences)
+    this.joiningSlot = slot
+    this.lookUpAgain()
+  }
+
+  /** -1: none. */
+  get slotOfJoin(): number {
+    return this.#join?.slot ?? -1
+  }
+
+  /** False: there is nothing to join. */
+  joinMore(): boolean {
+    const join = this.#join
+    if (join === null) return false
+    this.joiningSlot = -1
+    join.step()
+    if (join.isDone) this.#join = null
+    else this.joiningSlot = join.slot
+    // What it was aimed at may be joined in part.
+    this.lookUpAgain()
+    return true
+  }
+
+  /** Before the slot is taken as a whole. */
+  finishJoin(slot: number): void {
+    while (this.#join?.slot === slot) this.joinMore()
+  }
+
+  protected override joinAimed(): void {
+    const join = this.#join
+    if (join === null) return
+    this.joiningSlot = -1
+    join.use(this.name.text)
+    this.joiningSlot = join.slot
+  }
+
+  // ---- slots that are watched
+
+  /** Whoever watched the slot before has lost it. */
+  watch(slot: number, watcher: SlotWatcher): void {
+    this.showLoss(slot)
+    this.#watchers.set(slot, watcher)
+    this.isWatched = true
+    this.lookUpAgain()
+  }
+
+  unwatch(slot: number, watcher: SlotWatcher): void {
+    if (this.#watchers.get(slot) === watcher) this.#watchers.delete(slot)
+    this.isWatched = this.#watchers.size > 0
+  }
+
+  /** To be called before the slot is changed otherwise than key by key. */
+  showLoss(slot: number): void {
+    this.#watchers.get(slot)?.lost()
+  }
+
+  protected override showUse(): void {
+    this.#watchers.get(this.name.slot)?.used()
+  }
+
+  protected override showMade(): void {
+    this.#watchers.get(this.name.slot)?.made()
   }
 
   /** Forgets the key, if it is there, and all that is counted of it. */

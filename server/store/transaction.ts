@@ -38,12 +38,10 @@ import { noScore, type Score, Tag } from '#server/crdt/score.ts'
 import { Applier } from './applier.ts'
 import type { Ref } from './arena.ts'
 import { Draft, Drafts } from './drafts.ts'
-import { HashIntents } from './hashIntents.ts'
 import { presentIn } from './intents.ts'
 import type { Keyspace } from './keyspace.ts'
 import type { SlotTables } from './slotTables.ts'
-
-export type Expiry = { kind: 'clear' } | { kind: 'keep' } | { kind: 'at'; atMs: number }
+import { type Expiry, TextIntents } from './textIntents.ts'
 
 const never = Number.POSITIVE_INFINITY
 /** That expire in one step: few milliseconds. */
@@ -54,7 +52,7 @@ function requireType(visible: number, written: number): void {
   if (visible !== written) invariant(false, 'a write is of the type that shows', { visible, written })
 }
 
-export class Transaction extends HashIntents {
+export class Transaction extends TextIntents {
   readonly #tables: SlotTables
   readonly #clock: StampClock
   readonly #applier: Applier
@@ -79,6 +77,7 @@ export class Transaction extends HashIntents {
     this.keyspace.nowMs = nowMs
     this.#drafts.clear()
     this.groupDrafts.clear()
+    this.replaced = null
   }
 
   /** Whether there is an effect since `begin`, or a change of a group that is this cluster's own. */
@@ -111,6 +110,7 @@ export class Transaction extends HashIntents {
 
   /** SET and its kin, over any type. 'keep' is for KEEPTTL and for APPEND, SETRANGE, SETBIT, BITFIELD. */
   setString(name: string, value: string, expiry: Expiry): void {
+    this.tellArrival(name)
     this.#begin(this.#tables.slotOf(name))
     const wantedMs = expiry.kind === 'at' ? expiry.atMs : never
     if (!this.#mustKeep(expiry) && this.#applier.setOnlyText(this.#stamp, name, value, wantedMs)) {
@@ -120,8 +120,8 @@ export class Transaction extends HashIntents {
     this.#setBegun(name, value, wantedMs, expiry.kind === 'keep')
   }
 
-  /** The same for bytes, which must stay as they are until `finish`. */
-  setStringBytes(name: string, value: Uint8Array, expiry: Expiry): void {
+  override setStringBytes(name: string, value: Uint8Array, expiry: Expiry): void {
+    this.tellArrival(name)
     this.#begin(this.#tables.slotOf(name))
     const wantedMs = expiry.kind === 'at' ? expiry.atMs : never
     if (!this.#mustKeep(expiry) && this.#applier.setAimed(this.#stamp, value, 0, value.length, wantedMs)) {
@@ -166,8 +166,8 @@ export class Transaction extends HashIntents {
   }
 
   /**
-   * The same for name and value as ranges of `bytes`, which must stay as they are until `finish`; `atMs` is Infinity for no
-   * TTL.
+   * The same for name and value as ranges of `bytes`, which must stay as they are until `finish`, while no events are told; `atMs`
+   * is Infinity for no TTL.
    */
   setBytes(
     bytes: Uint8Array,
@@ -224,10 +224,11 @@ export class Transaction extends HashIntents {
   }
 
   /** DEL; false: there was no visible key. */
-  delete(name: string): boolean {
+  override delete(name: string): boolean {
     const ref = this.#tables.findText(name)
     if (ref === 0 || !this.#tables.isLive(ref)) return false
     const visible = !this.#tables.hasExpired(ref)
+    if (!visible) this.tellExpiry(name, ref)
     const counters = this.#countersAt(ref)
     const types = allTypes | this.#deletesAt(ref)
     this.#begin(this.#tables.name.slot)
@@ -248,6 +249,7 @@ export class Transaction extends HashIntents {
     const tables = this.#tables
     const keys: FlushedKey[] = []
     let live = false
+    tables.finishJoin(slot)
     tables.index.forEach(slot, (ref) => {
       live ||= tables.isLive(ref)
       const counters = this.#countersAt(ref)
@@ -258,7 +260,9 @@ export class Transaction extends HashIntents {
     if (!live) return
     this.#begin(slot)
     this.#draft.effects.flush(this.#stamp, keys)
+    tables.isFlushing = true
     this.#applier.flush(this.#stamp, keys)
+    tables.isFlushing = false
   }
 
   /**
@@ -279,6 +283,7 @@ export class Transaction extends HashIntents {
     this.#begin(tables.name.slot)
     this.#cleanUpKeepingTtl(name, tables.stateOf(ref), TypeBit.hash)
     this.removeFields(name, fields)
+    this.tellFieldExpiry(name)
     return due.length - fields.length
   }
 
@@ -366,7 +371,7 @@ export class Transaction extends HashIntents {
 
   #countersAt(ref: Ref): RemovedCounters {
     const tables = this.#tables
-    const isSimple = tables.isText(ref) || tables.isPacked(ref) || tables.isCounterOf(ref, tables.origin)
+    const isSimple = tables.holdsText(ref) || tables.isPacked(ref) || tables.isCounterOf(ref, tables.origin)
     return isSimple ? noRemovedCounters : this.countersOf(this.#tables.stateOf(ref))
   }
 
@@ -405,10 +410,11 @@ export class Transaction extends HashIntents {
   }
 
   protected open(name: string, type: number): boolean {
+    this.tellArrival(name)
     this.#begin(this.#tables.slotOf(name))
     const ref = this.#tables.findText(name)
     if (ref === 0) return this.isFresh(false, false)
-    if (this.#tables.isPlainText(ref) && type !== TypeBit.hll) {
+    if (this.#tables.holdsText(ref) && type !== TypeBit.hll && !this.#tables.hasExpired(ref)) {
       requireType(TypeBit.string, type)
       return this.isFresh(true, true)
     }

@@ -104,11 +104,19 @@ export class Acknowledgements {
     return least === Number.POSITIVE_INFINITY ? 0 : least
   }
 
-  /** What this shard may acknowledge in turn in these slots, its own operations up to `ownStamp` included. */
-  applied(ranges: readonly SlotRange[], ownStamp: Stamp): AppliedRange[] {
+  /**
+   * What this shard may acknowledge in turn in these slots, its own operations up to `ownStamp` included, and those of
+   * origins that are no members any more.
+   */
+  applied(
+    ranges: readonly SlotRange[],
+    ownStamp: Stamp,
+    removed: ReadonlyMap<Origin, Stamp> = new Map(),
+  ): AppliedRange[] {
     const applied: AppliedRange[] = []
     for (const known of this.#all()) {
       const vector = emptyVector()
+      for (const [origin, stamp] of removed) vector[origin] = stamp
       for (const member of this.#members) vector[member] = known.stamp(member, member)
       vector[this.#own] = ownStamp
       for (const range of ranges) {

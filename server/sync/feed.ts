@@ -7,12 +7,14 @@
  *
  * - A record's part is sent when its slot and origin are wanted, the peer doesn't have it, and no state of the slot is
  *   still to come. Parts that aren't are left out, so a transaction may reach two shards of the peer as two records.
- * - A state is cut in one step, as of the end of the log, and waits until the log is durable up to there: like an
- *   operation, nothing in it may be forgotten by a crash once a peer has it. (Several are cut at a time, so that a whole
- *   transfer doesn't wait once a slot.) Then its parts go out in one run, without operations between them: what the peer
- *   got of the slot before the last part is contained in the state.
+ * - States are cut and sent between reading (`slotCuts.ts`), when the peer has said that it takes some now: it takes those of one
+ *   source at a time. The log is not read past the position that the next of them stands for, so an operation follows
+ *   the state that it needs.
  * - A heartbeat that acknowledges (a mark) takes its vector at the end of the log and leaves when the log has been sent up
  *   to there and no state is owed. Others only show that the link lives.
+ *
+ * Beside that, operations of other origins: those that the peer asks for because they are missing (`missing.ts`), and, where the
+ * database wants causal consistency, an offer of the latest, from which the peer asks for what it lacks.
  *
  * At most `linkInflightBytesMax` (and one message) is on its way unacknowledged: a slow peer costs a position in the log and
  * nothing else. When the window of the log has moved past that position the peer is told ("behind") and subscribes again.
@@ -22,40 +24,50 @@ import type { SlotRange } from '#protocol/slots/slotMap.ts'
 import {
   type AppliedRange,
   beginOperations,
+  type Need,
   readMessage,
   type Subscribe,
   writeBehind,
   writeCaughtUp,
   writeHeartbeat,
+  writeOffer,
   writePlan,
-  writeSlotStatePart,
 } from '#protocol/sync/message.ts'
-import {
-  beginRecord,
-  endRecord,
-  RecordKind,
-  type RecordPart,
-  RecordReader,
-  recordHeaderBytes,
-} from '#protocol/sync/record.ts'
-import { type Origin, originsMax } from '#protocol/sync/stamp.ts'
-import { emptyVector, type VersionVector } from '#protocol/sync/versionVector.ts'
+import { copyParts, RecordKind, type RecordPart, RecordReader } from '#protocol/sync/record.ts'
+import type { AppliedAt } from '#protocol/sync/relayMessage.ts'
+import type { Origin, Stamp } from '#protocol/sync/stamp.ts'
+import { beginCutTail, writeStatesDue, writeStatesSent } from '#protocol/sync/stateMessage.ts'
+import type { VersionVector } from '#protocol/sync/versionVector.ts'
 import { FormatError } from '#runtime/bytes/byteReader.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
+import { type AppliedQuestion, FeedQuestions, type QuestionsOwner } from './appliedQuestions.ts'
+import { LinkFlow } from './linkFlow.ts'
 import type { LocalShard, SyncChannel } from './localShard.ts'
+import { Missing } from './missing.ts'
+import { Offers } from './offers.ts'
+import { Outgoing } from './outgoing.ts'
+import { ownStampAt, planSlots } from './plan.ts'
+import { type CutSizes, SlotCuts } from './slotCuts.ts'
 import { SlotSet } from './slotSet.ts'
 
 /** An operations message is closed when it has reached this size. */
 const operationsBytesWanted = 64 * 1024
 /** So much of the log is looked at in one turn; the rest in the next ones. */
-export const scanBytesMax = 4 * 1024 * 1024
-/** Slots are cut until their states have reached this size together. */
-const cutBytesWanted = 256 * 1024
+export const scanBytesMax = 512 * 1024
+/** So much of states is sent in one turn. */
+const stateBytesMax = 64 * 1024
 
 /** What a feed asks of the replication it belongs to. */
-export interface FeedOwner {
+export interface FeedOwner extends QuestionsOwner {
+  readonly nowMs: number
   readonly runId: string
   readonly stale: boolean
+  /** The peer's shard says what it has: it lacks none of this shard's own operations up to the stamp. */
+  subscribed(feed: Feed, stamp: Stamp): void
+  /** The peer's shard has applied what the question asks for. */
+  confirmed(feed: Feed, question: AppliedQuestion): void
+  /** A member, the peer or one behind it, has applied operations of the stamp's origin. Throws `FormatError`. */
+  appliedElsewhere(applied: AppliedAt): void
   /** What this shard may acknowledge now in these slots. */
   applied(ranges: readonly SlotRange[]): AppliedRange[]
   /** A peer that lost its data asks: nothing of its former life may be taken from now on. */
@@ -65,21 +77,9 @@ export interface FeedOwner {
   refused(feed: Feed, reason: string): void
 }
 
-export interface FeedLimits {
+export interface FeedLimits extends CutSizes {
   /** Sent and not acknowledged yet; at most one message more. */
   linkInflightBytesMax: number
-  /** A slot state is sent in parts of this size. */
-  slotStatePartBytes: number
-}
-
-interface Cut {
-  slot: number
-  label: VersionVector
-  /** The log must be shippable up to here before the state may leave. */
-  position: number
-  bytes: Uint8Array
-  sentBytes: number
-  part: number
 }
 
 interface Mark {
@@ -90,13 +90,18 @@ interface Mark {
 export class Feed {
   readonly peer: Origin
   readonly ranges: readonly SlotRange[]
-  readonly #slots: SlotSet
-  readonly #limits: FeedLimits
+  readonly slots: SlotSet
+  linkInflightBytesMax: number
   readonly #channel: SyncChannel
   readonly #shard: LocalShard
   readonly #owner: FeedOwner
   readonly #reader = new RecordReader()
   readonly #writer = new ByteWriter()
+  /** The tail of the slot that is being cut. */
+  readonly #tail = new ByteWriter()
+  readonly #cuts: SlotCuts
+  readonly #missing: Missing
+  readonly #offers: Offers
   #closed = false
   #round = 0
   #origins = 0
@@ -108,15 +113,18 @@ export class Feed {
   #compareUntil = 0
   /** What the peer has of a slot as of its subscribe or the last state sent; a slot that is missing is empty. */
   #have = new Map<number, VersionVector>()
-  /** Slots whose state is owed, in order. */
-  readonly #owed = new Set<number>()
-  /** States that are cut and not sent yet, in order. */
-  #cuts: Cut[] = []
+  /** Whether the peer takes states: it has been asked, it has said so. */
+  #states: 'none' | 'due' | 'sending' = 'none'
+  #dueNumber = 0
   #mark: Mark | null = null
   /** When the log has been sent up to here and no state is owed the peer has caught up; Infinity: it has been told. */
   #caughtUpAt = Number.POSITIVE_INFINITY
-  #sentBytes = 0
-  #acknowledgedBytes = 0
+  readonly #flow = new LinkFlow()
+  readonly #questions: FeedQuestions
+  /** The peer makes digests. */
+  #compares = false
+  #takesPublished = false
+  readonly #published = new Outgoing()
 
   constructor(
     channel: SyncChannel,
@@ -129,10 +137,17 @@ export class Feed {
     this.#channel = channel
     this.peer = peer
     this.ranges = ranges
-    this.#slots = new SlotSet(ranges)
-    this.#limits = limits
+    this.slots = new SlotSet(ranges)
+    this.linkInflightBytesMax = limits.linkInflightBytesMax
     this.#shard = shard
     this.#owner = owner
+    this.#cuts = new SlotCuts(shard, limits, (slot, vector, position) => {
+      this.#have.set(slot, vector)
+      this.#compareUntil = Math.max(this.#compareUntil, position)
+    })
+    this.#questions = new FeedQuestions({ peer, ranges }, shard, owner, (bytes) => channel.send(bytes))
+    this.#missing = new Missing(shard.log)
+    this.#offers = new Offers(shard.log)
   }
 
   get caughtUp(): boolean {
@@ -140,7 +155,7 @@ export class Feed {
   }
 
   get inflightBytes(): number {
-    return this.#sentBytes - this.#acknowledgedBytes
+    return this.#flow.inflightBytes
   }
 
   /** Log not yet looked at for this peer. */
@@ -149,11 +164,32 @@ export class Feed {
   }
 
   get slotStatesOwed(): number {
-    return this.#owed.size + this.#cuts.length
+    return this.#cuts.left
   }
 
   isCutting(slot: number): boolean {
-    return this.#cuts.some((cut) => cut.slot === slot)
+    return this.#cuts.isCutting(slot)
+  }
+
+  /**
+   * A state of another cluster was joined with the slot. What it brought is in no record of the log: who takes operations of third
+   * clusters from here gets it as a state, too, unless it sent it.
+   */
+  merged(slot: number, sender: Origin): void {
+    this.#cuts.restart(slot)
+    const relayed = this.#origins & ~((1 << this.#owner.own) | (1 << this.peer))
+    const isDue = this.#following && relayed !== 0 && this.peer !== sender && this.slots.has(slot)
+    if (isDue) this.#cuts.owe(slot, this.#compares)
+  }
+
+  /** The peer can be sent messages to subscribers. */
+  get takesPublished(): boolean {
+    return this.#following && this.#takesPublished
+  }
+
+  /** Sends it behind what is in the log. One that the peer is too slow for is dropped. `payload`: see `publishedPayload`. */
+  publish(payload: Uint8Array): void {
+    this.#published.add(payload, this.#shard.log.end, this.linkInflightBytesMax)
   }
 
   receive(bytes: Uint8Array, start: number, end: number): void {
@@ -175,9 +211,15 @@ export class Feed {
   closed(): void {
     this.#closed = true
     this.#following = false
-    this.#cuts = []
-    this.#owed.clear()
+    this.#dropStates()
+    this.#missing.clear()
+    this.#published.clear()
     this.#have.clear()
+  }
+
+  #dropStates(): void {
+    this.#cuts.clear()
+    this.#states = 'none'
   }
 
   /** Takes a new mark if the last one has left, and shows that the link lives. */
@@ -189,23 +231,49 @@ export class Feed {
     if (!this.#sendMark()) this.#sendHeartbeat([])
   }
 
-  /** Sends what may be sent; true: there is more to do for another turn. */
-  pump(): boolean {
+  /** Slot states are on their way. */
+  get isSendingStates(): boolean {
+    return this.#following && this.#states === 'sending'
+  }
+
+  /** Sends what may be sent, slot states only `withStates`; true: there is more to do for another turn. */
+  pump(withStates = true): boolean {
     const scanUntil = this.#next + scanBytesMax
+    const stateUntil = this.#flow.sentBytes + stateBytesMax
+    this.#askForStates()
     while (this.#following) {
-      if (this.inflightBytes >= this.#limits.linkInflightBytesMax) return false
+      if (this.inflightBytes >= this.linkInflightBytesMax) return false
       if (this.#next < this.#shard.log.start) {
         this.#fallBehind()
         return false
       }
-      if (this.#sendStatePart()) continue
-      if (this.#next >= this.#shard.log.shippable) break
-      if (this.#next >= scanUntil) return true
-      this.#sendOperations(scanUntil)
+      const didState = withStates && this.#sendState()
+      const logEnd = Math.min(this.#shard.log.shippable, this.#cuts.logLimit)
+      const didLog = this.#next < logEnd
+      if (didLog) this.#sendOperations(Math.min(logEnd, scanUntil))
+      if (!didState && !didLog) break
+      if (this.#next >= scanUntil || (didState && this.#flow.sentBytes >= stateUntil)) return true
     }
+    this.#sendPublished()
+    if (withStates && this.isSendingStates && this.#cuts.compare()) return true
+    if (this.#seekMissing()) return true
     this.#sendCaughtUp()
     this.#sendMark()
+    this.askApplied()
     return false
+  }
+
+  /** Tells the peer of the latest operations of other origins that lie before `end` in the log. */
+  offer(end: number): void {
+    if (!this.#following || this.inflightBytes >= this.linkInflightBytesMax) return
+    const offered = this.#offers.take(end, (slot, origin) => {
+      const isWanted = (this.#origins & (1 << origin)) !== 0
+      return !isWanted && origin !== this.peer && this.slots.has(slot) && !this.#cuts.withholds(slot)
+    })
+    if (offered.length === 0) return
+    this.#writer.clear()
+    writeOffer(this.#writer, offered)
+    this.#send()
   }
 
   #take(bytes: Uint8Array, start: number, end: number): void {
@@ -215,19 +283,39 @@ export class Feed {
         this.#takeSubscribe(message)
         break
       case 'acknowledge':
-        if (message.received < this.#acknowledgedBytes || message.received > this.#sentBytes)
-          throw new FormatError(`acknowledges ${message.received} bytes of ${this.#sentBytes}`)
-        this.#acknowledgedBytes = message.received
+        this.#flow.acknowledged(message.received, this.#owner.nowMs)
+        break
+      case 'applied':
+        this.#owner.confirmed(this, this.#questions.answered(message.stamp))
+        break
+      case 'appliedAt':
+        this.#owner.appliedElsewhere(this.#questions.checked(message))
         break
       case 'need':
-        if (!this.#slots.has(message.slot))
-          throw new FormatError(`slot ${message.slot} is not of this channel`)
-        // An empty slot has no state: what holds the peer up is not here.
-        if (this.#shard.vectors.greatest(message.slot) > 0) this.#owed.add(message.slot)
+        this.#takeNeed(message)
+        break
+      case 'digests':
+        this.#cuts.takeDigests(message)
+        break
+      case 'sendStates':
+        // One that answers an earlier question was given before the peer has heard of the latest.
+        if (this.#states === 'due' && message.number === this.#dueNumber) this.#states = 'sending'
         break
       default:
         throw new FormatError(`a ${message.kind} message, which a feed doesn't take`)
     }
+  }
+
+  #takeNeed(need: Need): void {
+    const { slot, answer, have } = need
+    if (!this.slots.has(slot)) throw new FormatError(`slot ${slot} is not of this channel`)
+    if (answer !== 'state' && this.#missing.ask(need)) return
+    // An empty slot has no state: what holds the peer up is not here.
+    if (answer !== 'log' && this.#shard.vectors.greatest(slot) > 0) this.#owe(slot, have)
+  }
+
+  #owe(slot: number, have = this.#have.get(slot)): void {
+    this.#cuts.owe(slot, this.#compares && have?.some((stamp) => stamp > 0) === true)
   }
 
   #takeSubscribe(subscribe: Subscribe): void {
@@ -236,57 +324,34 @@ export class Feed {
     this.#round = subscribe.round
     this.#origins = subscribe.origins
     this.#have = subscribe.vectors
-    this.#owed.clear()
-    this.#cuts = []
+    this.#dropStates()
+    this.#missing.clear()
     this.#mark = null
+    this.#questions.begin(subscribe)
+    this.#compares = subscribe.compares
+    this.#takesPublished = subscribe.takesPublished
     this.#plan()
+    this.#offers.begin()
     this.#following = true
     this.#writer.clear()
     const { runId, stale } = this.#owner
-    writePlan(this.#writer, { round: this.#round, stale, runId, slotStates: this.#owed.size })
+    writePlan(this.#writer, { round: this.#round, stale, runId, relays: true, slotStates: this.#cuts.left })
     this.#channel.send(this.#writer.view())
   }
 
-  /** Decides for every slot between nothing, log and state, and where in the log to begin. */
   #plan(): void {
-    const { log, vectors } = this.#shard
-    /** Per origin, what the peer has at least in each slot that will be served from the log. */
-    const least = emptyVector().fill(Number.POSITIVE_INFINITY)
-    for (const { first, last } of this.ranges) {
-      let slot = vectors.firstOccupied(first, last)
-      for (; slot >= 0; slot = vectors.firstOccupied(slot + 1, last)) this.#planSlot(slot, least)
-    }
-    this.#next = log.end
-    for (let origin = 0; origin < originsMax; origin++) {
-      const stamp = least[origin] as number
-      if (stamp === Number.POSITIVE_INFINITY) continue
-      this.#next = Math.min(this.#next, log.firstPositionAbove(origin, stamp))
-    }
+    const { log } = this.#shard
+    const subscriber = { ranges: this.ranges, origins: this.#origins, have: this.#have }
+    this.#next = planSlots(this.#shard, subscriber, (slot) => this.#owe(slot))
     this.#compareUntil = log.end
     this.#caughtUpAt = log.end
-  }
-
-  #planSlot(slot: number, least: VersionVector): void {
-    const { log, vectors } = this.#shard
-    const have = this.#have.get(slot)
-    for (let origin = 0; origin < originsMax; origin++) {
-      const stamp = have?.[origin] ?? 0
-      if ((this.#origins & (1 << origin)) === 0 || vectors.get(slot, origin) <= stamp) continue
-      if (log.floor(slot, origin) > stamp) {
-        this.#owed.add(slot)
-        return
-      }
-    }
-    for (let origin = 0; origin < originsMax; origin++) {
-      const stamp = have?.[origin] ?? 0
-      if ((this.#origins & (1 << origin)) === 0 || vectors.get(slot, origin) <= stamp) continue
-      if (stamp < (least[origin] as number)) least[origin] = stamp
-    }
+    this.#owner.subscribed(this, ownStampAt(this.#shard, subscriber))
   }
 
   #fallBehind(): void {
     this.#following = false
-    this.#cuts = []
+    this.#dropStates()
+    this.#missing.clear()
     this.#mark = null
     this.#owner.fellBehind(this)
     this.#writer.clear()
@@ -294,58 +359,76 @@ export class Feed {
     this.#channel.send(this.#writer.view())
   }
 
-  /** Sends a part of the next state that is owed; false: none can be sent now. */
-  #sendStatePart(): boolean {
-    if (this.#cuts.length === 0) this.#cutSlots()
-    const cut = this.#cuts[0]
-    if (cut === undefined || this.#shard.log.shippable < cut.position) return false
-    const end = Math.min(cut.bytes.length, cut.sentBytes + this.#limits.slotStatePartBytes)
-    const last = end === cut.bytes.length
+  #askForStates(): void {
+    if (!this.#following || this.#states !== 'none' || this.#cuts.left === 0) return
+    this.#states = 'due'
     this.#writer.clear()
-    writeSlotStatePart(this.#writer, cut.slot, cut.part, last, cut.label, cut.bytes, cut.sentBytes, end)
-    this.#send()
-    cut.sentBytes = end
-    cut.part++
-    if (last) this.#cuts.shift()
-    return true
+    writeStatesDue(this.#writer, ++this.#dueNumber)
+    this.#channel.send(this.#writer.view())
   }
 
-  #cutSlots(): void {
-    let sizeBytes = 0
-    for (const slot of this.#owed) {
-      this.#owed.delete(slot)
-      const cut = this.#cutSlot(slot)
-      this.#cuts.push(cut)
-      sizeBytes += cut.bytes.length
-      if (sizeBytes >= cutBytesWanted) return
+  /** Sends a part of the next state that is owed; false: none can be sent now. */
+  #sendState(): boolean {
+    if (this.#states !== 'sending' || this.inflightBytes >= this.#flow.statesBytes) return false
+    this.#cuts.cut()
+    this.#writer.clear()
+    if (this.#cuts.write(this.#writer, this.#next)) {
+      this.#send()
+      return true
     }
-  }
-
-  #cutSlot(slot: number): Cut {
-    const { log, vectors } = this.#shard
-    const writer = new ByteWriter()
-    this.#shard.encodeSlot(slot, writer)
-    const label = vectors.of(slot).slice()
-    this.#have.set(slot, label)
-    this.#compareUntil = log.end
-    return { slot, label, position: log.end, bytes: writer.view(), sentBytes: 0, part: 0 }
+    if (this.#cuts.left > 0) return false
+    this.#states = 'none'
+    this.#writer.clear()
+    writeStatesSent(this.#writer)
+    this.#channel.send(this.#writer.view())
+    return false
   }
 
   /** Reads on in the log until a message is full. */
-  #sendOperations(scanUntil: number): void {
-    const writer = this.#writer
+  #sendOperations(logEnd: number): void {
+    const [writer, tail] = [this.#writer, this.#tail]
+    writer.clear()
+    beginOperations(writer)
+    tail.clear()
+    beginCutTail(tail, Math.max(0, this.#cuts.tailSlot))
+    const [empty, emptyTail] = [writer.length, tail.length]
+    const { log } = this.#shard
+    let position = this.#next
+    this.#next = log.walk(this.#next, logEnd, (bytes, start, end) => {
+      this.#copyWanted(bytes, start, end, position)
+      position += end - start
+      return writer.length + tail.length < operationsBytesWanted
+    })
+    if (this.#next >= this.#compareUntil) this.#have.clear()
+    if (tail.length > emptyTail && !this.#cuts.holdsTail(tail.view())) this.#sendBytes(tail)
+    if (writer.length > empty) this.#send()
+  }
+
+  /** Looks on for what is missing at the peer; true: there is more to look through. */
+  #seekMissing(): boolean {
+    const missing = this.#missing
+    if (!this.#following || !missing.seeks()) return false
+    const { log } = this.#shard
+    if (missing.position < log.start) {
+      for (const slot of missing.giveUp()) this.#cuts.owe(slot, this.#compares)
+      return true
+    }
+    const [writer, reader] = [this.#writer, this.#reader]
     writer.clear()
     beginOperations(writer)
     const empty = writer.length
-    const { log } = this.#shard
-    let position = this.#next
-    this.#next = log.walk(this.#next, log.shippable, (bytes, start, end) => {
-      this.#copyWanted(bytes, start, end, position)
+    const scanUntil = missing.position + scanBytesMax
+    let { position } = missing
+    missing.position = log.walk(position, missing.end, (bytes, start, end) => {
       position += end - start
+      reader.read(bytes, start, end)
+      const isWanted = reader.kind === RecordKind.operations && missing.wants(reader)
+      // All of a transaction: what it did is to show at once there, too.
+      if (isWanted) copyParts(reader, bytes, start, end, ({ slot }) => this.slots.has(slot), writer)
       return writer.length < operationsBytesWanted && position < scanUntil
     })
-    if (this.#next >= this.#compareUntil) this.#have.clear()
     if (writer.length > empty) this.#send()
+    return missing.position < missing.end
   }
 
   /** Copies the record at `position` of the log into the message, without the parts that the peer doesn't want or has. */
@@ -353,29 +436,23 @@ export class Feed {
     const reader = this.#reader
     reader.read(bytes, start, end)
     if (reader.kind !== RecordKind.operations) return
-    let wanted = 0
-    for (let i = 0; i < reader.partCount; i++) {
-      if (this.#wants(reader.parts[i] as RecordPart, position)) wanted++
-    }
-    if (wanted === 0) return
-    if (wanted === reader.partCount) {
-      this.#writer.raw(bytes, start, end)
-      return
-    }
-    const record = beginRecord(this.#writer, RecordKind.operations)
-    let partStart = start + recordHeaderBytes
-    for (let i = 0; i < reader.partCount; i++) {
-      const part = reader.parts[i] as RecordPart
-      if (this.#wants(part, position)) this.#writer.raw(bytes, partStart, part.effectsEnd)
-      partStart = part.effectsEnd
-    }
-    endRecord(this.#writer, record)
+    if (reader.partCount > 1)
+      copyParts(reader, bytes, start, end, (part) => this.#wants(part, position), this.#writer)
+    else if (this.#wants(reader.parts[0] as RecordPart, position)) this.#writer.raw(bytes, start, end)
+    if (!this.#cuts.isTail(position)) return
+    copyParts(reader, bytes, start, end, ({ slot }) => slot === this.#cuts.tailSlot, this.#tail)
   }
 
   #wants({ slot, origin, last }: RecordPart, position: number): boolean {
-    if ((this.#origins & (1 << origin)) === 0 || !this.#slots.has(slot) || this.#owed.has(slot)) return false
+    if ((this.#origins & (1 << origin)) === 0 || !this.slots.has(slot)) return false
+    if (this.#cuts.withholds(slot)) return false
     if (position >= this.#compareUntil) return true
     return last > (this.#have.get(slot)?.[origin] ?? 0)
+  }
+
+  #sendPublished(): void {
+    const hasRoom = () => this.#following && this.inflightBytes < this.linkInflightBytesMax
+    while (hasRoom() && this.#published.writeNext(this.#next, this.#writer)) this.#send()
   }
 
   #sendCaughtUp(): void {
@@ -398,15 +475,25 @@ export class Feed {
     return true
   }
 
+  /** Asks what somebody wants to know. */
+  askApplied(): void {
+    if (this.#following && !this.#owner.stale)
+      this.#questions.ask(this.#origins, this.slotStatesOwed > 0 ? -1 : this.#next)
+  }
+
   #sendHeartbeat(applied: readonly AppliedRange[]): void {
     this.#writer.clear()
-    writeHeartbeat(this.#writer, this.#owner.stale, applied)
+    writeHeartbeat(this.#writer, this.#owner.stale, applied, this.#shard.refusing)
     this.#channel.send(this.#writer.view())
   }
 
   /** Sends what counts against the credit. */
   #send(): void {
-    this.#sentBytes += this.#writer.length
-    this.#channel.send(this.#writer.view())
+    this.#sendBytes(this.#writer)
+  }
+
+  #sendBytes(writer: ByteWriter): void {
+    this.#flow.sent(writer.length, this.#owner.nowMs)
+    this.#channel.send(writer.view())
   }
 }

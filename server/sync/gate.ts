@@ -13,14 +13,18 @@
  * arrival, not the sender. That is why duplicates, reconnects, several paths and relays are harmless, and why deletes
  * need no tombstones: an operation that saw a delete can't come before it.
  *
+ * One kind of part can't be applied even then: one that patches a text which has been overwritten or deleted here by what its origin had
+ * not seen. Nothing that is still to come changes that, so the sender is asked for the state of the slot at once. It has applied the
+ * record, so its state covers it: what is held is a duplicate then.
+ *
  * What can't be applied is held at the first part in its way. A hold that lasts means that the dependency doesn't come by
- * itself (its own cluster is cut off from us): the sender has it, so it is asked for the state of the slot. When holds
- * need too much memory they are dropped, and the slots of what was dropped are asked for in the same way.
+ * itself (its own cluster is cut off from us): the sender has it, so it is asked for it. When holds need too much memory they
+ * are dropped, and the states of the slots of what was dropped are asked for.
  */
 
 import { type RecordPart, RecordReader } from '#protocol/sync/record.ts'
 import { originsMax, type Stamp, stampAt } from '#protocol/sync/stamp.ts'
-import { includes, type VersionVector } from '#protocol/sync/versionVector.ts'
+import { includes, raiseTo, type VersionVector } from '#protocol/sync/versionVector.ts'
 import { FormatError } from '#runtime/bytes/byteReader.ts'
 import { copyOf } from '#runtime/bytes/bytes.ts'
 import type { HeldRecord, HoldQueues } from './holdQueues.ts'
@@ -29,8 +33,8 @@ import type { LocalShard } from './localShard.ts'
 /** A channel as the gate sees it. */
 export interface HoldSource {
   readonly held: HoldQueues
-  /** Asks the sender for the state of the slot, unless it has been asked just now. */
-  need(slot: number): void
+  /** Asks the sender for what is missing in the slot, null: for its state, unless it has been asked just now. */
+  need(slot: number, wanted: VersionVector | null): void
 }
 
 /** Whether a part may be applied to a slot with this vector. */
@@ -44,11 +48,19 @@ export interface GateLimits {
   futureHoldMs: number
 }
 
-const nothingInTheWay = -1
+/** The first part in the way of a record. */
+interface Obstacle {
+  /** -1: none. */
+  readonly index: number
+  /** Only the state of its slot helps. */
+  readonly lacksBase: boolean
+}
+
+const nothingInTheWay: Obstacle = { index: -1, lacksBase: false }
 
 export class Gate {
   readonly #shard: LocalShard
-  readonly #limits: GateLimits
+  limits: GateLimits
   readonly #met: DeliveryRule
   readonly #sources = new Set<HoldSource>()
   /** Of held records; the one of an intake is busy with what it has just read. */
@@ -66,7 +78,7 @@ export class Gate {
 
   constructor(shard: LocalShard, limits: GateLimits, met: DeliveryRule = causalDelivery) {
     this.#shard = shard
-    this.#limits = limits
+    this.limits = limits
     this.#met = met
   }
 
@@ -93,15 +105,32 @@ export class Gate {
 
   /** To be called when time has passed: `nowMs` monotonic, `wallMs` the wall clock. */
   tick(nowMs: number, wallMs: number): void {
-    this.#horizon = stampAt(wallMs + this.#limits.futureHoldMs, originsMax - 1)
+    this.#horizon = stampAt(wallMs + this.limits.futureHoldMs, originsMax - 1)
     for (const source of this.#sources) {
       if (source.held.count === 0) continue
-      for (const [slot, record] of [...source.held.heads()]) {
+      const needed = new Map<number, VersionVector>()
+      for (const [slot, record] of source.held.heads()) {
         if (record.ahead) this.#risen.push(slot)
-        else if (nowMs - record.sinceMs >= this.#limits.holdMs) source.need(slot)
+        else if (nowMs - record.sinceMs >= this.limits.holdMs) this.#addContext(needed, slot, record)
+      }
+      for (const [slot, wanted] of needed) {
+        // What has all that it waits for lacks what it patches.
+        const hasAll = includes(this.#shard.vectors.of(slot), wanted)
+        source.need(slot, hasAll ? null : wanted)
       }
     }
     this.#settle()
+  }
+
+  /** What the held record waits for in the slot: all that its origin had applied there. */
+  #addContext(needed: Map<number, VersionVector>, slot: number, { bytes }: HeldRecord): void {
+    const reader = this.#reader
+    reader.read(bytes, 0, bytes.length)
+    const part = reader.parts.slice(0, reader.partCount).find((one) => one.slot === slot)
+    if (part === undefined) return
+    const wanted = needed.get(slot)
+    if (wanted === undefined) needed.set(slot, part.context.slice())
+    else raiseTo(wanted, part.context)
   }
 
   /** Whether what bears this label comes from a clock that is too far ahead. */
@@ -125,11 +154,11 @@ export class Gate {
       this.duplicates++
       return
     }
-    this.#check(reader, bytes)
-    const obstacle = this.#obstacle(reader)
+    const patches = this.#check(reader, bytes)
+    const obstacle = this.#obstacle(reader, patches, bytes)
     if (obstacle !== nothingInTheWay) {
       this.holds++
-      this.#hold(source, reader, obstacle, copyOf(bytes, start, end), nowMs)
+      this.#hold(source, reader, obstacle, copyOf(bytes, start, end), nowMs, patches)
       this.#enforceLimit()
       return
     }
@@ -151,26 +180,29 @@ export class Gate {
     return true
   }
 
-  /** Before anything of a record is applied or held all of it must be sound. */
-  #check(reader: RecordReader, bytes: Uint8Array): void {
+  /** Before anything of a record is applied or held all of it must be sound. True: it patches something. */
+  #check(reader: RecordReader, bytes: Uint8Array): boolean {
     const { vectors } = this.#shard
+    let patches = false
     if (reader.partCount > 1) checkTogether(reader)
     for (let i = 0; i < reader.partCount; i++) {
       const part = reader.parts[i] as RecordPart
       if (vectors.covers(part.slot, part.last)) continue
       if (vectors.covers(part.slot, part.first))
         throw new FormatError(`half of an operation in slot ${part.slot} has been applied`)
-      this.#shard.check(part, bytes)
+      patches = this.#shard.check(part, bytes) || patches
     }
+    return patches
   }
 
-  /** Index of the first part that may not be applied yet. */
-  #obstacle(reader: RecordReader): number {
+  #obstacle(reader: RecordReader, patches: boolean, bytes: Uint8Array): Obstacle {
     const { vectors } = this.#shard
     for (let i = 0; i < reader.partCount; i++) {
       const part = reader.parts[i] as RecordPart
       if (vectors.covers(part.slot, part.last)) continue
-      if (part.last > this.#horizon || !this.#met(part, vectors.of(part.slot))) return i
+      if (part.last > this.#horizon || !this.#met(part, vectors.of(part.slot)))
+        return { index: i, lacksBase: false }
+      if (patches && this.#shard.lacksBase(part, bytes)) return { index: i, lacksBase: true }
     }
     return nothingInTheWay
   }
@@ -178,12 +210,14 @@ export class Gate {
   #hold(
     source: HoldSource,
     reader: RecordReader,
-    obstacle: number,
+    { index, lacksBase }: Obstacle,
     bytes: Uint8Array,
     sinceMs: number,
+    patches: boolean,
   ): void {
-    const { slot, origin, first, last } = reader.parts[obstacle] as RecordPart
-    source.held.add(slot, { bytes, origin, first, sinceMs, ahead: last > this.#horizon })
+    const { slot, origin, first, last } = reader.parts[index] as RecordPart
+    source.held.add(slot, { bytes, origin, first, sinceMs, ahead: last > this.#horizon, patches })
+    if (lacksBase) source.need(slot, null)
   }
 
   #apply(reader: RecordReader, bytes: Uint8Array, start: number, end: number): void {
@@ -213,7 +247,7 @@ export class Gate {
 
   /** Looks at the head of a queue again; false: it stays. */
   #advance(source: HoldSource, slot: number, record: HeldRecord): boolean {
-    const { bytes, origin, sinceMs } = record
+    const { bytes, origin, sinceMs, patches } = record
     const reader = this.#reader
     reader.read(bytes, 0, bytes.length)
     if (this.#isCovered(reader)) {
@@ -221,25 +255,26 @@ export class Gate {
       this.duplicates++
       return true
     }
-    const obstacle = this.#obstacle(reader)
+    const obstacle = this.#obstacle(reader, patches, bytes)
     if (obstacle === nothingInTheWay) {
       source.held.takeHead(slot, origin)
       this.#apply(reader, bytes, 0, bytes.length)
       return true
     }
-    const part = reader.parts[obstacle] as RecordPart
+    const part = reader.parts[obstacle.index] as RecordPart
     if (part.slot === slot) {
       record.ahead = part.last > this.#horizon
+      if (obstacle.lacksBase) source.need(slot, null)
       return false
     }
     source.held.takeHead(slot, origin)
-    this.#hold(source, reader, obstacle, bytes, sinceMs)
+    this.#hold(source, reader, obstacle, bytes, sinceMs, patches)
     return true
   }
 
   /** Drops the queues of the channel that holds most, as often as it takes, and asks for what was dropped. */
   #enforceLimit(): void {
-    while (this.heldBytes > this.#limits.holdQueueBytesMax) {
+    while (this.heldBytes > this.limits.holdQueueBytesMax) {
       let largest: HoldSource | null = null
       for (const source of this.#sources) {
         if (largest === null || source.held.sizeBytes > largest.held.sizeBytes) largest = source
@@ -255,7 +290,7 @@ export class Gate {
         }
       }
       largest.held.clear()
-      for (const slot of slots) largest.need(slot)
+      for (const slot of slots) largest.need(slot, null)
     }
   }
 }

@@ -17,10 +17,12 @@ export interface HeldRecord {
   readonly sinceMs: number
   /** Waits for the wall clock, not for an operation. */
   ahead: boolean
+  /** It patches something, which must be there. */
+  readonly patches: boolean
 }
 
-/** What a held record costs beside its bytes. */
-const overheadBytes = 120
+/** What a held record costs beside its bytes, measured: two objects and a buffer. */
+const overheadBytes = 340
 /** Taken heads are cut off the array when they are that many and the greater part of it. */
 const takenMax = 64
 
@@ -78,6 +80,23 @@ export class HoldQueues {
       queue.records.splice(0, queue.at)
       queue.at = 0
     }
+  }
+
+  /** When the oldest of them came; Infinity: there is none. */
+  get oldestMs(): number {
+    let oldestMs = Number.POSITIVE_INFINITY
+    for (const { sinceMs } of this.records()) oldestMs = Math.min(oldestMs, sinceMs)
+    return oldestMs
+  }
+
+  /** Whether a record of the origin waits that begins at or before the stamp. */
+  has(origin: Origin, stamp: Stamp): boolean {
+    if (this.#count === 0) return false
+    for (const { records, at } of this.#queues.values()) {
+      const head = records[at] as HeldRecord
+      if (head.origin === origin && head.first <= stamp) return true
+    }
+    return false
   }
 
   /** The heads, with the slot each waits in. */

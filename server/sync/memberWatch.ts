@@ -1,11 +1,19 @@
 /**
  * Which members are heard. A member counts as silent when, for some of our slots, none of its shards has been heard for
- * `linkDownMs`; the other members are then asked to relay its operations, so that a cut between two clusters delays
+ * a few heartbeats; the other members are then asked to relay its operations, so that a cut between two clusters delays
  * nothing that a third one can carry.
  */
 import type { SlotRange } from '#protocol/slots/slotMap.ts'
 import type { Origin } from '#protocol/sync/stamp.ts'
 import { rangesCover } from './slotSet.ts'
+
+/** So many heartbeats of a member that is there don't get lost one after another. */
+const silentHeartbeats = 3
+
+export interface WatchTimings {
+  heartbeatMs: number
+  linkDownMs: number
+}
 
 interface HeardShard {
   ranges: readonly SlotRange[]
@@ -14,13 +22,13 @@ interface HeardShard {
 
 export class MemberWatch {
   readonly #ranges: readonly SlotRange[]
-  readonly #linkDownMs: number
+  timings: WatchTimings
   readonly #startedMs: number
   readonly #heard = new Map<Origin, Map<number, HeardShard>>()
 
-  constructor(ranges: readonly SlotRange[], linkDownMs: number, nowMs: number) {
+  constructor(ranges: readonly SlotRange[], timings: WatchTimings, nowMs: number) {
     this.#ranges = ranges
-    this.#linkDownMs = linkDownMs
+    this.timings = timings
     this.#startedMs = nowMs
   }
 
@@ -34,9 +42,10 @@ export class MemberWatch {
   }
 
   isSilent(member: Origin, nowMs: number): boolean {
-    const limitMs = nowMs - this.#linkDownMs
+    const { heartbeatMs, linkDownMs } = this.timings
     // Links take a moment to come up after a start.
-    if (this.#startedMs > limitMs) return false
+    if (nowMs - this.#startedMs < linkDownMs) return false
+    const limitMs = nowMs - Math.min(linkDownMs, silentHeartbeats * heartbeatMs)
     const lively = [...(this.#heard.get(member)?.values() ?? [])].filter(({ heardMs }) => heardMs >= limitMs)
     return !rangesCover(
       this.#ranges,

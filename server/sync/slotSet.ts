@@ -27,3 +27,8 @@ export function rangesCover(whole: readonly SlotRange[], parts: Iterable<readonl
     return false
   })
 }
+
+/** One name for one origin's operations in these slots. */
+export function rangesName(origin: number, ranges: readonly SlotRange[]): string {
+  return `${origin}/${ranges.map(({ first, last }) => `${first}-${last}`).join()}`
+}

@@ -5,14 +5,16 @@
  * What is sent is gathered over a turn of the event loop and written at once. A link on which nothing arrives for `silenceMs`
  * is broken, even if the system says nothing: a cut cable sends no reset. (`silenceMs` null: the other side may be silent.)
  */
+import { type LinkTraffic, UnpackingReader } from '#protocol/frames/compressedFrame.ts'
+import { type Frame, FrameKind, frameHeaderBytes, writeFrameHeader } from '#protocol/frames/frame.ts'
 import {
-  type Frame,
-  FrameKind,
-  FrameReader,
-  frameHeaderBytes,
-  writeFrameHeader,
-} from '#protocol/frames/frame.ts'
-import { type Hello, helloFrame, readHello, readReason } from '#protocol/frames/hello.ts'
+  type Hello,
+  type HelloRefusal,
+  helloFrame,
+  readHello,
+  readReason,
+  readRefusal,
+} from '#protocol/frames/hello.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import type { Clock, Connection, Logger, Net, Random, Target, Timers } from '#runtime/ports.ts'
 
@@ -45,6 +47,8 @@ export interface LinkOwner {
   onDown(reason: string): void
   /** All that was written has left. */
   onDrain(): void
+  /** The other side does not want us, and says more than why. */
+  onRefused?(refusal: HelloRefusal): void
 }
 
 export type LinkState = 'closed' | 'waiting' | 'dialing' | 'greeting' | 'up'
@@ -58,12 +62,17 @@ export class FrameLink {
   state: LinkState = 'closed'
   /** Why it is not up, of the last attempt. */
   lastError: string | null = null
+  /** Of all its connections. */
+  readonly received: LinkTraffic = { bytes: 0, rawBytes: 0 }
+  readonly sent: LinkTraffic = { bytes: 0, rawBytes: 0 }
   readonly #options: LinkOptions
   readonly #ports: LinkPorts
   readonly #owner: LinkOwner
   readonly #takeAny = (frame: Frame) => this.#take(frame)
   #connection: Connection | null = null
-  #reader = new FrameReader()
+  /** `received.bytes` when this connection began. */
+  #receivedBefore = 0
+  #reader = new UnpackingReader(this.received, this.#takeAny)
   #outgoing = new ByteWriter(4096)
   #flushing = false
   #attempts = 0
@@ -89,9 +98,15 @@ export class FrameLink {
     return this.#outgoing.length + (this.#connection?.bufferedBytes ?? 0)
   }
 
+  /** Over this connection. */
+  get receivedBytes(): number {
+    return this.received.bytes - this.#receivedBefore
+  }
+
   dial(): void {
     this.state = 'dialing'
-    this.#reader = new FrameReader()
+    this.#reader = new UnpackingReader(this.received, this.#takeAny)
+    this.#receivedBefore = this.received.bytes
     this.#outgoing.clear()
     this.#failure = null
     this.#paused = false
@@ -149,6 +164,7 @@ export class FrameLink {
   /** Stops frames from coming until `resume`; silence is then our own doing. */
   pause(): void {
     this.#paused = true
+    this.#reader.isHeld = true
     this.#connection?.pause()
   }
 
@@ -156,7 +172,9 @@ export class FrameLink {
     if (!this.#paused) return
     this.#paused = false
     this.#heardMs = this.#ports.clock.monotonicMs()
-    this.#connection?.resume()
+    const error = this.#reader.release()
+    if (error !== null) this.break(error)
+    if (!this.#paused) this.#connection?.resume()
   }
 
   /** Breaks the connection, to be dialled again. */
@@ -179,6 +197,8 @@ export class FrameLink {
   #flush(): void {
     const writer = this.#outgoing
     if (writer.length === 0) return
+    this.sent.bytes += writer.length
+    this.sent.rawBytes += writer.length
     this.#connection?.write(writer.take())
     if (writer.bytes.length > keptBytes) this.#outgoing = new ByteWriter(4096)
     else writer.clear()
@@ -199,7 +219,7 @@ export class FrameLink {
   #onData(chunk: Uint8Array): void {
     this.#heardMs = this.#ports.clock.monotonicMs()
     if (this.#failure !== null) return
-    const error = this.#reader.feed(chunk, this.#takeAny)
+    const error = this.#reader.feed(chunk)
     if (error !== null) this.break(error)
   }
 
@@ -217,7 +237,11 @@ export class FrameLink {
   #takeHello(frame: Frame): string | null {
     if (this.state !== 'greeting') return null
     // Who doesn't want us says why on channel 0 instead of a hello.
-    if (frame.kind === FrameKind.channelClosed) return `refused: ${readReason(frame)}`
+    if (frame.kind === FrameKind.channelClosed) {
+      const refusal = readRefusal(frame)
+      if (refusal !== null) this.#owner.onRefused?.(refusal)
+      return `refused: ${readReason(frame)}`
+    }
     const hello = readHello(frame)
     if (typeof hello === 'string') return hello
     this.#cancelTimer()

@@ -5,8 +5,16 @@
  */
 import type { MemberConfig, SyncTimings } from '#config/process.ts'
 import { pingFrame, readPong } from '#protocol/frames/clockProbe.ts'
+import { compressionName } from '#protocol/frames/compressedFrame.ts'
 import { type Frame, FrameKind } from '#protocol/frames/frame.ts'
-import type { Hello, HelloShard } from '#protocol/frames/hello.ts'
+import {
+  type Hello,
+  type HelloRefusal,
+  type HelloShard,
+  jsonFrame,
+  readJson,
+} from '#protocol/frames/hello.ts'
+import { receiptBytes, receivedFrame } from '#protocol/frames/receipt.ts'
 import { SlotMap } from '#protocol/slots/slotMap.ts'
 import { syncAlpn } from '#protocol/sync/alpn.ts'
 import type { TlsIdentity } from '#runtime/ports.ts'
@@ -29,6 +37,8 @@ export interface PeerLinkListener {
   onPeerDown(link: PeerLink): void
   /** The best of the latest measurements, about once a second. */
   onPeerOffset(link: PeerLink, offset: ClockOffset): void
+  /** It turned us away because of the members: `list` is what it goes by. */
+  onPeerRefused(link: PeerLink, list: unknown): void
 }
 
 /** Pings on their way; older ones count as lost. */
@@ -46,8 +56,12 @@ export class PeerLink implements LinkOwner {
   readonly #ports: LinkPorts
   readonly #listener: PeerLinkListener
   readonly #pings = new Map<number, Probe>()
+  readonly #questions = new Map<number, (answer: unknown) => void>()
+  #lastQuestion = 0
   /** Shards of ours that can't take more. */
   readonly #heldBy = new Set<number>()
+  #wantsReceipts = false
+  #toldBytes = 0
   #lastPing = 0
   #reportedMs = Number.NEGATIVE_INFINITY
   #cancelPing: () => void = () => {}
@@ -83,6 +97,7 @@ export class PeerLink implements LinkOwner {
   }
 
   onHello(hello: Hello): string | null {
+    this.#toldBytes = 0
     const { clusterId } = this.member
     if (hello.role !== 'database') return `a ${hello.role} answered instead of a database`
     if (hello.guid !== this.#options.guid) return `it serves the database ${hello.guid}`
@@ -92,13 +107,16 @@ export class PeerLink implements LinkOwner {
     const error = slotError(hello.shards)
     if (error !== null) return error
     this.shards = hello.shards
+    this.#wantsReceipts = hello.compressions.includes(compressionName)
     this.#ping()
     this.#listener.onPeerUp(this)
     return null
   }
 
   onFrame(frame: Frame): string | null {
+    if (this.#wantsReceipts) this.#tellReceived()
     if (this.channels.take(frame)) return null
+    if (frame.kind === FrameKind.memberAnswer) return this.#takeAnswer(frame)
     if (frame.kind !== FrameKind.pong) return `unexpected frame of kind ${frame.kind}`
     return this.#takePong(frame)
   }
@@ -109,11 +127,28 @@ export class PeerLink implements LinkOwner {
     this.#pings.clear()
     this.#heldBy.clear()
     this.offsets.clear()
+    const unanswered = [...this.#questions.values()]
+    this.#questions.clear()
+    for (const answered of unanswered) answered(null)
     this.#listener.onPeerDown(this)
     this.channels.clear()
   }
 
   onDrain(): void {}
+
+  onRefused({ list }: HelloRefusal): void {
+    if (list !== undefined) this.#listener.onPeerRefused(this, list)
+  }
+
+  /** Asks the agent of the peer; null: it can't be reached. */
+  ask(question: unknown, answered: (answer: unknown) => void): void {
+    if (!this.link.isUp) {
+      answered(null)
+      return
+    }
+    this.#questions.set(++this.#lastQuestion, answered)
+    this.link.sendFrame(jsonFrame(FrameKind.memberQuestion, this.#lastQuestion, question))
+  }
 
   /** Nothing more is read from the peer until all that hold it have released it. */
   hold(shard: number): void {
@@ -125,6 +160,13 @@ export class PeerLink implements LinkOwner {
     if (this.#heldBy.delete(shard) && this.#heldBy.size === 0) this.link.resume()
   }
 
+  #tellReceived(): void {
+    const { receivedBytes } = this.link
+    if (receivedBytes - this.#toldBytes < receiptBytes) return
+    this.#toldBytes = receivedBytes
+    this.link.sendFrame(receivedFrame(receivedBytes))
+  }
+
   #ping(): void {
     const { clock, timers } = this.#ports
     const tag = ++this.#lastPing
@@ -133,6 +175,15 @@ export class PeerLink implements LinkOwner {
     this.#pings.set(tag, probe)
     this.link.sendFrame(pingFrame(tag, probe.t1))
     this.#cancelPing = timers.after(this.#options.timings.heartbeatMs, () => this.#ping())
+  }
+
+  #takeAnswer(frame: Frame): string | null {
+    const answered = this.#questions.get(frame.tag)
+    const answer = readJson(frame)
+    if (answer === undefined) return 'an answer that is not JSON'
+    this.#questions.delete(frame.tag)
+    answered?.(answer)
+    return null
   }
 
   #takePong(frame: Frame): string | null {

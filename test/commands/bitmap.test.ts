@@ -222,6 +222,34 @@ describe('BITFIELD', () => {
     expect([db.ask('GET k'), db.ask('TTL k')]).toEqual(['axc', 100])
   })
 
+  it('does to fields of a long value, near each other or not, what it does where nothing is patched', () => {
+    const random = new SeededRandom(seedFromEnv())
+    const [patching, plain] = [
+      new TestDatabase(),
+      new TestDatabase({ patchedBytesMin: Number.POSITIVE_INFINITY }),
+    ]
+    const lengthBytes = 200_000
+    const offsets = [0, 7, 100, lengthBytes * 4, lengthBytes * 8 - 9, lengthBytes * 8 + 5, lengthBytes * 9]
+    const operation = (): string[] => {
+      const field = [`${random.pick(['i', 'u'])}${1 + random.below(63)}`, String(random.pick(offsets))]
+      const value = String(random.below(2 ** 31))
+      return random.pick([
+        ['GET', ...field],
+        ['SET', ...field, value],
+        ['OVERFLOW', random.pick(['SAT', 'FAIL', 'WRAP']), 'INCRBY', ...field, value],
+      ])
+    }
+    for (let round = 0; round < 200; round++) {
+      const request =
+        round % 20 === 0
+          ? ['SETRANGE', 'k', String(lengthBytes - 1), 'x']
+          : ['BITFIELD', 'k', ...Array.from({ length: 1 + random.below(4) }, operation).flat()]
+      if (round % 50 === 0) for (const db of [patching, plain]) db.ask('DEL k')
+      expect(patching.run(...request), request.join(' ')).toEqual(plain.run(...request))
+      expect(Buffer.compare(patching.raw('GET', 'k'), plain.raw('GET', 'k')), request.join(' ')).toBe(0)
+    }
+  })
+
   it('says what is wrong before it does anything', () => {
     const db = new TestDatabase()
     db.ask('SADD s m')

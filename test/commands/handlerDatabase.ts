@@ -1,5 +1,5 @@
 /** One keyspace with the handlers, and nothing around them: no shard, log or proxy. The wall clock is given. */
-import { commands, lookup } from '#protocol/commands/index.ts'
+import { commandNamed, commands, lookup } from '#protocol/commands/index.ts'
 import type { StreamIdMode } from '#protocol/frames/streams.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import { ReplyWriter } from '#protocol/resp/replyWriter.ts'
@@ -10,8 +10,9 @@ import { latin1 } from '#runtime/bytes/bytes.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import type { Random } from '#runtime/ports.ts'
 import { CommandArguments } from '#server/commands/arguments.ts'
-import type { CommandContext, Handler } from '#server/commands/context.ts'
+import type { CommandContext, Handler, ScriptCommands } from '#server/commands/context.ts'
 import { handlers } from '#server/commands/index.ts'
+import { tellsMisses } from '#server/commands/keyEvents.ts'
 import { Keyspace } from '#server/store/keyspace.ts'
 import { Transaction } from '#server/store/transaction.ts'
 import { encodeRequest, type ParsedReply } from '#test/realRedis.ts'
@@ -23,6 +24,8 @@ export interface HandlerDatabaseOptions {
   shard?: number
   random?: Random
   keyspace?: Keyspace
+  /** Strings are patched that are far shorter than it takes otherwise. */
+  patchedBytesMin?: number
   clusterId?: number
   /** Redis's ids, unless told otherwise. */
   streamIdMode?: StreamIdMode
@@ -45,7 +48,10 @@ export class HandlerDatabase {
     const origin = originOfCluster(options.clusterId ?? 1)
     const range = evenRanges(options.shards ?? 1)[options.shard ?? 0]
     if (range === undefined) throw new Error('no such shard')
-    this.keyspace = options.keyspace ?? new Keyspace({ origin, ranges: [range] })
+    const { patchedBytesMin } = options
+    this.keyspace =
+      options.keyspace ??
+      new Keyspace({ origin, ranges: [range], ...(patchedBytesMin === undefined ? {} : { patchedBytesMin }) })
     this.#replaced = options.replaced ?? {}
     this.#transaction = new Transaction(this.keyspace, new StampClock(origin))
     this.#context = {
@@ -53,11 +59,16 @@ export class HandlerDatabase {
       reply: this.#reply,
       db: this.keyspace,
       write: this.#transaction,
+      events: this.keyspace.events,
       nowMs: 0,
       random: options.random ?? new SeededRandom(1),
+      pubsub: { publish: () => 0, names: () => [], count: () => 0, clientsOf: () => 0 },
       streamIdMode: options.streamIdMode ?? 'liberal',
       sharded: options.sharded ?? false,
       wait: null,
+      scripts: noScripts,
+      functions: { call: () => {} },
+      flushed() {},
     }
   }
 
@@ -99,6 +110,8 @@ export class HandlerDatabase {
       const name = handledName(request)
       const handler = this.#replaced[name] ?? handlers[name]
       if (handler === undefined) throw new Error(`no handler for ${name}`)
+      const spec = commandNamed(name)
+      this.keyspace.events.tellsMisses = spec !== undefined && tellsMisses(spec)
       handler(this.#context)
     } catch (error) {
       if (!(error instanceof ReplyError)) throw error
@@ -169,4 +182,15 @@ export class TestDatabase {
     this.database.resp3 = false
     return reply
   }
+}
+
+const unavailable = (): never => {
+  throw new Error('scripts need a shard')
+}
+
+const noScripts: ScriptCommands = {
+  evaluate: unavailable,
+  load: unavailable,
+  has: unavailable,
+  flush: unavailable,
 }

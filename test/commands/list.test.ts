@@ -25,6 +25,16 @@ describe('lists', () => {
     expect(db.ask('TYPE l')).toBe('list')
   })
 
+  it('are not pushed to when they have expired, unless that makes a new one', () => {
+    const db = filled('old')
+    db.ask('PEXPIRE l 50')
+    db.nowMs += 51
+    expect(db.ask('RPUSHX l new')).toBe(0)
+    expect(db.ask('LPUSHX l new')).toBe(0)
+    expect(db.ask('RPUSH l new')).toBe(1)
+    expect(db.ask('LRANGE l 0 -1')).toEqual(['new'])
+  })
+
   it('are read by places from both ends', () => {
     const db = filled('a', 'b', 'c')
     expect(['0', '2', '-1', '-3'].map((place) => db.run('LINDEX', 'l', place))).toEqual(['a', 'c', 'c', 'a'])

@@ -110,6 +110,15 @@ describe('counters', () => {
     expect(db.ask('INCRBYFLOAT k nan')).toBe('-ERR value is not a valid float')
   })
 
+  it('are not found in long texts', () => {
+    const db = new TestDatabase()
+    db.run('SET', 'k', '1'.repeat(30_000))
+    expect(db.ask('INCR k')).toBe('-ERR value is not an integer or out of range')
+    expect(db.ask('INCRBYFLOAT k 1')).toBe('-ERR value is not a valid float')
+    expect(db.ask('PFADD k a')).toBe('-WRONGTYPE Key is not a valid HyperLogLog string value.')
+    expect(db.ask('OBJECT ENCODING k')).toBe('raw')
+  })
+
   it('keep the TTL', () => {
     const db = new TestDatabase()
     db.ask('SET k 1 EX 10')

@@ -21,10 +21,18 @@ describe('each row', () => {
       'XGROUP|SETID',
       'XREADGROUP',
     ]
-    // EXEC writes what was queued before it.
+    // EXEC writes what was queued before it, and scripts what they call.
     expect(breaking((spec) => (spec.geo === 'effect') !== has(spec, 'write'))).toEqual([
       ...ofOneCluster,
       'EXEC',
+      'EVAL',
+      'EVALSHA',
+      'FCALL',
+      // Libraries stay here.
+      'FUNCTION|DELETE',
+      'FUNCTION|FLUSH',
+      'FUNCTION|LOAD',
+      'FUNCTION|RESTORE',
     ])
   })
 

@@ -113,6 +113,9 @@ function fields(v: Vocabulary): Request | Step {
 function setBit(v: Vocabulary): Request {
   // Values must not grow for ever, and some have TTLs.
   if (v.chance(0.05)) return ['SET', v.bitmapKey(), v.value(), ...v.maybe(0.5, 'EX', String(v.seconds()))]
+  // Long ones are changed in another way.
+  if (v.chance(0.05)) return ['SETRANGE', v.bitmapKey(), String(10_000 + v.below(15_000)), v.part()]
+  if (v.chance(0.05)) return ['APPEND', v.bitmapKey(), v.part()]
   return ['SETBIT', v.bitmapKey(), bitOffset(v), bit(v)]
 }
 

@@ -4,8 +4,11 @@ import { replyEnd } from '#protocol/resp/replyScanner.ts'
 import { evenRanges } from '#protocol/slots/slotMap.ts'
 import { DatabaseProxy } from '#proxy/proxy.ts'
 import { concatenate } from '#runtime/bytes/bytes.ts'
+import { Keyspace, type KeyspaceOptions } from '#server/store/keyspace.ts'
 import { MemoryConnection, MemoryNet } from '#test/memoryConnection.ts'
 import { MemoryWorld } from '#test/memoryWorld.ts'
+import { portLimits } from '#test/plainClients.ts'
+import { countedDigits, FakeKeeper } from '#test/proxy/fakeKeeper.ts'
 import { configOf } from '#test/proxy/proxyWorld.ts'
 import { encodeRequest } from '#test/realRedis.ts'
 import { SeededRandom } from '#test/seed.ts'
@@ -14,13 +17,31 @@ import { RecordingLogger } from '#test/silentLogger.ts'
 import type { Request, Side } from './side.ts'
 
 const limits: ProxyConfig['limits'] = {
+  ...portLimits,
   clientsMax: 10,
   requestBytesMax: 64 * 1024 * 1024,
   pipelineMax: 10_000,
   outputPauseBytes: 64 * 1024 * 1024,
   outputBytesMax: 256 * 1024 * 1024,
+  subscriberOutputBytesMax: 256 * 1024 * 1024,
+  monitorOutputBytesMax: 32 * 1024 * 1024,
+  slowlogSlowerThanUs: 10_000,
+  slowlogMax: 128,
+  latencyThresholdMs: 0,
+  outputSoftBytes: 0,
+  outputSoftMs: 60_000,
+  subscriberOutputSoftBytes: 0,
+  subscriberOutputSoftMs: 60_000,
+  clientsBytesMax: 0,
+  keepAliveMs: 0,
   shardPendingMax: 100_000,
   transactionCommandsMax: 1000,
+  usersBytesMax: 64 * 1024,
+  functionsBytesMax: 1024 * 1024,
+  aclLogMax: 128,
+  trackingTableKeysMax: 1_000_000,
+  loginDelayMaxMs: 1_000,
+  busyReplyMs: 5000,
 }
 
 /** What is done in slices takes a few timers. */
@@ -32,7 +53,7 @@ export class DatabaseSide implements Side {
   #received: Uint8Array[] = []
 
   /** No shards: there is one, in a database without sharding. */
-  constructor(shards: number, seed: number) {
+  constructor(shards: number, seed: number, changed: Pick<KeyspaceOptions, 'patchedBytesMin'> = {}) {
     const world = this.#world
     this.#setClock()
     const sharding = shards > 0
@@ -43,23 +64,35 @@ export class DatabaseSide implements Side {
           world,
           index,
           ranges: [range],
-          database: { persistence: 'none', streamIdMode: 'liberal', sharding },
+          database: { persistence: 'none', streamIdMode: 'liberal', sharding, shardCount },
+          variations: {
+            newKeyspace: (options) => new Keyspace({ ...options, ...changed }),
+            // It is set by hand.
+            newClock: (clock) => clock,
+          },
         }),
     )
-    const proxy = new DatabaseProxy(
-      { ...configOf({ shardCount, database: { sharding } }), limits },
-      {
-        clock: world,
-        timers: world,
-        random: new SeededRandom(seed),
-        net: new MemoryNet(world, (target) => (far) => {
-          const path = target.kind === 'unix' ? target.path : ''
-          own.find((_, index) => path === `/shard/${index}`)?.shard.accept(far)
-        }),
-        logger: new RecordingLogger(),
-        process: () => ({ processId: 1, residentBytes: 1, cpuUserMs: 1, cpuSystemMs: 1 }),
+    const config = { ...configOf({ shardCount, database: { sharding } }), limits }
+    const keeper = new FakeKeeper(
+      (run) => world.post(run),
+      (kept) => {
+        for (const { shard, options } of own) shard.configure({ ...options, libraries: kept.libraries })
+        proxy.reconfigure({ ...config, ...kept })
       },
     )
+    const proxy: DatabaseProxy = new DatabaseProxy(config, {
+      clock: world,
+      timers: world,
+      random: new SeededRandom(seed),
+      net: new MemoryNet(world, (target) => (far) => {
+        const path = target.kind === 'unix' ? target.path : ''
+        own.find((_, index) => path === `/shard/${index}`)?.shard.accept(far)
+      }),
+      logger: new RecordingLogger(),
+      process: () => ({ processId: 1, residentBytes: 1, cpuUserMs: 1, cpuSystemMs: 1 }),
+      askKeeper: (question, answered) => keeper.ask(question, answered),
+      secretDigits: countedDigits,
+    })
     world.settle()
     const [near, far] = MemoryConnection.pair(world)
     this.#client = far

@@ -1,8 +1,10 @@
 /** OBJECT ENCODING at the thresholds: what Redis names, in the encodings of 7.2. */
 import { describe, expect, it } from 'vitest'
+import { bytesOf } from '#runtime/bytes/bytes.ts'
 import { TestDatabase } from '#test/commands/handlerDatabase.ts'
+import { ProxyWorld } from '#test/proxy/proxyWorld.ts'
 import { redisForTests } from './redisSide.ts'
-import { decodeReply } from './reply.ts'
+import { decodeReply, type Reply } from './reply.ts'
 
 const redis = redisForTests()
 
@@ -67,6 +69,29 @@ const cases: readonly Case[] = [
   named('a list of more than 8192 bytes', ['RPUSH', 'k', ...Array<string>(128).fill(long(62))]),
   named('a list with one large element', ['RPUSH', 'k', long(8190)]),
 ]
+
+describe('CONFIG GET', () => {
+  it('names the thresholds that redis-server has', async () => {
+    const client = new ProxyWorld().client()
+    const since72 = 'set-max-listpack-'
+    for (const pattern of [
+      '*-max-listpack-*',
+      '*-max-ziplist-*',
+      'set-max-*',
+      '*-max-bytes',
+      'list-compress-*',
+    ]) {
+      const own = decodeReply(bytesOf(client.call('CONFIG', 'GET', pattern)))
+      const theirs = pairs(await redis.ask('CONFIG', 'GET', pattern))
+      expect(theirs.length).toBeGreaterThan(0)
+      expect(pairs(own).filter((pair) => !pair.startsWith(since72))).toEqual(expect.arrayContaining(theirs))
+    }
+  })
+})
+
+/** What is told in any order, as `name value`. */
+const pairs = ({ items }: Reply): string[] =>
+  items.flatMap(({ text }, i) => (i % 2 === 0 ? [`${text} ${items[i + 1]?.text}`] : []))
 
 describe('OBJECT ENCODING', () => {
   it.each(cases)('$title', async ({ write, since72 }) => {

@@ -6,6 +6,7 @@ import { hashRequests } from './hashRequests.ts'
 import { hyperLogLogRequests } from './hyperLogLogRequests.ts'
 import { keyRequests, serverRequests } from './keyRequests.ts'
 import { listRequests } from './listRequests.ts'
+import { pubsubRequests } from './pubsubRequests.ts'
 import { sessionRequests } from './sessionRequests.ts'
 import { setRequests } from './setRequests.ts'
 import { nameOf, type Request } from './side.ts'
@@ -31,6 +32,7 @@ export const makes: Readonly<Record<string, Make>> = {
   ...listRequests,
   ...streamRequests,
   ...hyperLogLogRequests,
+  ...pubsubRequests,
   ...serverRequests,
 }
 

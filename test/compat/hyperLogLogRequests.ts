@@ -73,7 +73,9 @@ function asString(v: Vocabulary): Request {
 function count(v: Vocabulary): Request | Step {
   if (v.chance(0.3)) return asString(v)
   if (v.chance(0.1)) return plain(...damaged(v, '{t}p-damaged'))
-  return ['PFCOUNT', ...(v.chance(0.7) ? [v.hllKey()] : v.some(4, () => v.hllKey()))]
+  // Of one key Redis keeps the count. Here it does not where that is a string which spells a HyperLogLog and has not become
+  // one, as BITOP makes them: so one key alone is of those that only commands of this file write.
+  return ['PFCOUNT', ...(v.chance(0.7) ? [v.ownHllKey()] : [v.hllKey(), ...v.some(3, () => v.hllKey())])]
 }
 
 const merge: Make = (v) => ['PFMERGE', v.hllKey(), ...v.maybe(0.9, ...v.some(3, () => v.hllKey()))]

@@ -7,7 +7,7 @@ import { encodeRequest } from '#test/realRedis.ts'
 
 export type Request = readonly string[]
 
-const containers = new Set(['OBJECT', 'MEMORY', 'XGROUP', 'XINFO'])
+const containers = new Set(['OBJECT', 'MEMORY', 'PUBSUB', 'XGROUP', 'XINFO'])
 
 /** The command in upper case, with the subcommand if it has some. */
 export function nameOf(request: Request): string {
@@ -31,6 +31,8 @@ export class SocketSide implements Side {
   private constructor(socket: Socket) {
     this.#socket = socket
     socket.on('data', (chunk: Uint8Array) => this.#take(chunk))
+    // What went wrong shows in the end of the connection.
+    socket.on('error', () => {})
     socket.on('close', () => this.#done?.(new Error('connection closed')))
   }
 
@@ -41,6 +43,7 @@ export class SocketSide implements Side {
   }
 
   send(requests: readonly Request[]): Promise<Uint8Array[]> {
+    if (this.#socket.destroyed) return Promise.reject(new Error('connection closed'))
     this.#replies = []
     this.#expected = requests.length
     return new Promise((resolve, reject) => {

@@ -116,6 +116,11 @@ export class Vocabulary extends SeededRandom {
     return this.#key(hllKeys)
   }
 
+  /** Never of another group. */
+  ownHllKey(): string {
+    return this.pick(hllKeys)
+  }
+
   /** With the tag. */
   anyKey(): string {
     const kinds = [

@@ -1,9 +1,10 @@
 import { parse } from 'toml'
 import { describe, expect, it } from 'vitest'
 import { load, problemLines } from '#config/load.ts'
-import type { NodeSettings } from '#config/schema.ts'
+import { type NodeSettings, schema } from '#config/schema.ts'
 
 const node = '[node]\ncluster = "here"\ndata_dir = "data"\n'
+const tlsKeys = Object.keys(schema.tls.settings).join(', ')
 const tls = '[tls]\ncertificate = "c"\nkey = "k"\nauthority = "a"\n'
 const database = (more = '') => `[[database]]\nname = "db1"\nport = 12000\n${more}`
 const member = (id: number, name: string, port: number) =>
@@ -25,9 +26,19 @@ describe('a file', () => {
     const settings = settingsOf(node)
     expect(settings.node).toEqual({ cluster: 'here', dataDir: 'data', logLevel: 'info' })
     expect(settings.clock).toMatchObject({ servers: [], degradedMs: 100, gateMs: 1000 })
-    expect(settings.limits.backlogBytesMax).toBe(64 * 1024 * 1024)
+    expect(settings.limits.backlogBytesMax).toBe('auto')
     expect(settings.sync.heartbeatMs).toBe(250)
-    expect(settings.tls).toEqual({ certificate: null, key: null, authority: null })
+    expect(settings.tls).toEqual({
+      certificate: null,
+      key: null,
+      authority: null,
+      serverCertificate: null,
+      serverKey: null,
+      clientAuthority: null,
+      clientMinVersion: '1.2',
+      clientCiphers: null,
+      clientCipherSuites: null,
+    })
     expect(settings.databases).toEqual([])
   })
 
@@ -48,7 +59,13 @@ describe('a file', () => {
         password: null,
         guid: 'g-1',
         crdtXaddIdUniquenessMode: 'strict',
+        notifyKeyspaceEvents: '',
         causalConsistency: false,
+        syncCompression: 3,
+        tlsMode: 'disabled',
+        tlsClientCertificates: 'disabled',
+        tlsAuthorizedSubjects: [],
+        joins: false,
         members: [
           { id: 1, name: 'here', host: 'h', port: 12000 },
           { id: 2, name: 'there', host: 'h', port: 12002 },
@@ -77,9 +94,9 @@ describe('what is wrong with a file', () => {
     ['[nod]\n', 'nod: unknown table; did you mean `node`?'],
     ['[node]\nclutser = "a"\n', 'node.clutser: unknown setting; did you mean `cluster`?'],
     ['[node]\nheartbeat_ms = 1\n', 'node.heartbeat_ms: unknown setting here; it belongs to [sync]'],
-    ['[tls]\nzzzzzzzzzz = 1\n', 'tls.zzzzzzzzzz: unknown setting; known are certificate, key, authority'],
-    ['[tls]\nconstructor = 1\n', 'tls.constructor: unknown setting; known are certificate, key, authority'],
-    ['[tls]\n__proto__ = 1\n', 'tls.__proto__: unknown setting; known are certificate, key, authority'],
+    ['[tls]\nzzzzzzzzzz = 1\n', `tls.zzzzzzzzzz: unknown setting; known are ${tlsKeys}`],
+    ['[tls]\nconstructor = 1\n', `tls.constructor: unknown setting; known are ${tlsKeys}`],
+    ['[tls]\n__proto__ = 1\n', `tls.__proto__: unknown setting; known are ${tlsKeys}`],
     ['[[database]]\nprot = 1\n', 'database[0].prot: unknown setting; did you mean `port`?'],
     [
       '[[database]]\n[[database.member]]\nhots = 1\n',
@@ -100,6 +117,14 @@ describe('what is wrong with a file', () => {
     ['[clock]\nservers = "a"\n', 'clock.servers: must be a list of texts, not a text in quotes'],
     ['[clock]\nservers = ["a b"]\n', 'clock.servers: must be HOST or HOST:PORT'],
     [`[clock]\nservers = [${'"a",'.repeat(17)}]\n`, 'clock.servers: has 17 entries; at most 16 are allowed'],
+    [
+      '[[database]]\ntls_authorized_subjects = ["CN=a", "XX=b"]\n',
+      'database[0].tls_authorized_subjects: must be such as "CN=app,OU=Payments", of CN, O, OU, L, ST, C and SAN',
+    ],
+    [
+      '[tls]\nclient_cipher_suites = "AES"\n',
+      'tls.client_cipher_suites: must be names such as `TLS_AES_128_GCM_SHA256` with colons between them',
+    ],
     ['[node]\ncluster = ""\n', 'node.cluster: must not be empty'],
     [`[node]\ncluster = "${'a'.repeat(64)}"\n`, 'node.cluster: has 64 characters; at most 63 are allowed'],
     ['[node]\ncluster = 1979-05-27T07:32:00Z\n', 'node.cluster: must be a text in quotes, not a date'],
@@ -143,6 +168,15 @@ describe('settings that contradict each other', () => {
     ['[sync]\nreconnect_min_ms = 2000\n', 'sync.reconnect_max_ms: must be at least sync.reconnect_min_ms'],
     ['[agent]\nrestart_min_ms = 20000\n', 'agent.restart_max_ms: must be at least agent.restart_min_ms'],
     ['[tls]\nkey = "k"\n', 'tls: certificate, key and authority are needed together'],
+    ['[tls]\nserver_key = "k"\n', 'tls: server_certificate and server_key are needed together'],
+    [
+      database('tls_mode = "enabled"\n'),
+      'tls.server_certificate: must be given: database[0] needs it for its clients',
+    ],
+    [
+      `${tls}${database('tls_mode = "allowed"\ntls_client_certificates = "optional"\n')}`,
+      'tls.client_authority: must be given: database[0] needs it for its clients',
+    ],
     [database().repeat(2), 'database[1].name: is the same as that of database[0]'],
     [database().repeat(2), 'database[1].port: is the same as that of database[0]'],
     [database('guid = "g"\n').repeat(2), 'database[1].guid: is the same as that of database[0]'],
@@ -166,6 +200,10 @@ describe('settings that contradict each other', () => {
     [
       database(member(1, 'here', 1) + member(2, 'there', 2)),
       'tls: must be given: database[0] has members elsewhere',
+    ],
+    [
+      database(`joins = true\n${member(1, 'here', 1)}`),
+      'database[0].joins: needs a member that is there already, beside this cluster',
     ],
     [database('shards = 2\nsharding = false\n'), 'database[0].shards: must be 1 when sharding is off'],
   ])('%j', (toml, problem) => {

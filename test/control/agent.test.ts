@@ -1,12 +1,17 @@
 /** The agent with real processes, small ones. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { ProxyConfig } from '#config/process.ts'
 import { ask } from '#control/agent/jsonLines.ts'
+import type { MemberRequest } from '#control/contract/requests.ts'
 import type { NodeStatus, ProcessStatus } from '#control/contract/status.ts'
+import { ConfigStore } from '#control/store/configStore.ts'
 import { isAlive, PidDirectory, signalProcess } from '#control/supervisor/pidFile.ts'
+import { NodeDisk } from '#runtime/node/nodeDisk.ts'
+import { silentLogger } from '#test/silentLogger.ts'
 
 let directory: string
 let agents: ChildProcess[]
@@ -145,6 +150,17 @@ describe('an agent', () => {
     expect(new Set(clocks.map(({ role }) => role))).toEqual(new Set(['shard', 'proxy']))
   })
 
+  it('tells proxies what the syncer has received', async () => {
+    startAgent()
+    await allRunning()
+    const told = await until(() => {
+      const all = logLines().filter(({ type }) => type === 'pulled')
+      return all.find(({ peers }) => Array.isArray(peers) && peers.length > 0) ?? null
+    })
+    expect(told).toMatchObject({ role: 'proxy', peers: [{ clusterId: 2, bytes: 3, rawBytes: 4 }] })
+    expect(logLines().filter(({ type, role }) => type === 'pulled' && role !== 'proxy')).toEqual([])
+  })
+
   it('tells each process what it needs to know', async () => {
     startAgent()
     await allRunning()
@@ -171,6 +187,11 @@ describe('an agent', () => {
       workers: [{ worker: 0 }],
       sharesPort: true,
       tls: { keyPath: join(directory, 'k') },
+      clientTls: {
+        mode: 'disabled',
+        server: { certificatePath: join(directory, 'c'), keyPath: join(directory, 'k') },
+        authorityPath: null,
+      },
     })
     expect(config('syncer', 'db1')).toMatchObject({ role: 'syncer', shards: [{ index: 0 }, { index: 1 }] })
   })
@@ -269,6 +290,69 @@ describe('an agent that was killed', () => {
   })
 })
 
+describe('the data of a database that this cluster was removed from', () => {
+  const databasePath = () => join(directory, 'data', 'databases', 'db1')
+
+  async function removed(): Promise<ChildProcess> {
+    const agent = startAgent()
+    const { databases } = await allRunning()
+    agent.kill('SIGTERM')
+    await exited(agent)
+    const store = ConfigStore.open(new NodeDisk(join(directory, 'data', 'config')), silentLogger)
+    const members = (databases[0]?.members ?? []).map(({ clusterId, ...member }) => ({
+      ...member,
+      id: clusterId,
+      state: member.name === 'here' ? ('removed' as const) : member.state,
+      forced: false,
+      instance: 'i',
+      stampFloor: 0,
+    }))
+    await new Promise((done) =>
+      store.commit({ kind: 'members', guid: 'g', list: { epoch: 2, members } }, done),
+    )
+    const next = startAgent()
+    await allRunning()
+    mkdirSync(join(databasePath(), 'shard-0'))
+    return next
+  }
+
+  const give = (request: MemberRequest) => ask(join(directory, 'data', 'agent.sock'), request, 20_000)
+
+  it('goes before the database is forgotten, so a purge that was interrupted is given again', async () => {
+    const first = await removed()
+    const shard = pids()
+      .read()
+      .find(({ id }) => id === 'shard/db1/0')
+    // It will not end when it is asked to.
+    process.kill(shard?.pid ?? 0, 'SIGSTOP')
+    const purged = give({ type: 'purgeDatabase', database: 'db1' }).catch(String)
+    await until(() => logLines().some(({ type, name }) => type === 'stopped' && name === 'db1/1') || null)
+    first.kill('SIGKILL')
+    expect(await purged).toMatch('Error')
+    process.kill(shard?.pid ?? 0, 'SIGCONT')
+    startAgent()
+    expect((await allRunning()).databases[0]?.members[0]?.state).toBe('removed')
+    expect(existsSync(databasePath())).toBe(true)
+    expect(await give({ type: 'purgeDatabase', database: 'db1' })).toMatchObject({ type: 'done' })
+    expect(existsSync(databasePath())).toBe(false)
+    expect((await status())?.databases).toEqual([])
+  })
+
+  it('is new when it joins once more, and known to be of the same database', async () => {
+    const first = await removed()
+    // It would go on until the cluster is a member again.
+    expect(await give({ type: 'rejoin', forced: false, database: 'db1' })).toMatchObject({ type: 'progress' })
+    await until(async () => ((await status())?.databases[0]?.members[0]?.state === 'joining' ? true : null))
+    // Before it knows who the members are there are no shards.
+    await allRunning('shard/db1/0', 'shard/db1/1', 'proxy/db1/0')
+    expect(readdirSync(databasePath())).toEqual(['guid'])
+    first.kill('SIGKILL')
+    await exited(first)
+    startAgent({}, '--reimport')
+    expect((await allRunning()).databases[0]?.members[0]?.state).toBe('joining')
+  })
+})
+
 describe('a second agent', () => {
   it('is refused while the first lives', async () => {
     startAgent()
@@ -338,10 +422,35 @@ describe('the file', () => {
       return last?.timings.heartbeatMs === 77 ? true : null
     })
     expect(said).toContain('"setting":"proxy.workers"')
+    writeNode(
+      node.replace(
+        '[agent]',
+        'server_certificate = "s"\nserver_key = "sk"\nclient_min_version = "1.3"\n[agent]',
+      ),
+    )
+    agent.kill('SIGHUP')
+    await until(() => {
+      const configs = logLines().filter(({ type, role }) => type === 'config' && role === 'proxy')
+      const { clientTls } = (configs.at(-1)?.['config'] ?? {}) as Partial<ProxyConfig>
+      return clientTls?.server?.keyPath === join(directory, 'sk') && clientTls.minVersion === '1.3'
+        ? true
+        : null
+    })
     writeNode('[node')
     agent.kill('SIGHUP')
     await until(() => (said.includes('the file was not read again') ? true : null))
     expect((await allRunning()).processes).toHaveLength(4)
+  })
+
+  it('that names a cipher which nobody knows is refused', async () => {
+    writeNode(node.replace('[agent]', 'client_ciphers = "NO-SUCH"\n[agent]'))
+    const agent = startAgent()
+    let said = ''
+    agent.stderr?.on('data', (chunk) => {
+      said += chunk
+    })
+    expect(await exited(agent)).toBe(1)
+    expect(said).toContain('node.toml: tls.client_ciphers: has no cipher that is known')
   })
 
   it('that can not be used is refused with every reason', async () => {

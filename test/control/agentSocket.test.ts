@@ -3,7 +3,7 @@ import { createConnection, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { decodeToAgent } from '#control/agent/agentSocket.ts'
+import { decodeMemberRequest, decodeToAgent } from '#control/agent/agentSocket.ts'
 import { ask, JsonLines, parseLine } from '#control/agent/jsonLines.ts'
 import {
   prepareSocketDirectory,
@@ -49,6 +49,36 @@ describe('a message of a process', () => {
     [{}, null],
   ])('%j', (message, decoded) => {
     expect(decodeToAgent(message)).toEqual(decoded)
+  })
+})
+
+describe('what an agent of a peer asks, or answers', () => {
+  it.each([
+    [{ type: 'answer', id: 3, answer: { a: 1 } }, true],
+    [{ type: 'answer', answer: 1 }, false],
+    [{ type: 'asked', id: 3, peer: 2, question: {} }, true],
+    [{ type: 'asked', id: 3, peer: 'two', question: {} }, false],
+    [{ type: 'refused', peer: 2, list: null }, true],
+    [{ type: 'refused', list: null }, false],
+  ])('%j', (message, isOne) => {
+    expect(decodeToAgent(message)).toEqual(isOne ? message : null)
+  })
+})
+
+describe('a wish of an operator', () => {
+  it.each([
+    [{ type: 'addMember', database: '', name: 'c', host: 'h', port: 5, id: null }, true],
+    [{ type: 'addMember', database: '', name: 'c', host: 'h', port: '5', id: null }, false],
+    [{ type: 'moveMember', database: 'd', name: 'c', host: 'h', port: 5 }, true],
+    [{ type: 'removeMembers', database: 'd', names: ['c'], forced: true }, true],
+    [{ type: 'removeMembers', database: 'd', names: 'c', forced: true }, false],
+    [{ type: 'cancelMemberChange', database: 'd' }, true],
+    [{ type: 'purgeDatabase', database: 'd' }, true],
+    [{ type: 'rejoin', database: 'd', forced: true }, true],
+    [{ type: 'purgeDatabase' }, false],
+    [{ type: 'status', database: 'd' }, false],
+  ])('%j', (message, isOne) => {
+    expect(decodeMemberRequest(message)).toEqual(isOne ? message : null)
   })
 })
 

@@ -1,9 +1,5 @@
 /** The clock service, on a clock by hand and against a real NTP server. */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import dgram from 'node:dgram'
-import fs from 'node:fs'
-import os from 'node:os'
-import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ClockState } from '#config/process.ts'
 import {
@@ -20,6 +16,7 @@ import { type SntpQuery, type SntpResult, sntpQuery } from '#control/clock/sntpC
 import { nodeClock } from '#runtime/node/nodeClock.ts'
 import { NodeTimers } from '#runtime/node/nodeTimers.ts'
 import type { Clock } from '#runtime/ports.ts'
+import { Chronyd, freeUdpPort } from '#test/chronyd.ts'
 import { MemoryWorld } from '#test/memoryWorld.ts'
 import { RecordingLogger, silentLogger } from '#test/silentLogger.ts'
 
@@ -157,43 +154,13 @@ describe('by hand', () => {
 })
 
 describe('a real NTP server', () => {
-  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'antipode-chrony-'))
-  let chronyd: ChildProcess | null = null
+  let chronyd: Chronyd
   let server = ''
-
   beforeAll(async () => {
-    if (spawnSync('/usr/sbin/chronyd', ['--version']).status !== 0)
-      throw new Error('chronyd is missing: apt-get install chrony')
-    const port = await freeUdpPort()
-    const file = path.join(directory, 'chrony.conf')
-    fs.writeFileSync(
-      file,
-      [
-        `port ${port}`,
-        'bindaddress 127.0.0.1',
-        'cmdport 0',
-        'bindcmdaddress /',
-        'allow 127.0.0.0/8',
-        'local stratum 8',
-        `pidfile ${directory}/chronyd.pid`,
-        `driftfile ${directory}/drift`,
-      ].join('\n'),
-    )
-    const user = os.userInfo().username
-    chronyd = spawn('/usr/sbin/chronyd', ['-x', '-d', '-U', '-u', user, '-f', file], { stdio: 'ignore' })
-    server = `127.0.0.1:${port}`
-    await answering(port)
+    chronyd = await Chronyd.start()
+    server = chronyd.address
   })
-  afterAll(async () => {
-    const child = chronyd
-    if (child !== null && child.exitCode === null) {
-      await new Promise((resolve) => {
-        child.once('exit', resolve)
-        child.kill('SIGTERM')
-      })
-    }
-    fs.rmSync(directory, { recursive: true })
-  })
+  afterAll(() => chronyd.stop())
 
   const firstState = (of: ClockSettings, clock: Clock): Promise<ClockState> =>
     new Promise((resolve) => {
@@ -268,23 +235,3 @@ describe('a real NTP server', () => {
     expect(result).toEqual({ kind: 'failure', fault: 'timeout', detail: 'no answer within 50 ms' })
   })
 })
-
-async function freeUdpPort(): Promise<number> {
-  const socket = dgram.createSocket('udp4')
-  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve))
-  const { port } = socket.address()
-  await new Promise<void>((resolve) => socket.close(() => resolve()))
-  return port
-}
-
-/** Asks until the server has come up. */
-async function answering(port: number): Promise<void> {
-  for (let tries = 0; tries < 100; tries++) {
-    const result = await new Promise<SntpResult>((resolve) =>
-      sntpQuery(nodeClock)({ host: '127.0.0.1', port }, 100, resolve),
-    )
-    if (result.kind === 'sample') return
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
-  throw new Error('chronyd does not answer')
-}

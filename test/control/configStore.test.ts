@@ -1,8 +1,19 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { noLibraries } from '#config/libraries.ts'
+import { noUsers } from '#config/users.ts'
 import { ConfigStore, journalBytesMax, StoreDamage } from '#control/store/configStore.ts'
-import { applyChange, type Change, isInitialised, type StoredDatabase } from '#control/store/storeState.ts'
+import { keepingLists } from '#control/store/databaseImport.ts'
+import {
+  applyChange,
+  type Change,
+  emptyState,
+  isInitialised,
+  type StoredDatabase,
+} from '#control/store/storeState.ts'
 import { DiskError } from '#runtime/ports.ts'
 import { FaultyDisk } from '#test/faultyDisk.ts'
 import { SeededRandom, seedFromEnv } from '#test/seed.ts'
@@ -20,8 +31,28 @@ const database = (name: string): StoredDatabase => ({
   password: 'pässword',
   guid: `guid of ${name}`,
   crdtXaddIdUniquenessMode: 'strict',
+  notifyKeyspaceEvents: '',
   causalConsistency: false,
-  members: [{ id: 1, name: 'here', host: 'h', port: 12_000 }],
+  syncCompression: 3,
+  tlsMode: 'disabled',
+  tlsClientCertificates: 'disabled',
+  tlsAuthorizedSubjects: [],
+  epoch: 1,
+  promised: null,
+  users: noUsers,
+  libraries: noLibraries,
+  members: [
+    {
+      id: 1,
+      name: 'here',
+      host: 'h',
+      port: 12_000,
+      state: 'active',
+      forced: false,
+      instance: `guid of ${name}/1`,
+      stampFloor: 0,
+    },
+  ],
 })
 const imported: Change = { kind: 'import', databases: [database('db1')] }
 const mark = (shard: number): Change => ({ kind: 'initialised', guid: 'guid of db1', shard })
@@ -37,8 +68,31 @@ function commit(store: ConfigStore, change: Change): boolean {
 const open = (disk: FaultyDisk) => ConfigStore.open(disk, silentLogger)
 
 describe('the config store', () => {
+  it('makes changes that belong together all or not at all', () => {
+    const disk = new FaultyDisk()
+    const store = open(disk)
+    commit(store, imported)
+    const before = store.state
+    const drop: Change = { kind: 'drop', guid: 'guid of db1' }
+    store.commitTogether([drop, { kind: 'join', database: database('db2') }], () => {})
+    const after = store.state
+    expect(after.databases.map(({ name }) => name)).toEqual(['db2'])
+    const [journal = ''] = disk.list()
+    for (let cut = disk.sizeBytes(journal); cut > 0; cut--) {
+      disk.truncate(journal, cut)
+      const { state } = open(disk)
+      expect([before, after, emptyState]).toContainEqual(state)
+      if (state.databases.length === 0) return
+    }
+  })
+
   it('is empty at first', () => {
-    expect(open(new FaultyDisk()).state).toEqual({ imported: false, databases: [], initialised: {} })
+    expect(open(new FaultyDisk()).state).toEqual({
+      imported: false,
+      databases: [],
+      initialised: {},
+      left: [],
+    })
   })
 
   it('has after a start what was committed before it', () => {
@@ -58,26 +112,134 @@ describe('the config store', () => {
       evictionPolicy: __,
       evictionSamples: ___,
       sharding: ____,
-      ...earlier
+      epoch: _____,
+      promised: ______,
+      users: _______,
+      libraries: ________,
+      ...later
     } = database('db1')
+    const earlier = { ...later, members: [{ id: 1, name: 'here', host: 'h', port: 12_000 }] }
     const wanted = {
-      ...earlier,
+      ...database('db1'),
       memorySize: 0,
       evictionPolicy: 'noeviction',
       evictionSamples: 5,
       sharding: true,
     }
-    const journalled = new FaultyDisk()
-    commit(open(journalled), { kind: 'import', databases: [earlier as StoredDatabase] })
-    expect(open(journalled.afterKill()).state.databases).toEqual([wanted])
-    const json = JSON.stringify({
-      sequence: 3,
-      state: { imported: true, databases: [earlier], initialised: {} },
+    const lineOf = (value: object): string => {
+      const json = JSON.stringify(value)
+      return `${crc32(Buffer.from(json)).toString(16).padStart(8, '0')} ${json}\n`
+    }
+    const state = { imported: true, databases: [earlier], initialised: {} }
+    const snapshot = Buffer.from(`antipode-config 1\n${lineOf({ sequence: 3, state })}`)
+    const changes = [{ kind: 'import', databases: [earlier] }, mark(1)]
+    const journal = Buffer.from(`antipode-config-journal 1\n${lineOf({ sequence: 1, changes })}`)
+    for (const [name, bytes] of [
+      ['snapshot', snapshot],
+      ['journal', journal],
+    ] as const) {
+      const disk = new FaultyDisk()
+      disk.replace(name, bytes)
+      expect(open(disk).state.databases).toEqual([wanted])
+      // What an earlier release would misread it must not take for its own.
+      expect(Buffer.from(disk.files.get('snapshot')?.bytes ?? []).toString()).toMatch(/^antipode-config 4\n/)
+      expect(disk.files.has('journal')).toBe(false)
+      const again = open(disk.afterKill())
+      expect(again.state.databases).toEqual([wanted])
+      expect(isInitialised(again.state, 'guid of db1', 1)).toBe(name === 'journal')
+    }
+  })
+
+  it('reads what the release before wrote, as it lies on the disk', () => {
+    const disk = new FaultyDisk()
+    const fixtures = join(import.meta.dirname, '..', 'fixtures', 'config', 'v1')
+    for (const name of ['snapshot', 'journal']) disk.replace(name, readFileSync(join(fixtures, name)))
+    const { state } = open(disk)
+    expect(state.databases.map(({ name, port, epoch, promised }) => [name, port, epoch, promised])).toEqual([
+      ['db1', 12_000, 1, null],
+      ['db2', 12_010, 1, null],
+    ])
+    expect(state.databases[1]?.members).toEqual(
+      [1, 2].map((id) => ({
+        id,
+        name: `cluster-${id}`,
+        host: '127.0.0.1',
+        port: 12_000 + id,
+        state: 'active',
+        forced: false,
+        instance: `guid of db2/${id}`,
+        stampFloor: 0,
+      })),
+    )
+    expect(state.initialised).toEqual({ 'guid of db1': [0, 1] })
+    expect(open(disk.afterKill()).state).toEqual(state)
+  })
+
+  it('reads version 2, which knew no users', () => {
+    const disk = new FaultyDisk()
+    const fixtures = join(import.meta.dirname, '..', 'fixtures', 'config', 'v2')
+    for (const name of ['snapshot', 'journal']) disk.replace(name, readFileSync(join(fixtures, name)))
+    const { state } = open(disk)
+    expect(state.databases.map(({ name, password, users }) => [name, password, users])).toEqual([
+      ['db1', 'secret', noUsers],
+    ])
+    expect(state.initialised).toEqual({ 'guid-of-db1': [0, 1] })
+    expect(open(disk.afterKill()).state).toEqual(state)
+  })
+
+  it('reads version 3, which knew no libraries', () => {
+    const disk = new FaultyDisk()
+    const fixtures = join(import.meta.dirname, '..', 'fixtures', 'config', 'v3')
+    for (const name of ['snapshot', 'journal']) disk.replace(name, readFileSync(join(fixtures, name)))
+    const { state } = open(disk)
+    expect(state.databases.map(({ name, libraries }) => [name, libraries])).toEqual([['db1', noLibraries]])
+    expect(state.databases[0]?.users.users).toEqual({ alice: { rules: ['on', '+get'], since: 1 } })
+    expect(state.initialised).toEqual({ 'guid-of-db1': [0, 1] })
+    expect(open(disk.afterKill()).state).toEqual(state)
+  })
+
+  it('keeps libraries, and takes no change of another version of them', () => {
+    const disk = new FaultyDisk()
+    const store = open(disk)
+    commit(store, imported)
+    const library = (name: string) => ({
+      name,
+      code: `#!lua name=${name}\n\xff`,
+      functions: [{ name: 'f', description: null, flags: ['no-writes'] }],
     })
-    const checksum = crc32(Buffer.from(json)).toString(16).padStart(8, '0')
-    const snapshotted = new FaultyDisk()
-    snapshotted.replace('snapshot', Buffer.from(`antipode-config 1\n${checksum} ${json}\n`))
-    expect(open(snapshotted).state.databases).toEqual([wanted])
+    const change = (version: number, put: string[], remove: string[] = []): Change => ({
+      kind: 'libraries',
+      guid: 'guid of db1',
+      change: { version, put: put.map(library), remove },
+    })
+    commit(store, change(0, ['one', 'two']))
+    commit(store, change(0, ['late']))
+    commit(store, change(1, ['one'], ['two', 'nosuch']))
+    const { databases } = open(disk.afterKill()).state
+    expect(databases[0]?.libraries).toEqual({ version: 2, libraries: [library('one')] })
+    // Not of a file.
+    const [again] = [database('db1')].map((read) => keepingLists(read, databases))
+    expect(again?.libraries.version).toBe(2)
+  })
+
+  it('keeps users, and takes no change of another version of them', () => {
+    const disk = new FaultyDisk()
+    const store = open(disk)
+    commit(store, imported)
+    const change = (version: number, name: string): Change => ({
+      kind: 'users',
+      guid: 'guid of db1',
+      change: { version, put: { [name]: ['on', '+get'] }, remove: [], replacesAll: false },
+    })
+    commit(store, change(0, 'one'))
+    commit(store, change(0, 'late'))
+    commit(store, change(1, '__proto__'))
+    const users = open(disk.afterKill()).state.databases[0]?.users
+    expect(users?.version).toBe(2)
+    expect(Object.entries(users?.users ?? {})).toEqual([
+      ['one', { rules: ['on', '+get'], since: 1 }],
+      ['__proto__', { rules: ['on', '+get'], since: 2 }],
+    ])
   })
 
   it('replaces a long journal by a snapshot, and goes on from there', () => {
@@ -116,13 +278,13 @@ describe('the config store', () => {
     const after = whole.files.get('journal')?.bytes.length ?? 0
     commit(store, mark(0))
     const size = whole.files.get('journal')?.bytes.length ?? 0
-    for (let length = 'antipode-config-journal 1\n'.length; length < size; length++) {
+    for (let length = 'antipode-config-journal 2\n'.length; length < size; length++) {
       const torn = whole.afterKill()
       torn.truncate('journal', length)
       const logger = new RecordingLogger()
       const next = ConfigStore.open(torn, logger)
       expect(next.state.imported).toBe(length >= after)
-      const isEdge = length === after || length === 'antipode-config-journal 1\n'.length
+      const isEdge = length === after || length === 'antipode-config-journal 2\n'.length
       expect(logger.lines.map(({ level }) => level)).toEqual(isEdge ? [] : ['warn'])
       commit(next, imported)
       commit(next, mark(3))
@@ -150,7 +312,7 @@ describe('the config store', () => {
     const disk = new FaultyDisk()
     disk.replace('snapshot', new TextEncoder().encode('antipode-config 1\n00000000 {}\n'))
     expect(() => open(disk)).toThrow('snapshot at byte 18 has a wrong checksum')
-    disk.replace('snapshot', new TextEncoder().encode('antipode-config 2\n00000000 {}\n'))
+    disk.replace('snapshot', new TextEncoder().encode('antipode-config 3\n00000000 {}\n'))
     expect(() => open(disk)).toThrow(StoreDamage)
   })
 

@@ -1,22 +1,17 @@
 import { describe, expect, it } from 'vitest'
+import { noLibraries } from '#config/libraries.ts'
 import type { DatabaseSettings } from '#config/schema.ts'
-import { completeDatabase, differences, importRefusal } from '#control/store/databaseImport.ts'
+import { noUsers } from '#config/users.ts'
+import {
+  completeDatabase,
+  differences,
+  importRefusal,
+  keepingLists,
+  keepingMembers,
+} from '#control/store/databaseImport.ts'
 
-const inFile: DatabaseSettings = {
-  name: 'db1',
-  port: 12_000,
-  shards: 2,
-  sharding: true,
-  persistence: 'everysec',
-  memorySize: 0,
-  evictionPolicy: 'noeviction',
-  evictionSamples: 5,
-  password: null,
-  guid: null,
-  crdtXaddIdUniquenessMode: 'strict',
-  causalConsistency: false,
-  members: [],
-}
+import { inFile } from './fileDatabase.ts'
+
 const complete = (database: DatabaseSettings) =>
   completeDatabase(database, 'here', '127.0.0.1', () => 'made up')
 const members = [
@@ -26,12 +21,73 @@ const members = [
 
 describe('a database that is imported', () => {
   it('gets a guid and this cluster as its member where the file names none', () => {
+    const { joins: _, ...settings } = inFile
+    const first = { state: 'active', forced: false, stampFloor: 0 }
     expect(complete(inFile)).toEqual({
-      ...inFile,
+      ...settings,
+      epoch: 1,
+      promised: null,
+      users: noUsers,
+      libraries: noLibraries,
       guid: 'made up',
-      members: [{ id: 1, name: 'here', host: '127.0.0.1', port: 12_000 }],
+      members: [{ id: 1, name: 'here', host: '127.0.0.1', port: 12_000, instance: 'made up/1', ...first }],
     })
-    expect(complete({ ...inFile, guid: 'given', members })).toEqual({ ...inFile, guid: 'given', members })
+    expect(complete({ ...inFile, guid: 'given', members })).toEqual({
+      ...settings,
+      epoch: 1,
+      promised: null,
+      users: noUsers,
+      libraries: noLibraries,
+      guid: 'given',
+      members: members.map((member) => ({ ...member, instance: `given/${member.id}`, ...first })),
+    })
+  })
+
+  it('keeps the users that are there, but for the default one when the file has another password', () => {
+    const before = complete(inFile)
+    const users = {
+      version: 3,
+      users: { default: { rules: ['off'], since: 1 }, alice: { rules: ['on'], since: 2 } },
+    }
+    const stored = [{ ...before, users }]
+    expect(keepingLists(before, stored).users).toEqual(users)
+    expect(keepingLists({ ...before, password: 'another' }, stored).users).toEqual({
+      version: 4,
+      users: { alice: { rules: ['on'], since: 2 } },
+    })
+    expect(keepingLists({ ...before, guid: 'another' }, stored).users).toEqual(noUsers)
+  })
+
+  it('knows nothing of the others when it joins one that is there', () => {
+    const { epoch, members: states } = complete({ ...inFile, guid: 'given', members, joins: true })
+    expect([epoch, ...states.map(({ state }) => state)]).toEqual([0, 'joining', 'active'])
+  })
+
+  it('keeps the members that have been agreed on since, but for their addresses', () => {
+    const before = complete({ ...inFile, guid: 'given', members })
+    const agreed = {
+      ...before,
+      epoch: 4,
+      members: before.members.map((one) => ({ ...one, instance: 'new' })),
+    }
+    const moved = members.map((member) => ({ ...member, host: 'elsewhere' }))
+    const again = keepingMembers(complete({ ...inFile, guid: 'given', members: moved }), [agreed])
+    expect(again).toEqual({
+      ...agreed,
+      members: agreed.members.map((member) => ({ ...member, host: 'elsewhere' })),
+    })
+    expect(keepingMembers(before, [])).toEqual(before)
+    const joining = complete({ ...inFile, guid: 'given', members, joins: true })
+    expect(keepingMembers(complete({ ...inFile, guid: 'given', members }), [joining]).members).toEqual(
+      joining.members,
+    )
+  })
+
+  it('is refused where this cluster was removed, unless it joins', () => {
+    const back = complete({ ...inFile, guid: 'given', members })
+    expect(importRefusal([], [back], 'here', ['given'])).toMatch('joins = true')
+    const joining = complete({ ...inFile, guid: 'given', members, joins: true })
+    expect(importRefusal([], [joining], 'here', ['given'])).toBeNull()
   })
 })
 

@@ -38,6 +38,25 @@ describe('a delay line', () => {
     expect(line.heldBytes).toBe(0)
   })
 
+  it('lets through as many bytes as its rate allows, and the delay comes on top', () => {
+    line.setRate(10)
+    line.setDelay(100)
+    for (const chunk of [1, 2]) line.put(chunk, 500)
+    world.advance(1_000)
+    line.put(3, 20)
+    world.advance(1_000)
+    line.setRate(Number.POSITIVE_INFINITY)
+    line.setDelay(0)
+    line.put(4, 1_000_000)
+    expect(arrived).toEqual([
+      [1, 150],
+      [2, 200],
+      [3, 1_102],
+      [4, 2_000],
+    ])
+    expect(line.heldBytes).toBe(0)
+  })
+
   it('keeps the order when the delay shrinks', () => {
     line.setDelay(100)
     line.put(1, 1)

@@ -11,6 +11,7 @@ import {
   databasePort,
   type LabFile,
   linksOf,
+  planJoining,
   planLab,
   readLabFile,
   writeLabFile,
@@ -145,6 +146,24 @@ const cluster = (...processes: ProcessStatus[]): ClusterStatus => ({
   },
 })
 
+describe('a cluster that joins a lab', () => {
+  it('is the next one, or one that was there', () => {
+    const lab = planLab(null, { clusters: 2 })
+    const three = planJoining(lab, null)
+    expect(three).toMatchObject({ clusters: 3, joined: [3] })
+    expect(planJoining(three, 2)).toMatchObject({ clusters: 3, joined: [3, 2] })
+    expect(planJoining(three, 3)).toEqual(three)
+    expect(() => planJoining(lab, 3)).toThrow('there is no cluster 3')
+    expect(() => planJoining(planLab(null, { clusters: 8 }), null)).toThrow('1 to 8 are possible')
+  })
+
+  it('says so in its file, and only it', () => {
+    const joining = { ...planJoining(planLab(null, { clusters: 2 }), null), relayPorts: lab.relayPorts }
+    const joins = [1, 3].map((number) => load(parse(nodeToml(joining, number))).settings?.databases[0]?.joins)
+    expect(joins).toEqual([false, true])
+  })
+})
+
 describe('a lab is ready', () => {
   it('when all processes run, writes are taken and the members are in sync', () => {
     expect(waitingFor([cluster(shard(true), process('proxy/db1/0', {}))])).toEqual([])
@@ -168,7 +187,14 @@ describe('a lab is ready', () => {
 
 describe('the status', () => {
   it('can be read by people', () => {
-    const whole = { relayPort: 1, cutForward: false, cutBackward: false, delayMs: 0, connections: 1 }
+    const whole = {
+      relayPort: 1,
+      cutForward: false,
+      cutBackward: false,
+      delayMs: 0,
+      megabitsPerSecond: 0,
+      connections: 1,
+    }
     const status: LabStatus = {
       directory: '/lab',
       pid: 3,
@@ -191,7 +217,7 @@ describe('the status', () => {
         { from: 2, to: 1, ...whole, cutBackward: true },
         { from: 1, to: 3, ...whole, cutForward: true, cutBackward: true, delayMs: 20 },
         { from: 3, to: 1, ...whole, cutForward: true, cutBackward: true },
-        { from: 2, to: 3, ...whole },
+        { from: 2, to: 3, ...whole, megabitsPerSecond: 20 },
         { from: 3, to: 2, ...whole },
       ],
     }
@@ -206,7 +232,7 @@ describe('the status', () => {
       '',
       '  link 1-2  cut from 1 to 2  delay 0 ms',
       '  link 1-3  cut              delay 20 ms',
-      '  link 2-3  whole            delay 0 ms',
+      '  link 2-3  whole            delay 0 ms   20 Mbit/s',
     ])
   })
 })
@@ -222,6 +248,11 @@ describe('a request to a lab', () => {
       { type: 'delay', one: 1, other: 2, delayMs: 5 },
       { type: 'delay', one: 1, other: 2, delayMs: 5 },
     ],
+    [
+      { type: 'rate', one: 1, other: 2, megabitsPerSecond: 20 },
+      { type: 'rate', one: 1, other: 2, megabitsPerSecond: 20 },
+    ],
+    [{ type: 'rate', one: 1, other: 2 }, null],
     [{ type: 'cut', one: 1 }, null],
     [{ type: 'delay', one: 1, other: 2 }, null],
     [{ type: 'destroy' }, null],

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { noLibraries } from '#config/libraries.ts'
+import { noUsers } from '#config/users.ts'
 import { proxyWorkers } from '#control/agent/proxyWorkers.ts'
 import type { StoredDatabase } from '#control/store/storeState.ts'
 
@@ -11,8 +13,17 @@ const database = (shards: number): StoredDatabase => ({
   password: null,
   guid: 'g',
   crdtXaddIdUniquenessMode: 'strict',
+  notifyKeyspaceEvents: '',
   causalConsistency: false,
+  syncCompression: 3,
+  tlsMode: 'disabled',
+  tlsClientCertificates: 'disabled',
+  tlsAuthorizedSubjects: [],
   members: [],
+  epoch: 1,
+  promised: null,
+  users: noUsers,
+  libraries: noLibraries,
   memorySize: 0,
   evictionPolicy: 'noeviction',
   evictionSamples: 5,

@@ -12,6 +12,7 @@ import { ranked } from '#server/crdt/elementHash.ts'
 import { HyperLogLog } from '#server/crdt/hyperLogLog.ts'
 import { allTypes, deleteWinsTypes, keepTtl, noRemovedCounters } from '#server/crdt/keyState.ts'
 import { compareIds, listDepthMax } from '#server/crdt/listId.ts'
+import { lacksBase } from '#server/crdt/patchBases.ts'
 import { Tag } from '#server/crdt/score.ts'
 
 const first = stampAt(stampEpochMs + 1_000_000, 7)
@@ -103,6 +104,18 @@ const calls: fc.Arbitrary<Call> = fc.oneof(
         sink.setText(stamp, k, t, at, [])
     }
   }),
+  fc
+    .tuple(
+      texts,
+      fc.integer({ min: 1, max: 99 }),
+      fc.integer({ min: 0, max: 2 ** 29 - 100 }),
+      texts,
+      fc.boolean(),
+    )
+    .map(([k, age, offset, t, keeps]): Call => {
+      const bytes = bytesOf(`before${t}behind`)
+      return (sink, stamp) => sink.patchText(stamp, k, stamp - age, keeps, offset, bytes, 6, 6 + t.length)
+    }),
   fc.tuple(texts, fc.boolean(), fc.integer({ min: 0, max: 99 }), amounts).map(
     ([k, fresh, age, a]): Call =>
       (sink, stamp) =>
@@ -243,6 +256,9 @@ function recorder(): { told: unknown[]; sink: EffectSink } {
     sink: {
       setOnlyBytes: () => false,
       setText: note('setText'),
+      patchText: (stamp, key, base, keepsTtl, offset, bytes, start, end) => {
+        told.push(['patchText', stamp, key, base, keepsTtl, offset, latin1(bytes, start, end)])
+      },
       increment: note('increment'),
       setField: note('setField'),
       incrementField: note('incrementField'),
@@ -364,6 +380,12 @@ describe('bytes that are no effects', () => {
     ['a range of one element that is none', [0, 23, 0, 1, 0, 1, 1, 1, 0, 1, 1, 1, 0]],
     ['a fresh write of an element', [0, 0x80 | 22, 0, 1, 1, 1, 0, 0]],
     ['a push with resets', [0, 0x40 | 20, 0, 0]],
+    ['a patch of itself', [0, 48, 0, 0, 0, 0]],
+    ['a patch of a write before all time', [0, 48, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0]],
+    ['a patch that ends beyond what a text may have', [0, 48, 0, 8, 0xe8, 0xff, 0xff, 0xff, 0x01, 1, 0x78]],
+    ['a fresh patch', [0, 0x80 | 48, 0, 8, 0, 0]],
+    ['a fresh patch that keeps the TTL', [0, 0x80 | 49, 0, 8, 0, 0]],
+    ['a patch with resets', [0, 0x40 | 48, 0, 8, 0, 0, 0]],
     ['nothing', []],
   ])('%s', (_, bytes) => {
     expect(() => checkEffects(Uint8Array.from(bytes), 0, bytes.length, first, first)).toThrow(FormatError)
@@ -391,8 +413,72 @@ describe('bytes that are no effects', () => {
     )
   })
 
+  test('a patch that ends with the longest text is none of them', () => {
+    const bytes = Uint8Array.from([0, 48, 0, 8, 0xe7, 0xff, 0xff, 0xff, 0x01, 1, 0x78])
+    expect(checkEffects(bytes, 0, bytes.length, first, first)).toBe(true)
+  })
+
+  test('whether there are patches is told of each record anew', () => {
+    const { bytes, last } = encode([[(sink, stamp) => sink.removeMembers(stamp, 'k', ['m']), 0]])
+    expect(checkEffects(bytes, 0, bytes.length, first, last)).toBe(false)
+  })
+
   test("stamps that aren't the part's", () => {
     const { bytes } = encode([[(sink, stamp) => sink.removeMembers(stamp, 'k', ['m']), 0]])
     expect(() => checkEffects(bytes, 0, bytes.length, first, first + stampStep)).toThrow(FormatError)
+  })
+})
+
+test('the bytes of a patch are these for ever', () => {
+  const base = first - 2 * stampStep
+  for (const keepsTtl of [false, true]) {
+    const writer = new EffectWriter()
+    writer.patchText(first, 'k', base, keepsTtl, 300, bytesOf('.xy.'), 1, 3)
+    const bytes = bytesWritten(writer)
+    expect([...bytes]).toEqual([0, keepsTtl ? 49 : 48, 1, 0x6b, 16, 0xac, 0x02, 2, 0x78, 0x79])
+    const { told, sink } = recorder()
+    readEffects(bytes, 0, bytes.length, first, first, sink)
+    expect(told).toEqual([['patchText', first, 'k', base, keepsTtl, 300, 'xy']])
+  }
+})
+
+describe('what patches need', () => {
+  const patch = (sink: EffectSink, stamp: number, key: string, base: number): void =>
+    sink.patchText(stamp, key, base, false, 0, bytesOf('x'), 0, 1)
+  const lacks = (calls: readonly Call[], there: readonly (readonly [string, number])[]): boolean => {
+    const { bytes, last } = encode(calls.map((call) => [call, 1]))
+    return lacksBase(bytes, 0, bytes.length, first, last, (key, stamp) =>
+      there.some(([name, base]) => name === key && base === stamp),
+    )
+  }
+  const [base, other] = [first - 2 * stampStep, first - stampStep]
+
+  test('is what they patch, in the key they patch', () => {
+    const effects: Call[] = [(sink, stamp) => patch(sink, stamp, 'k', base)]
+    expect(lacks(effects, [['k', base]])).toBe(false)
+    expect(lacks(effects, [['k', other]])).toBe(true)
+    expect(lacks(effects, [['l', base]])).toBe(true)
+  })
+
+  test('may have been made by an effect before', () => {
+    const patchLast: Call = (sink, stamp) => patch(sink, stamp, 'k', stamp - stampStep)
+    const set: Call = (sink, stamp) => sink.setText(stamp, 'k', 'text', keepTtl, [])
+    const setOther: Call = (sink, stamp) => sink.setText(stamp, 'l', 'text', keepTtl, [])
+    const setPlain: Call = (sink, stamp) => {
+      sink.setOnlyBytes(stamp, bytesOf('ktext'), 0, 1, 1, 5, Number.POSITIVE_INFINITY)
+    }
+    expect(lacks([set, patchLast, patchLast], [])).toBe(false)
+    expect(lacks([setPlain, patchLast], [])).toBe(false)
+    expect(lacks([setOther, patchLast], [])).toBe(true)
+    expect(lacks([patchLast, set], [])).toBe(true)
+  })
+
+  test('is asked of each of them', () => {
+    const effects: Call[] = [
+      (sink, stamp) => patch(sink, stamp, 'k', base),
+      (sink, stamp) => patch(sink, stamp, 'l', base),
+    ]
+    expect(lacks(effects, [['k', base]])).toBe(true)
+    expect(lacks(effects, [['l', base]])).toBe(true)
   })
 })

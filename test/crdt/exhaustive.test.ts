@@ -12,6 +12,7 @@ import { contextAt, History, type KeyView } from './history.ts'
 import { type Intent, Meanings, run } from './intents.ts'
 import { production, Replica, type Shipment } from './replica.ts'
 import { madeAt, must, productionView } from './shown.ts'
+import { giveLacking } from './strings.ts'
 
 /** Commands in a history of two replicas; of three, one less. 4 takes a minute, 5 half an hour. */
 const depth = Number(process.env['DEPTH'] ?? 3)
@@ -26,6 +27,8 @@ const menu = {
   setText: (key) => ({ command: 'set', key, text: 'x' }),
   setKeepTtl: (key) => ({ command: 'setKeepTtl', key, text: '7' }),
   setExpiring: (key) => ({ command: 'setExpiring', key, text: '6', expireAtMs: nowMs + 50_000 }),
+  append: (key) => ({ command: 'patch', key, offset: undefined, text: '1' }),
+  patchMiddle: (key) => ({ command: 'patch', key, offset: 1, text: '2' }),
   increment: (key) => ({ command: 'increment', key, amount: 1 }),
   delete: (key) => ({ command: 'delete', key }),
   expire: (key) => ({ command: 'expire', key, expireAtMs: nowMs + 90_000 }),
@@ -156,6 +159,7 @@ class World {
           if (a === b) continue
           if (byState) b.merge(a.cut(slot), [])
           else for (const shipment of sent) b.receive(shipment)
+          giveLacking(this.replicas, b)
         }
       }
     }
@@ -246,6 +250,12 @@ const pairs: readonly (readonly (keyof typeof menu)[])[] = [
   ['set', 'setExpiring', 'setKeepTtl', 'expire'],
   ['set', 'persist', 'expire', 'delete'],
   ['increment', 'flush', 'set', 'expire'],
+  ['set', 'append', 'patchMiddle', 'delete'],
+  ['setText', 'append', 'expire', 'increment'],
+  ['set', 'patchMiddle', 'setExpiring', 'setKeepTtl'],
+  ['append', 'setAdd', 'persist', 'flush'],
+  ['setText', 'append', 'expire', 'persist'],
+  ['setExpiring', 'patchMiddle', 'persist', 'delete'],
   ['hashSet', 'hashIncrement', 'hashDelete', 'delete'],
   ['hashSet', 'hashExpire', 'hashPersist', 'hashDelete'],
   ['hashIncrement', 'hashExpire', 'hashExpireSooner', 'hashDelete'],

@@ -26,6 +26,7 @@ import { deleteWinsFaults } from './deleteWinsFaults.ts'
 import { everything, type Fault, ForgetsGhosts, replace, resetsFromContext, script } from './fault.ts'
 import { fieldTtlFaults } from './fieldTtlFaults.ts'
 import { listFaults } from './listFaults.ts'
+import { patchFaults } from './patchFaults.ts'
 import { focusedRun, randomRun, runOf } from './randomRuns.ts'
 import { type Heartbeat, type Production, production, Replica, type Shipment } from './replica.ts'
 import { scoreFaults } from './scoreFaults.ts'
@@ -323,15 +324,12 @@ export const faults: readonly Fault[] = [
     plant: () =>
       replace(
         SetState.prototype,
-        'merge',
+        'merging',
         (original) =>
           function (this: SetState, own, other, label) {
-            original.call(
-              this,
-              own.map(() => 0),
-              other,
-              label,
-            )
+            const nothing = own.map(() => 0)
+            // What one side alone has is joined the other way round.
+            return original.call(this, nothing, other, other.size === 0 ? nothing : label)
           },
       ),
   },
@@ -359,6 +357,7 @@ export const faults: readonly Fault[] = [
   },
   ...listFaults,
   ...streamFaults,
+  ...patchFaults,
   ...deleteWinsFaults,
 ]
 

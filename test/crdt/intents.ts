@@ -27,11 +27,10 @@ import {
 import { isStrictlyBetween, nameOf, type Path, pathNamed, pathOf, pushedPath } from './listOrder.ts'
 import { isOfStream, known, ofStream, type StreamIntent } from './streamMeaning.ts'
 import { runOnStream } from './streamRun.ts'
+import { patched, runOnString, type StringIntent } from './strings.ts'
 
 export type Intent =
-  | { command: 'set'; key: string; text: string }
-  | { command: 'setKeepTtl'; key: string; text: string }
-  | { command: 'setExpiring'; key: string; text: string; expireAtMs: number }
+  | StringIntent
   | { command: 'increment'; key: string; amount: number }
   | { command: 'delete'; key: string }
   | { command: 'expire'; key: string; expireAtMs: number }
@@ -113,6 +112,11 @@ export class Meanings {
           meaning.keepsTtl = true
         }
         break
+      case 'patch': {
+        if (visible !== 'none' && visible !== 'string') return undefined
+        const text = patched(visible === 'none' ? '' : (view.string ?? ''), intent)
+        return this.of({ command: 'setKeepTtl', key, text }, seen, nowMs, origin)
+      }
       case 'hllSet':
         if (visible !== 'hll') {
           const command = intent.keep ? 'setKeepTtl' : 'set'
@@ -385,14 +389,10 @@ function isCountable(visible: TypeName | 'none', type: TypeName, text: string | 
 export function run(db: Keyspace, write: Transaction, intent: Intent): string | undefined {
   switch (intent.command) {
     case 'set':
-      write.setString(intent.key, intent.text, { kind: 'clear' })
-      return undefined
     case 'setKeepTtl':
-      write.setString(intent.key, intent.text, { kind: 'keep' })
-      return undefined
     case 'setExpiring':
-      write.setString(intent.key, intent.text, { kind: 'at', atMs: intent.expireAtMs })
-      return undefined
+    case 'patch':
+      return runOnString(db, write, intent)
     case 'increment':
       return write.increment(intent.key, amountOf(intent.amount))
     case 'delete':

@@ -221,10 +221,11 @@ export const listFaults: readonly Fault[] = [
     plant: () =>
       replace(
         ListState.prototype,
-        'merge',
+        'merging',
         (original) =>
           function (this: ListState, _own, other, label) {
-            original.call(this, emptyVector(), other, label)
+            // What one side alone has is joined the other way round.
+            return original.call(this, emptyVector(), other, other.size === 0 ? emptyVector() : label)
           },
       ),
   },
@@ -235,10 +236,10 @@ export const listFaults: readonly Fault[] = [
     plant: () =>
       replace(
         ListState.prototype,
-        'merge',
+        'merging',
         (original) =>
           function (this: ListState, own, other) {
-            original.call(this, own, other, everything)
+            return original.call(this, own, other, everything)
           },
       ),
   },

@@ -12,35 +12,11 @@ import { includes } from '#protocol/sync/versionVector.ts'
 import type { SeededRandom } from '#test/seed.ts'
 import { contextAt, History, hasExpired, type KeyView, type Operation, type ScoreTag } from './history.ts'
 import { type Intent, Meanings, replyOf, run } from './intents.ts'
-import {
-  type Heartbeat,
-  type Production,
-  type Replica,
-  reencoded,
-  type Shipment,
-  type SlotCut,
-} from './replica.ts'
+import type { Command, NetworkOptions } from './networkOptions.ts'
+import { type Heartbeat, type Replica, reencoded, type Shipment, type SlotCut } from './replica.ts'
 import { checkVisible, madeAt, must, productionView, textOf } from './shown.ts'
 import { randomStreamIntent } from './streamRun.ts'
-
-export type Command = Intent['command'] | 'transaction'
-
-export interface NetworkOptions {
-  replicas: number
-  commands: readonly Command[]
-  keys: readonly string[]
-  production: Production
-  /** A link over which little gets through. */
-  slowLink?: boolean
-  /** How much of the time goes to heartbeats, forgetting and delivery, 0 to 3. */
-  calm?: number
-  /** No slot states: only operations, which reach less states but some of them oftener. */
-  operationsOnly?: boolean
-  /** Many of them. */
-  statesOften?: boolean
-  /** False: all clocks agree. */
-  skews?: boolean
-}
+import { giveLacking, randomPatch } from './strings.ts'
 
 type Message = { shipment: Shipment } | { heartbeat: Heartbeat }
 
@@ -78,9 +54,8 @@ export class Network {
     this.#scoreTag = random.pick(['GT', 'LT', undefined] as const)
     this.#meanings = new Meanings(this.history, options.keys)
     const origins = Array.from({ length: options.replicas }, (_, at) => originOfCluster(at + 1))
-    this.replicas = origins.map(
-      (origin) => new options.production.Replica(origin, origins, options.production),
-    )
+    const { production } = options
+    this.replicas = origins.map((origin) => new production.Replica(origin, origins, production))
     for (const replica of this.replicas) {
       replica.skewMs = options.skews !== false && random.chance(0.3) ? random.below(5) : 0
     }
@@ -113,6 +88,7 @@ export class Network {
     else if (x < 0.97) a.forget()
     else if (a !== b) this.#toggleLink(a, b)
     if (random.chance(0.05)) this.#sendExpiries(a)
+    if (random.chance(0.2)) giveLacking(this.#sourcesOf(a), a)
     if (random.chance(0.1)) this.checkReplica(a)
   }
 
@@ -204,6 +180,8 @@ export class Network {
         return { command, key, text }
       case 'setExpiring':
         return { command, key, text, expireAtMs }
+      case 'patch':
+        return randomPatch(random, key, text)
       case 'increment':
         return { command, key, amount: random.chance(0.2) ? -amount : amount }
       case 'expire':
@@ -341,6 +319,10 @@ export class Network {
     }
   }
 
+  #sourcesOf(to: Replica): Replica[] {
+    return this.replicas.filter((from) => from !== to && this.#isUp(from, to))
+  }
+
   #slots(): number[] {
     return [...new Set(this.#options.keys.map(slotOfKey))]
   }
@@ -369,13 +351,11 @@ export class Network {
     this.#cutLinks.clear()
     this.#lateCuts = []
     for (let round = 0; round < 60; round++) {
-      for (const a of this.replicas) {
-        for (const b of this.replicas) {
-          if (a === b) continue
-          this.#resubscribe(a, b)
-          this.deliverAll(a, b)
-          if (round > 1) for (const shipment of a.log) if (b.isReady(shipment)) b.receive(shipment)
-        }
+      for (const [a, b] of this.#pairs()) {
+        this.#resubscribe(a, b)
+        this.deliverAll(a, b)
+        if (round > 1) for (const shipment of a.log) if (b.isReady(shipment)) b.receive(shipment)
+        giveLacking(this.replicas, b)
       }
       if (this.#haveAllTheSame()) return
     }
@@ -428,17 +408,14 @@ export class Network {
   finish(): void {
     this.heal()
     this.checkConverged()
+    for (const replica of this.replicas) replica.rest()
     if (this.#random.chance(0.5)) {
-      for (const a of this.replicas) {
-        for (const b of this.replicas) {
-          if (a !== b) for (const slot of this.#slots()) a.merge(b.cut(slot), b.log)
-        }
-      }
+      for (const [a, b] of this.#pairs()) for (const slot of this.#slots()) a.merge(b.cut(slot), b.log)
       this.checkConverged()
     }
     for (let round = 0; round < 3; round++) {
       for (const a of this.replicas) this.heartbeat(a)
-      for (const a of this.replicas) for (const b of this.replicas) if (a !== b) this.deliverAll(a, b)
+      for (const [a, b] of this.#pairs()) this.deliverAll(a, b)
       for (const a of this.replicas) a.forget()
       this.checkConverged()
     }
@@ -485,6 +462,12 @@ export class Network {
         if (fields.length > 0) this.give(replica, { command: 'hashDeleteExpired', key, fields })
       }
     }
+  }
+
+  /** Any two, both ways. */
+  #pairs(): [Replica, Replica][] {
+    const { replicas } = this
+    return replicas.flatMap((a) => replicas.flatMap((b): [Replica, Replica][] => (a === b ? [] : [[a, b]])))
   }
 
   #anyReplica(): Replica {

@@ -1,12 +1,14 @@
 /** The random networks that the convergence test and the mutation gate run. */
 import { SeededRandom } from '#test/seed.ts'
-import { type Command, Network, type NetworkOptions } from './network.ts'
+import { Network } from './network.ts'
+import type { Command, NetworkOptions } from './networkOptions.ts'
 import type { Production } from './replica.ts'
 
 export const allCommands: readonly Command[] = [
   'set',
   'setKeepTtl',
   'setExpiring',
+  'patch',
   'increment',
   'delete',
   'expire',
@@ -43,6 +45,9 @@ export const allCommands: readonly Command[] = [
 /** Mixes in which what random choice rarely brings together happens all the time. */
 export const presets: Readonly<Record<string, readonly Command[]>> = {
   ghostTtl: ['delete', 'delete', 'setAdd', 'setAdd', 'setAdd', 'setRemove', 'expire', 'expire'],
+  patches: ['set', 'patch', 'patch', 'patch', 'patch', 'delete', 'expire', 'setExpiring'],
+  patchesAmongOthers: ['set', 'patch', 'patch', 'increment', 'setKeepTtl', 'setAdd', 'flush', 'transaction'],
+  patchedAlone: ['patch', 'patch', 'patch', 'transaction', 'delete'],
   counters: ['increment', 'increment', 'increment', 'delete', 'hashIncrement', 'hashIncrement', 'hashDelete'],
   fieldTtl: ['hashSet', 'hashIncrement', 'hashIncrement', 'hashDelete', 'hashExpire', 'hashExpire', 'delete'],
   fieldExpiry: ['hashSet', 'hashIncrement', 'hashExpire', 'hashExpire', 'expire', 'setAdd', 'setKeepTtl'],
@@ -103,6 +108,15 @@ export const presets: Readonly<Record<string, readonly Command[]>> = {
 /** Two keys of one slot, and one of another. */
 export const keys: readonly string[] = ['{k}p', '{k}q', 'r']
 
+const never = Number.POSITIVE_INFINITY
+/** Short texts lie otherwise than long ones; which are long may differ from cluster to cluster. */
+const patchedBytesMins: readonly Production['patchedBytesMin'][] = [
+  () => 0,
+  () => 4,
+  () => never,
+  (origin) => (origin % 2 === 0 ? 0 : never),
+]
+
 /** A run whose commands and ways follow from the seed. */
 export function randomRun(seed: number, production: Production): void {
   const random = new SeededRandom(seed)
@@ -114,7 +128,7 @@ export function randomRun(seed: number, production: Production): void {
     replicas: 2 + random.below(3),
     commands,
     keys: random.chance(0.5) ? keys.slice(0, 1) : keys,
-    production,
+    production: { ...production, patchedBytesMin: random.pick(patchedBytesMins) },
     slowLink: random.chance(0.3),
     calm: chosen < 0.3 ? random.below(3) : 0,
     operationsOnly: random.chance(0.2),

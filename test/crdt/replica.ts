@@ -19,6 +19,8 @@ export interface Production {
   Keyspace: new (options: KeyspaceOptions) => Keyspace
   Transaction: new (keyspace: Keyspace, clock: StampClock) => Transaction
   Replica: new (origin: Origin, members: readonly Origin[], made: Production) => Replica
+  /** From which length on the cluster takes a text for a long one (`server/store/textIntents.ts`). */
+  patchedBytesMin(origin: Origin): number
 }
 
 /** A record on its way; its parts' heads are read once. */
@@ -71,7 +73,8 @@ export class Replica {
   constructor(origin: Origin, members: readonly Origin[], made: Production) {
     this.origin = origin
     this.members = members
-    this.keyspace = new made.Keyspace({ origin, ranges: [{ first: 0, last: slotCount - 1 }] })
+    const ranges = [{ first: 0, last: slotCount - 1 }]
+    this.keyspace = new made.Keyspace({ origin, ranges, patchedBytesMin: made.patchedBytesMin(origin) })
     this.clock = new StampClock(origin)
     this.write = new made.Transaction(this.keyspace, this.clock)
   }
@@ -99,7 +102,27 @@ export class Replica {
   }
 
   isReady(shipment: Shipment): boolean {
-    return shipment.parts.every((part) => this.hasPart(part) || this.isPartReady(part))
+    return (
+      shipment.parts.every((part) => this.hasPart(part) || this.isPartReady(part)) &&
+      this.slotsLacking(shipment).length === 0
+    )
+  }
+
+  /** Slots of parts that may be delivered and patch what isn't there: only states of these help. */
+  protected slotsLacking(shipment: Shipment): number[] {
+    return shipment.parts
+      .filter(
+        (part) =>
+          !this.hasPart(part) && this.isPartReady(part) && this.keyspace.lacksBase(part, shipment.bytes),
+      )
+      .map((part) => part.slot)
+  }
+
+  /** What is held for want of what it patches. */
+  lacking(): { shipment: Shipment; slots: number[] }[] {
+    return this.#held
+      .map((shipment) => ({ shipment, slots: this.slotsLacking(shipment) }))
+      .filter(({ slots }) => slots.length > 0)
   }
 
   protected isPartReady(part: RecordPart): boolean {
@@ -150,12 +173,19 @@ export class Replica {
 
   /** `log` is the source's: what the state stands for may be asked of this replica from now on. */
   merge(cut: SlotCut, log: readonly Shipment[]): void {
-    this.keyspace.mergeSlot(cut.slot, cut.label, cut.bytes, 0, cut.bytes.length)
+    this.take(cut)
     for (const shipment of log) {
       if (this.isKnown(shipment) && !this.log.includes(shipment)) this.log.push(shipment)
     }
     this.#release()
   }
+
+  protected take(cut: SlotCut): void {
+    this.keyspace.mergeSlot(cut.slot, cut.label, cut.bytes, 0, cut.bytes.length)
+  }
+
+  /** What is under way in the background comes to its end. */
+  rest(): void {}
 
   // ---- acknowledgements
 
@@ -199,7 +229,7 @@ export class Replica {
   }
 }
 
-export const production: Production = { Keyspace, Transaction, Replica }
+export const production: Production = { Keyspace, Transaction, Replica, patchedBytesMin: () => 0 }
 
 /** Applying what was applied must change nothing: effects are idempotent, whatever keeps duplicates away. */
 export function reencoded(shipment: Shipment): boolean {

@@ -12,9 +12,11 @@ import { readScore } from '#server/crdt/scoreCodec.ts'
 import type { SortedSetState } from '#server/crdt/sortedSet.ts'
 import { readField, writeStrnum } from '#server/crdt/strnumCodec.ts'
 import type { Keyspace } from '#server/store/keyspace.ts'
+import type { SlotPosition } from '#server/store/slotCutting.ts'
 import { decodeSlot } from '#server/store/slotState.ts'
 import { SeededRandom } from '#test/seed.ts'
 import { PartwiseKeyspace } from '#test/store/partwiseKeyspace.ts'
+import { patchWhatShows } from './patchFaults.ts'
 import { type Production, production, Replica, type Shipment, type SlotCut } from './replica.ts'
 
 type Logged = { shipment: Shipment } | { cut: SlotCut }
@@ -40,6 +42,8 @@ export interface SnapshotFaults {
   /** Leaves out what comes after the first part of a slot. */
   firstPartOnly?: boolean
   replays?: 'none' | 'operationsOnly'
+  /** Where they don't find their base, too. */
+  patchesWhatShows?: boolean
 }
 
 export function restartingProduction(seed: number, faults: SnapshotFaults = {}): Production {
@@ -51,7 +55,7 @@ export function restartingProduction(seed: number, faults: SnapshotFaults = {}):
     #snapshot: Snapshot = { from: 0, parts: [] }
     #next: Snapshot | null = null
     #slots: number[] = []
-    #position = 0
+    #position: SlotPosition = 0
     #label: VersionVector
     #heldUp = false
     /** Residues were dropped: only what shows can be compared. */
@@ -84,7 +88,7 @@ export function restartingProduction(seed: number, faults: SnapshotFaults = {}):
 
     override forget(): number {
       // A cut holds it up once, not for ever.
-      while (this.#heldUp && this.#position > 0) this.#cut()
+      while (this.#heldUp && this.#position !== 0) this.#cut()
       this.#heldUp = false
       this.#forgotAt = this.#logged.length
       return super.forget()
@@ -125,7 +129,7 @@ export function restartingProduction(seed: number, faults: SnapshotFaults = {}):
       this.#position = this.keyspace.encodeSlotPart(slot, this.#position, 1, writer)
       if (isFirst || !faults.firstPartOnly)
         this.#next.parts.push({ slot, label: this.#label, bytes: writer.take() })
-      if (this.#position > 0) return
+      if (this.#position !== 0) return
       this.#slots.shift()
       if (!faults.labelAtEnd) return
       for (const part of this.#next.parts) if (part.slot === slot) part.label = this.seen(slot)
@@ -133,10 +137,17 @@ export function restartingProduction(seed: number, faults: SnapshotFaults = {}):
 
     #restart(): void {
       const { from, parts } = this.#snapshot
-      const fresh = new this.#made.Keyspace({ origin: this.origin, ranges: this.keyspace.ranges })
+      const { origin, keyspace } = this
+      const patchedBytesMin = this.#made.patchedBytesMin(origin)
+      const fresh = new this.#made.Keyspace({ origin, ranges: keyspace.ranges, patchedBytesMin })
       fresh.nowMs = this.keyspace.nowMs
       for (const { slot, label, bytes } of parts) fresh.loadSlotPart(slot, label, bytes, 0, bytes.length)
-      for (const entry of this.#logged.slice(from)) replay(fresh, entry)
+      const restore = faults.patchesWhatShows ? patchWhatShows() : () => {}
+      try {
+        for (const entry of this.#logged.slice(from)) replay(fresh, entry)
+      } finally {
+        restore()
+      }
       this.#compare(fresh, this.#forgotAt < from)
       this.keyspace = fresh
       this.write = new this.#made.Transaction(fresh, this.clock)

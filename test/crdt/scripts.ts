@@ -3,6 +3,7 @@ import { SeededRandom } from '#test/seed.ts'
 import { deleteWinsScripts } from './deleteWinsScripts.ts'
 import { listScripts } from './listScripts.ts'
 import { Network } from './network.ts'
+import { patchScripts } from './patchScripts.ts'
 import type { Production, Replica } from './replica.ts'
 
 const key = 'k'
@@ -30,6 +31,7 @@ function ghostAt(network: Network, A: Replica, M: Replica): void {
 export const scripts: Readonly<Record<string, (production: Production) => void>> = {
   ...listScripts,
   ...deleteWinsScripts,
+  ...patchScripts,
 
   /** A3: that the EXPIRE is known everywhere isn't enough to drop the ghost; M, who hasn't seen the DEL, goes on writing. */
   ghostOutlivesItsTtlWrite(production) {

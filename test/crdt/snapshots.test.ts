@@ -38,6 +38,7 @@ const faults: Readonly<Record<string, SnapshotFaults>> = {
   'later parts of a slot are left out': { firstPartOnly: true },
   'the log is not replayed': { replays: 'none' },
   'slot states are not logged': { replays: 'operationsOnly' },
+  'a patch is done to what shows when its base is gone': { patchesWhatShows: true },
 }
 
 /** The rarest is found by about one seed in ten. */

@@ -69,10 +69,16 @@ export const streamFaults: readonly Fault[] = [
     what: 'a merge takes all entries of both sides: absent but covered is not removed',
     run: runOfStreams,
     plant: () =>
-      replace(StreamLog, 'merged', () => (mine, _own, theirs): StreamLog => {
-        for (const cursor of [...theirs.entries()]) mine.add(cursor.entry)
-        return mine
-      }),
+      replace(
+        StreamLog,
+        'merging',
+        () =>
+          // biome-ignore lint/correctness/useYield: all in the last step
+          function* (mine, _own, theirs): Generator<void, StreamLog> {
+            for (const cursor of [...theirs.entries()]) mine.add(cursor.entry)
+            return mine
+          },
+      ),
   },
   {
     name: 'marksOfOthers',

@@ -5,10 +5,11 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { compatibilityPage, missingReasons, reasonOf } from '#control/docs/compatibility.ts'
+import { compatibilityPage } from '#control/docs/compatibility.ts'
 import { generatedFiles } from '#control/docs/generated.ts'
 import { redisCommands } from '#control/docs/redisCommands.ts'
 import { type CommandSpec, commandNamed, commands } from '#protocol/commands/index.ts'
+import { refusedNames, whyRefused } from '#protocol/commands/refused.ts'
 import { runByShard } from '#protocol/commands/table.ts'
 import { localCommands } from '#proxy/local/index.ts'
 import { handlers } from '#server/commands/index.ts'
@@ -35,8 +36,14 @@ const ofTheProcess = 'tells of its own process: test/proxy/introspection.test.ts
 const ofClients = 'tells of its own clients: test/proxy/client.test.ts'
 const ofSnapshots = 'writes to a disk: test/proxy/snapshot.test.ts'
 const ofTheTable = 'compared in test/commands/redisFacts.test.ts'
+const ofSubscribers = 'by several clients: test/compat/pubsub.test.ts'
+const ofTracking = 'by several clients: test/compat/tracking.test.ts'
 const ownHelp = 'has fewer subcommands to tell of: test/proxy/introspection.test.ts'
+const ofScripts = 'compared in test/compat/scripts.test.ts'
 const endsIt = 'would end or change the connection of the comparison: test/proxy/authentication.test.ts'
+
+const severalClients = 'several clients are needed: test/acl/sessions.test.ts'
+const ofTheAclFile = 'reads or writes a file of the node: test/proxy/users.test.ts, test/e2e/users.test.ts'
 
 const reasons: readonly (readonly [reason: string, names: string])[] = [
   [ofTheProcess, 'INFO MEMORY|DOCTOR MEMORY|MALLOC-STATS'],
@@ -44,8 +51,26 @@ const reasons: readonly (readonly [reason: string, names: string])[] = [
   [ofClients, 'CLIENT|ID CLIENT|INFO CLIENT|LIST CLIENT|NO-TOUCH CLIENT|SETINFO'],
   [ofSnapshots, 'BGREWRITEAOF BGSAVE LASTSAVE SAVE'],
   [ofTheTable, 'COMMAND COMMAND|COUNT COMMAND|DOCS COMMAND|HELP COMMAND|INFO'],
+  [ofSubscribers, 'PSUBSCRIBE PUNSUBSCRIBE SSUBSCRIBE SUBSCRIBE SUNSUBSCRIBE UNSUBSCRIBE PUBSUB|HELP'],
+  [ofTracking, 'CLIENT|CACHING CLIENT|GETREDIR CLIENT|TRACKING CLIENT|TRACKINGINFO'],
   [ownHelp, 'CLIENT|HELP CONFIG|HELP'],
+  ['has fewer subcommands to tell of: test/proxy/refused.test.ts', 'MODULE|HELP'],
   [endsIt, 'QUIT RESET'],
+  ['its lines are those of redis-server: test/proxy/monitor.test.ts', 'MONITOR'],
+  [
+    severalClients,
+    'ACL|CAT ACL|DELUSER ACL|DRYRUN ACL|GENPASS ACL|GETUSER ACL|HELP ACL|LIST ACL|LOG ACL|SETUSER ACL|USERS ACL|WHOAMI',
+  ],
+  [ofTheAclFile, 'ACL|LOAD ACL|SAVE'],
+  [
+    ofScripts,
+    'EVAL EVALSHA EVALSHA_RO EVAL_RO SCRIPT|EXISTS SCRIPT|FLUSH SCRIPT|HELP SCRIPT|KILL SCRIPT|LOAD',
+  ],
+  [
+    'compared in test/compat/functions.test.ts',
+    'FCALL FCALL_RO FUNCTION|DELETE FUNCTION|DUMP FUNCTION|FLUSH FUNCTION|HELP FUNCTION|KILL FUNCTION|LIST FUNCTION|LOAD FUNCTION|RESTORE FUNCTION|STATS',
+  ],
+  ['has no debugger to switch on: test/proxy/scripts.test.ts', 'SCRIPT|DEBUG'],
 ]
 
 /** Rows that no random request asks for: why, and what tests them instead. */
@@ -55,6 +80,8 @@ const notCompared: Readonly<Record<string, string>> = {
   'CRDT|DIGEST': 'ours alone: test/commands/crdt.test.ts',
   'CRDT|HELP': 'ours alone: test/proxy/introspection.test.ts',
   'CRDT|SLOT': 'ours alone: test/commands/crdt.test.ts',
+  'CRDT.INFO': 'ours alone: test/shard/keyInfo.test.ts',
+  'CRDT.WAIT': 'ours alone: test/proxy/clusterWait.test.ts',
   MULTI: 'part of each random transaction (`randomTransaction` of test/compat/generator.ts)',
 }
 
@@ -67,7 +94,10 @@ describe('each row of the table', () => {
   it('has who runs it', () => {
     const without = rows.filter(
       (spec) =>
-        handlers[spec.name] === undefined && !localCommands.has(spec) && spec.request !== 'transaction',
+        handlers[spec.name] === undefined &&
+        !localCommands.has(spec) &&
+        spec.request !== 'transaction' &&
+        spec.request !== 'waited',
     )
     expect(without.map(({ name }) => name)).toEqual([])
     const idle = Object.keys(handlers).filter((name) => {
@@ -128,10 +158,10 @@ describe('the compatibility report', () => {
 
   it('says of each that is missing why', () => {
     const missing = redisCommands.filter(({ name }) => commandNamed(name) === undefined)
-    expect(missing.filter((command) => reasonOf(command) === undefined)).toEqual([])
+    expect(missing.filter(({ name }) => whyRefused(name) === undefined)).toEqual([])
     const groups = new Set(redisCommands.map(({ group }) => group))
     const used = new Set(missing.flatMap(({ name }) => [name, name.split('|')[0]]))
-    expect(Object.keys(missingReasons).filter((of) => !groups.has(of) && !used.has(of))).toEqual([])
+    expect(refusedNames.filter((of) => !groups.has(of) && !used.has(of))).toEqual([])
   })
 
   it('counts right', () => {

@@ -1,6 +1,7 @@
 /** A clock that can't be trusted stops writes, not reads, and the gate opens by itself. */
 import { createSocket, type Socket } from 'node:dgram'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Chronyd } from '#test/chronyd.ts'
 import { Lab } from './lab.ts'
 
 const ntpEpochSeconds = 2_208_988_800
@@ -35,6 +36,16 @@ class TimeServer {
   }
 }
 
+const eventually = async (ask: () => Promise<string>, wanted: RegExp): Promise<string> => {
+  const deadlineMs = performance.now() + 20_000
+  for (;;) {
+    const answer = await ask()
+    if (wanted.test(answer)) return answer
+    if (performance.now() > deadlineMs) throw new Error(`still ${answer}, not ${wanted}`)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
+
 describe('the clock gate', () => {
   const server = new TimeServer()
   let lab: Lab
@@ -55,16 +66,6 @@ describe('the clock gate', () => {
   const outcome = async (run: Promise<unknown>): Promise<string> =>
     await run.then(String, (error: Error) => error.message)
 
-  const eventually = async (ask: () => Promise<string>, wanted: RegExp): Promise<string> => {
-    const deadlineMs = performance.now() + 20_000
-    for (;;) {
-      const answer = await ask()
-      if (wanted.test(answer)) return answer
-      if (performance.now() > deadlineMs) throw new Error(`still ${answer}, not ${wanted}`)
-      await new Promise((resolve) => setTimeout(resolve, 50))
-    }
-  }
-
   it('refuses writes while the clock is off, answers reads, and opens again', async () => {
     const client = lab.client(1)
     await client.set('k', 'before')
@@ -81,5 +82,62 @@ describe('the clock gate', () => {
     await eventually(() => outcome(client.set('k', 'after')), /^OK$/)
     await lab.settle()
     expect(await lab.client(2).get('k')).toBe('after')
+  })
+})
+
+describe('a real NTP server, and the peers', () => {
+  let chronyd: Chronyd
+  let lab: Lab
+
+  beforeAll(async () => {
+    chronyd = await Chronyd.start()
+    lab = await Lab.up({
+      shards: 1,
+      settings: [`clock.servers=["${chronyd.address}"]`, 'clock.poll_ms=200', 'clock.timeout_ms=200'],
+    })
+  })
+
+  afterAll(async () => {
+    await chronyd.stop()
+    expect(await lab.down()).toBe(0)
+  })
+
+  it('are what the clock is compared with, the peers when no server answers', async () => {
+    const clock = () => lab.client(1).info('clock')
+    const server = new RegExp(`clock_source:${chronyd.address}\r\n`)
+    expect(await eventually(clock, server)).toMatch(/clock_state:ok\r\nclock_offset_ms:-?\d{1,2}(\.\d)?\r\n/)
+    await chronyd.pause()
+    expect(await eventually(clock, /clock_source:cluster 2\r\n/)).toMatch(
+      /clock_state:ok\r\nclock_offset_ms:-?\d{1,2}(\.\d)?\r\n/,
+    )
+    expect(await lab.client(1).set('k', 'v')).toBe('OK')
+    await chronyd.resume()
+    expect(await eventually(clock, server)).toContain('clock_state:ok')
+  })
+})
+
+describe('a cluster without time servers', () => {
+  let lab: Lab
+
+  beforeAll(async () => {
+    lab = await Lab.up({ clusters: 2, shards: 1 })
+  })
+
+  afterAll(async () => {
+    expect(await lab.down()).toBe(0)
+  })
+
+  it('knows how far its clock is from that of its peers', async () => {
+    for (const [one, other] of [
+      [1, 2],
+      [2, 1],
+    ] as const) {
+      const answer = await eventually(() => lab.client(one).info('clock'), /clock_source:cluster \d/)
+      expect(answer).toMatch(
+        new RegExp(
+          `clock_state:ok\r\nclock_offset_ms:-?\\d{1,2}(\\.\\d)?\r\nclock_source:cluster ${other}\r\n`,
+        ),
+      )
+    }
   })
 })

@@ -6,8 +6,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { Redis, type RedisOptions } from 'ioredis'
+import { ask } from '#control/agent/jsonLines.ts'
+import type { LabRequest } from '#control/contract/requests.ts'
+import { labSocketPath } from '#control/lab/labSocket.ts'
 
 const execute = promisify(execFile)
+const answerMs = 20_000
 const root = join(import.meta.dirname, '..', '..')
 export const antipode = join(root, 'bin', 'antipode')
 
@@ -110,11 +114,18 @@ export class Lab {
   }
 
   async cut(one: number, other: number): Promise<void> {
-    await this.lab('cut', one, other)
+    await this.#request({ type: 'cut', one, other, oneWay: false })
   }
 
   async heal(one: number | 'all' = 'all', other?: number): Promise<void> {
-    await (other === undefined ? this.lab('heal', one) : this.lab('heal', one, other))
+    if (one === 'all' || other === undefined) await this.#request({ type: 'healAll' })
+    else await this.#request({ type: 'heal', one, other, oneWay: false })
+  }
+
+  /** What `antipode lab cut` asks of the lab, without a process for each. */
+  async #request(request: LabRequest): Promise<void> {
+    const reply = await ask(labSocketPath(this.directory), request, answerMs)
+    if (reply['type'] === 'refused') throw new Error(String(reply['message']))
   }
 
   /** What each cluster holds, hidden metadata and version vectors included: equal texts mean equal clusters. */

@@ -43,12 +43,13 @@ async function until(what: string, holds: () => Promise<boolean>): Promise<void>
 describe('used_memory', () => {
   /**
    * How far the growth of `used_memory` may be from that of the shard's RSS, as a part of the latter, in a process that has
-   * served for a while: a fresh one also grows by some megabytes of V8's heap (compiled code, the young generation), whatever
-   * its data is.
+   * served for a while. V8's heap (compiled code, the young generation) grows and shrinks by up to 6 MB besides, whatever the
+   * data is, so there is enough of it for that to be a small part. Once in its life the young generation also takes a step of 13 MB, at any
+   * time: it is measured twice, and one of the two is free of that.
    */
-  const growthErrorMax = 0.1
+  const growthErrorMax = 0.07
   const firstKeys = 200_000
-  const keys = 600_000
+  const keys = 1_800_000
   let lab: Lab
 
   beforeAll(async () => {
@@ -63,16 +64,21 @@ describe('used_memory', () => {
     const client = lab.client(1)
     await load(client, 'first', firstKeys)
     await pause(1000)
-    const atStart = await info(client, 'memory')
-    await load(client, 'k', keys)
-    await pause(2000)
-    const atEnd = await info(client, 'memory')
-    const grown = (field: string): number => atEnd(field) - atStart(field)
-    const used = grown('used_memory')
-    const resident = grown('used_memory_rss')
-    console.log(`${keys} keys: used_memory grew by ${used}, used_memory_rss by ${resident}`)
-    expect(Math.abs(used - resident) / resident).toBeLessThan(growthErrorMax)
-    expect(grown('used_memory_dataset') / keys).toBeGreaterThan(48)
+    const errors: number[] = []
+    let atEnd = await info(client, 'memory')
+    for (const name of ['k', 'l']) {
+      const atStart = atEnd
+      await load(client, name, keys)
+      await pause(2000)
+      atEnd = await info(client, 'memory')
+      const [used, resident, dataset] = ['used_memory', 'used_memory_rss', 'used_memory_dataset'].map(
+        (field) => atEnd(field) - atStart(field),
+      ) as [number, number, number]
+      console.log(`${keys} keys: used_memory grew by ${used}, used_memory_rss by ${resident}`)
+      errors.push(Math.abs(used - resident) / resident)
+      expect(dataset / keys).toBeGreaterThan(48)
+    }
+    expect(Math.min(...errors)).toBeLessThan(growthErrorMax)
     expect(atEnd('used_memory_peak')).toBeGreaterThanOrEqual(atEnd('used_memory'))
     expect(atEnd('used_memory')).toBe(
       atEnd('used_memory_startup') + atEnd('mem_replication_backlog') + atEnd('used_memory_dataset'),

@@ -1,5 +1,5 @@
 /**
- * Writes `test/fixtures/log/vN` and `test/fixtures/snapshot/vN` for the formats that this program writes, if they are not there:
+ * Writes `test/fixtures/log/vN`, `test/fixtures/snapshot/vN` and `test/fixtures/slotParts/vN` for the formats that this program writes, if they are not there:
  * `node test/log/writeFixture.ts`. A fixture that was released is never written again, and every later program must read it.
  */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
@@ -12,14 +12,38 @@ import { carry, member, open } from '#test/shard/twoClusters.ts'
 const root = join(import.meta.dirname, '..', 'fixtures')
 const world = new MemoryWorld()
 const own = member(1, world, { variations: { segmentBytesMax: 1500 } })
-const other = member(2, world, { limits: { backlogBytesMax: 4096 } })
+const other = member(2, world, {
+  limits: { backlogBytesMax: 4096 },
+  variations: { replication: { cutBytes: 64 } },
+})
 
 const write = (shard: typeof own, text: string): void => {
   const reply = shard.run(...text.split(' '))
   if (reply.startsWith('-')) throw new Error(`${text}: ${reply}`)
 }
 
+/** More than one piece of a key holds. */
+const large = (i: number): string => String(i).padStart(300, '0')
+const largeKeys = ['hash', 'set', 'scores', 'list', 'stream'].map((name) => `{large}${name}`)
+
+function writeLarge(): void {
+  const [hash, set, scores, list, stream] = largeKeys
+  for (let i = 0; i < 120; i++)
+    for (const text of [
+      `HSET ${hash} ${i} ${large(i)}`,
+      `SADD ${set} ${large(i)}`,
+      `ZADD ${scores} ${i} ${large(i)}`,
+      `RPUSH ${list} ${large(i)}`,
+      `XADD ${stream} ${i + 1} f ${large(i)}`,
+    ])
+      write(own, text)
+  write(own, `XGROUP CREATE ${stream} readers 0`)
+  write(own, `XREADGROUP GROUP readers alice COUNT 2 STREAMS ${stream} >`)
+}
+
 for (let i = 0; i < 40; i++) write(other, `SET state:${i} value-of-the-other-cluster-${i}`)
+// A slot whose state comes in parts: more keys than a bucket of the index holds.
+for (let i = 0; i < 600; i++) write(other, `SET {parts}${i} ${i}`)
 for (const text of [
   'INCRBY counter 5',
   'HSET hash theirs 1',
@@ -36,6 +60,10 @@ for (const text of [
   'APPEND text -and-more',
   'SETRANGE text 0 V',
   'SET binary \x00\xff\r\n',
+  `SET long ${'l'.repeat(20_000)}`,
+  'SETBIT long 150000 1',
+  'EXPIREAT long 4102444800',
+  'SETRANGE long 5 patched',
   'INCRBY counter 37',
   'INCRBYFLOAT float 0.1',
   'INCRBYFLOAT float 0.2',
@@ -98,6 +126,8 @@ for (const text of [
   write(own, text)
 }
 own.proxy.transaction(0, ['SET', '{t}1', 'one'], ['SADD', '{t}2', 'two'], ['DEL', '{t}1'])
+// So much that its window doesn't reach back to the rest.
+for (let i = 0; i < 200; i++) write(other, `SET filler ${'f'.repeat(1_000)}`)
 open(own, other, 1)
 carry(own, other, 500)
 for (const text of ['SET late value', 'HSET hash late 1', 'DEL state:3']) write(other, text)
@@ -106,15 +136,27 @@ write(own, 'SET state:4 changed')
 
 const asked = [
   ['DBSIZE'],
-  ...['text', 'binary', 'counter', 'float', 'number', 'reset', 'deleted', 'late', '{old}new', '{old}old'].map(
-    (key) => ['GET', key],
-  ),
+  ...[
+    '{parts}0',
+    '{parts}39',
+    'text',
+    'binary',
+    'counter',
+    'float',
+    'number',
+    'reset',
+    'deleted',
+    'late',
+    '{old}new',
+    '{old}old',
+  ].map((key) => ['GET', key]),
   ...[
     'state:3',
     'state:4',
     'state:5',
     'expiring',
     'persistent',
+    'long',
     'counter',
     'type',
     'hash',
@@ -131,6 +173,9 @@ const asked = [
   ['LRANGE', 'list', '0', '-1'],
   ['ZRANGE', 'scores', '0', '-1', 'WITHSCORES'],
   ['EXISTS', '{t}1'],
+  ['GETRANGE', 'long', '0', '20'],
+  ['STRLEN', 'long'],
+  ['GETBIT', 'long', '150000'],
   ...['stream', '{stream}trimmed', '{stream}deleted'].flatMap((key) => [
     ['XRANGE', key, '-', '+'],
     ['XINFO', 'STREAM', key],
@@ -143,10 +188,10 @@ const asked = [
   ]),
 ]
 
-function writeDirectory(kind: string, version: number): void {
+function writeDirectory(kind: string, version: number, shard: typeof own, asked: readonly string[][]): void {
   const directory = join(root, kind, `v${version}`)
   if (existsSync(directory)) return
-  const disk = own.disk.afterKill()
+  const disk = shard.disk.afterKill()
   const again = member(1, world, { disk: disk.afterKill(), initialised: true })
   const expected = {
     position: again.shard.log.end,
@@ -157,10 +202,47 @@ function writeDirectory(kind: string, version: number): void {
   writeFileSync(join(directory, 'expected.json'), `${JSON.stringify(expected, null, 1)}\n`)
 }
 
-writeDirectory('log', segmentKind.version)
+writeDirectory('log', segmentKind.version, own, asked)
+writeLarge()
 own.proxy.ask({ what: 'snapshot' })
 carry(own, other, 500)
 if (own.shard.status().log.snapshot.completed !== 1) throw new Error('no snapshot was taken')
 write(own, 'SET text after-the-snapshot')
 carry(own, other, 500)
-writeDirectory('snapshot', snapshotKind.version)
+writeDirectory('snapshot', snapshotKind.version, own, [
+  ...asked,
+  ...['0', '57', '119'].flatMap((i) => [
+    ['HGET', '{large}hash', i],
+    ['SISMEMBER', '{large}set', large(Number(i))],
+    ['ZSCORE', '{large}scores', large(Number(i))],
+    ['LINDEX', '{large}list', i],
+    ['XRANGE', '{large}stream', i, i],
+  ]),
+  ['HLEN', '{large}hash'],
+  ['SCARD', '{large}set'],
+  ['ZCARD', '{large}scores'],
+  ['LLEN', '{large}list'],
+  ['XLEN', '{large}stream'],
+  ['XPENDING', '{large}stream', 'readers'],
+])
+
+/** A log that has taken slot states in several slices each. */
+function writeSlotParts(): void {
+  const taker = member(1, world, { variations: { stagedSliceBytes: 200 } })
+  const source = member(2, world, {
+    limits: { backlogBytesMax: 4096 },
+    variations: { replication: { cutBytes: 64 } },
+  })
+  // More than a bucket of the index holds.
+  const keys = Array.from({ length: 600 }, (_, i) => i)
+  for (const i of keys) write(source, i % 2 === 0 ? `SET {parts}${i} ${i}` : `SADD {parts}${i} ${i}`)
+  for (let i = 0; i < 200; i++) write(source, `SET filler ${'f'.repeat(1_000)}`)
+  open(taker, source, 1)
+  carry(taker, source, 500)
+  write(taker, 'SADD {parts}7 own')
+  writeDirectory('slotParts', segmentKind.version, taker, [
+    ['DBSIZE'],
+    ...keys.map((i) => [i % 2 === 0 ? 'GET' : 'SMEMBERS', `{parts}${i}`]),
+  ])
+}
+writeSlotParts()

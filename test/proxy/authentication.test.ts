@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest'
-import { isSecret } from '#proxy/local/connection.ts'
 import { encode, ProxyWorld } from './proxyWorld.ts'
 
 const secured = () => new ProxyWorld({ database: { password: 'secret' } })
@@ -73,20 +72,6 @@ describe('the default user', () => {
     client.call('MULTI')
     expect(client.call('GET')).toContain('-ERR wrong number')
     expect(client.call('EXEC')).toContain('-EXECABORT')
-  })
-})
-
-describe('comparing secrets', () => {
-  it.each([
-    ['', '', true],
-    ['', 'a', false],
-    ['a', '', false],
-    ['abc', 'abc', true],
-    ['abcabc', 'abc', false],
-    ['abd', 'abc', false],
-    ['\u00ff', '\u00ff', true],
-  ])('%j and %j', (given, secret, equal) => {
-    expect(isSecret(given, secret)).toBe(equal)
   })
 })
 

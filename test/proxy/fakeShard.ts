@@ -6,6 +6,7 @@ import {
   FrameReader,
   frameHeaderBytes,
   readU32,
+  sessionFlags,
   writeFrameHeader,
 } from '#protocol/frames/frame.ts'
 import {
@@ -15,6 +16,7 @@ import {
   readChannelOpening,
   readHello,
 } from '#protocol/frames/hello.ts'
+import { appliedPayload, nothingKnown, readWaitQuestion } from '#protocol/frames/wait.ts'
 import { defaultRequestLimits, RequestScanner } from '#protocol/resp/requestScanner.ts'
 import { slotOfKey } from '#protocol/slots/crc16.ts'
 import type { SlotRange } from '#protocol/slots/slotMap.ts'
@@ -29,8 +31,12 @@ export interface ShardRequest {
   slot: number
   resp3: boolean
   noTouch: boolean
-  /** Of watch and transaction. */
+  /** Of a request only when it is tracked, or is with NOLOOP. */
   session: number
+  isTracked: boolean
+  noLoop: boolean
+  /** Of a transaction. */
+  isWatching: boolean
   commands: string[][]
   frame: RequestFrame
 }
@@ -141,6 +147,14 @@ export class FakeShard {
         this.unwatched.push(received.tag)
         this.#watches.delete(received.tag)
         return
+      case FrameKind.wait: {
+        const question = readWaitQuestion(received.bytes, received.payloadStart, received.payloadEnd)
+        if (question === null) throw new Error('a wait that is none')
+        // Nobody has anything; who knows that hears no more.
+        if (question.known === nothingKnown)
+          connection.write(frame(FrameKind.reply, received.tag, latin1(appliedPayload(0, 0)), 1))
+        return
+      }
       case FrameKind.admin: {
         const question = JSON.parse(latin1(received.bytes, received.payloadStart, received.payloadEnd)) as {
           what: string
@@ -172,7 +186,7 @@ export class FakeShard {
 
   #takeRequest(received: Frame, connection: Connection): void {
     const { kind, tag, slot, flags, bytes, payloadEnd } = received
-    const hasSession = kind !== FrameKind.request
+    const hasSession = kind !== FrameKind.request || (flags & sessionFlags) !== 0
     const commands = commandsIn(bytes, received.payloadStart + (hasSession ? 4 : 0), payloadEnd)
     const parts = kind === FrameKind.request ? commands.map((command) => [command]) : [commands]
     const whole = new RequestFrame(tag, connection, parts.length)
@@ -185,6 +199,9 @@ export class FakeShard {
         resp3: (flags & FrameFlag.resp3) !== 0,
         noTouch: (flags & FrameFlag.noTouch) !== 0,
         session: hasSession ? readU32(bytes, received.payloadStart) : 0,
+        isTracked: (flags & FrameFlag.tracked) !== 0,
+        noLoop: (flags & FrameFlag.noLoop) !== 0,
+        isWatching: (flags & FrameFlag.watching) !== 0,
         commands: part,
         frame: whole,
       }
@@ -203,7 +220,7 @@ export class FakeShard {
     }
   }
 
-  #usual({ kind, session, commands }: ShardRequest): string {
+  #usual({ kind, session, isWatching, commands }: ShardRequest): string {
     if (kind === FrameKind.watch) {
       const watched = this.#watches.get(session) ?? new Map<string, string | undefined>()
       for (const key of (commands[0] ?? []).slice(1)) watched.set(key, this.#values.get(key))
@@ -211,7 +228,7 @@ export class FakeShard {
       return '+OK\r\n'
     }
     if (kind !== FrameKind.transaction) return this.#run(commands[0] ?? [])
-    if (session !== 0) {
+    if (isWatching) {
       const watched = this.#watches.get(session)
       this.#watches.delete(session)
       if (watched === undefined) return '*-1\r\n'

@@ -12,6 +12,7 @@ describe('a hostile client', () => {
     ['a huge array', '*2147483647\r\n', 'invalid multibulk length'],
     ['no number', '*x\r\n', 'invalid multibulk length'],
     ['no bulk', '*1\r\nPING\r\n', "expected '$', got 'P'"],
+    ['a line end for a type', '*1\r\n\n\r\n', "expected '$', got ' '"],
     ['nested arrays', '*1\r\n*1\r\n*1\r\n', "expected '$', got '*'"],
     ['an endless header', `*${'1'.repeat(70_000)}`, 'too big mbulk count string'],
     ['an endless line', 'x'.repeat(70_000), 'too big inline request'],

@@ -10,6 +10,7 @@ const shardInfo = (index: number): ShardInfo => ({
   runId: `run-${index}`,
   uptimeMs: 1000,
   streamIdMode: 'strict',
+  notifyKeyspaceEvents: '',
   writesRefused: null,
   stale: false,
   keys: 10 * (index + 1),
@@ -17,10 +18,21 @@ const shardInfo = (index: number): ShardInfo => ({
   averageTtlMs: 500,
   expiredKeys: 1,
   residues: 2,
+  residuesJudged: 8,
+  residuesForgotten: 6,
   watchedKeys: 3,
+  trackedKeys: 4,
+  trackedReaders: 6,
+  trackedPrefixes: 2,
+  trackingTableKeysMax: 1_000_000,
   blockedClients: 5,
   blockedForEver: 2,
   blockingKeys: 4,
+  channels: 6,
+  patterns: 7,
+  shardChannels: 8,
+  errors: {},
+  histograms: {},
   commandsProcessed: 4,
   commandsPerSecond: 5,
   links: 1,
@@ -67,6 +79,7 @@ const shardInfo = (index: number): ShardInfo => ({
     source: 'ntp',
     degradedMs: 100,
     gateMs: 1000,
+    lastStamp: 800 + index,
     aheadMs: 0,
     leaseLeftMs: 5000,
   },
@@ -74,10 +87,32 @@ const shardInfo = (index: number): ShardInfo => ({
     appliedRecords: 7,
     duplicateRecords: 1,
     mergedSlotStates: 3,
+    comparedSlotStates: 2,
     heldRecords: 0,
     heldBytes: 0,
     holdOverflows: 0,
-    members: [{ clusterId: 2, name: 'c2', connected: true, caughtUp: index === 0, acknowledgedMs: {} }],
+    observed: { 1: 800 + index, 2: 70 - index },
+    leastApplied: index === 0 ? { 1: 500 } : { 1: 400, 2: 60 },
+    recoveredWithStates: index === 1,
+    members: [
+      {
+        clusterId: 2,
+        name: 'c2',
+        connected: true,
+        caughtUp: index === 0,
+        stale: false,
+        lagOperations: 3 + index,
+        lagMs: 40 - index,
+        behindMs: 5 + index,
+        heldRecords: 1,
+        heldMs: 7 - index,
+        receivedBytes: 2000,
+        fullSyncs: 1,
+        partialSyncs: 2,
+        failedPartialSyncs: index,
+        acknowledgedMs: {},
+      },
+    ],
     feeds: [{ peer: 2, caughtUp: true, behindBytes: 5, inflightBytes: 6, slotStatesOwed: 0 }],
     intakes: [
       {
@@ -85,6 +120,7 @@ const shardInfo = (index: number): ShardInfo => ({
         sourceShard: 0,
         caughtUp: true,
         stale: false,
+        refusing: index === 1,
         heardAgoMs: 12,
         slotStatesPlanned: 3,
         slotStatesTaken: 1,
@@ -105,7 +141,7 @@ function informed(shardCount = 2): ProxyWorld {
 }
 
 const fieldsOf = (reply: string): Record<string, string> =>
-  Object.fromEntries([...reply.matchAll(/^([a-z0-9_|]+):(.*)\r$/gm)].map(([, name, value]) => [name, value]))
+  Object.fromEntries([...reply.matchAll(/^([a-z0-9_|-]+):(.*)\r$/gm)].map(([, name, value]) => [name, value]))
 
 describe('INFO', () => {
   it('adds up what the shards say, under the names of Redis', () => {
@@ -153,8 +189,30 @@ describe('INFO', () => {
       crdt_cluster_id: '1',
       crdt_stale: '0',
       crdt_gc_pending: '4',
-      crdt_member_2:
-        'name=c2,connected=1,caught_up=0,heard_ms_ago=12,slot_states_left=4,feeds=2,behind_bytes=10,inflight_bytes=12,slot_states_owed=0',
+      crdt_config_version: '0',
+      crdt_replid: 'run-0,run-1',
+      crdt_clock: '801',
+      crdt_ovc: '1:801 2:70',
+      crdt_peers: '1',
+      crdt_peers_in_sync: '0',
+      crdt_stale_released_with_merge: '1',
+      crdt_sync_full: '2',
+      crdt_sync_partial_ok: '4',
+      'crdt_sync_partial-err': '1',
+      crdt_effect_reqs: '14',
+      crdt_merge_reqs: '6',
+      crdt_merge_compared: '4',
+      crdt_ovc_filtered_effect_reqs: '2',
+      crdt_held_ms: '7',
+      crdt_gc_attempted: '16',
+      crdt_gc_collected: '12',
+      crdt_gc_gvc_min: '1:400 2:0',
+      crdt_replica_2: [
+        'name=c2,state=syncing,shards=1,slot_coverage=1,lag_ms=40,lag_ops=7,max_ops_lag=4,min_ops_lag=3,behind_ms=6',
+        'heard_ms_ago=12,held_records=2,held_ms=7,sync_full=2,sync_partial_ok=4,sync_partial-err=1',
+        'slot_states_left=4,intake_paused=1,slot_states_owed=0,backlog_bytes=10,inflight_bytes=12',
+        'received_bytes=4000,ingress_bytes=0,ingress_bytes_decompressed=0,egress_bytes=0,egress_bytes_decompressed=0',
+      ].join(),
       clock_state: 'degraded',
       clock_offset_ms: '150',
     })
@@ -325,7 +383,7 @@ describe('CONFIG', () => {
     const world = informed()
     const client = world.client()
     expect(client.call('CONFIG', 'GET', 'maxmemory')).toBe('*2\r\n$9\r\nmaxmemory\r\n$7\r\n8388608\r\n')
-    expect(client.call('CONFIG', 'GET', 'maxc*', 'maxmemory-*')).toBe(
+    expect(client.call('CONFIG', 'GET', 'maxc*', 'maxmemory-[ps]*')).toBe(
       '*6\r\n$10\r\nmaxclients\r\n$3\r\n100\r\n' +
         '$16\r\nmaxmemory-policy\r\n$11\r\nallkeys-lru\r\n$17\r\nmaxmemory-samples\r\n$1\r\n7\r\n',
     )
@@ -356,6 +414,47 @@ describe('CONFIG', () => {
     expect(set('maxmemory-samples', '65')).toContain('- argument must be between 1 and 64 inclusive')
     expect(set('maxmemory', '-1')).toContain('- argument must be a memory value')
     expect(asked).toHaveLength(2)
+  })
+
+  it.each(['constructor', '__proto__', 'foo'])('SET says that nobody knows the setting %s', (name) => {
+    const client = new ProxyWorld().client()
+    const error = `-ERR Unknown option or number of arguments for CONFIG SET - '${name}'\r\n`
+    expect(client.call('CONFIG', 'SET', name, '1')).toBe(error)
+    expect(client.call('CONFIG', 'SET', 'maxclients', '5', name, '1')).toBe(error)
+    expect(client.call('CONFIG', 'GET', name)).toBe('*0\r\n')
+  })
+
+  it('SET of client-output-buffer-limit changes the classes that it names', () => {
+    const world = new ProxyWorld()
+    const client = world.client()
+    const name = 'client-output-buffer-limit'
+    const shown = (): string => client.call('CONFIG', 'GET', name).split('\r\n')[4] ?? ''
+    const set = (text: string): string => client.call('CONFIG', 'SET', name, text)
+    expect(shown()).toBe('normal 1048576 0 60 slave 0 0 0 pubsub 262144 0 60')
+    expect(set('pubsub 8mb 2mb 60')).toBe('+OK\r\n')
+    expect(set('Normal 0 64kb 5 replica 256mb 64mb 60')).toBe('+OK\r\n')
+    expect(shown()).toBe('normal 8589934592 65536 5 slave 0 0 0 pubsub 8388608 2097152 60')
+    expect(world.proxy.limits).toMatchObject({
+      outputBytesMax: 8 * 1024 ** 3,
+      subscriberOutputSoftBytes: 2 * 1024 ** 2,
+    })
+    const failed = (why: string): string =>
+      `-ERR CONFIG SET failed (possibly related to argument '${name}') - ${why}\r\n`
+    expect(set('normal 1 2')).toBe(failed('Wrong number of arguments in buffer limit configuration.'))
+    for (const unknown of ['foo', 'constructor', '__proto__'])
+      expect(set(`${unknown} 1 2 3`)).toBe(
+        failed('Invalid client class specified in buffer limit configuration.'),
+      )
+    const error = failed('Error in hard, soft or soft_seconds setting in buffer limit configuration.')
+    expect([set('normal 1mb 2mb x'), set('normal -1 2 3'), set('pubsub 1mb two 3')]).toEqual([
+      error,
+      error,
+      error,
+    ])
+    expect(set('normal 1 0 0')).toContain('a hard limit must be 0 or between 65536 and 8589934592 inclusive')
+    expect(set('normal 0 0 4000')).toContain('soft limits must be at most')
+    expect(set('')).toBe('+OK\r\n')
+    expect(shown()).toBe('normal 8589934592 65536 5 slave 0 0 0 pubsub 8388608 2097152 60')
   })
 
   it('SET of what a shard does not take changes nothing in the proxy', () => {

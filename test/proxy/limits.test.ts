@@ -96,6 +96,67 @@ describe('limits of clients', () => {
     expect(world.client().call('PING')).toBe('+PONG\r\n')
   })
 
+  it('outputSoftBytes: a client may be slow, but not for long', () => {
+    const world = new ProxyWorld({
+      limits: { outputPauseBytes: 10_000, outputSoftBytes: 20_000, outputSoftMs: 5_000 },
+    })
+    const [slow, patient] = [world.client(), world.client()]
+    world.shard.answer = () => `$30000\r\n${'x'.repeat(30_000)}\r\n`
+    for (const client of [slow, patient]) {
+      client.connection.pause()
+      client.raw(encode(['GET', 'a']))
+    }
+    world.world.advance(4_000)
+    patient.connection.resume()
+    expect(patient.read().length).toBe(30_010)
+    world.world.advance(1_000)
+    patient.connection.pause()
+    patient.raw(encode(['GET', 'a']))
+    world.world.advance(2_000)
+    expect([slow.isClosed, patient.isClosed]).toEqual([true, false])
+    expect(world.logger.lines.some(({ message }) => message.includes('reads too slowly'))).toBe(true)
+    world.world.advance(6_000)
+    expect(patient.isClosed).toBe(true)
+  })
+
+  it('subscriberOutputSoftBytes: the same for one that has subscribed', () => {
+    const world = new ProxyWorld({ limits: { subscriberOutputSoftBytes: 20_000, subscriberOutputSoftMs: 0 } })
+    const [subscriber, client] = [world.client(), world.client()]
+    subscriber.call('SUBSCRIBE', 'a')
+    for (const { connection } of [subscriber, client]) connection.pause()
+    subscriber.raw(encode(['PING', 'x'.repeat(30_000)]))
+    client.raw(encode(['ECHO', 'x'.repeat(30_000)]))
+    world.world.advance(2_000)
+    expect([subscriber.isClosed, client.isClosed]).toEqual([true, false])
+  })
+
+  it('clientsBytesMax: those that take most have to go, until the rest has room', () => {
+    const world = new ProxyWorld({ limits: { clientsBytesMax: 200_000 } })
+    const clients = [90_000, 20_000, 150_000, 50_000].map((bytes) => {
+      const client = world.client()
+      if (bytes === 150_000) client.call('CLIENT', 'NO-EVICT', 'on')
+      client.raw(`*3\r\n$3\r\nSET\r\n$1\r\na\r\n$500000\r\n${'x'.repeat(bytes)}`)
+      return client
+    })
+    const closed = (): boolean[] => clients.map(({ isClosed }) => isClosed)
+    expect(closed()).toEqual([false, false, false, false])
+    world.world.advance(1_000)
+    expect(closed()).toEqual([true, false, false, true])
+    const queueing = world.client()
+    queueing.call('MULTI')
+    for (let i = 0; i < 3; i++) queueing.call('SET', 'a', 'x'.repeat(50_000))
+    world.world.advance(1_000)
+    expect([...closed(), queueing.isClosed]).toEqual([true, false, false, true, true])
+  })
+
+  it('keepAliveMs: whoever is silent is asked for', () => {
+    const world = new ProxyWorld({ limits: { keepAliveMs: 7_000 } })
+    const first = world.client()
+    expect(first.keepAliveMs).toBe(7_000)
+    expect(first.call('CONFIG', 'SET', 'tcp-keepalive', '0')).toBe('+OK\r\n')
+    expect(world.client().keepAliveMs).toBe(0)
+  })
+
   it('outputBytesMax: replies that wait for an earlier one count too', () => {
     const world = new ProxyWorld({ shardCount: 2, limits: { outputBytesMax: 100_000 } })
     const client = world.client()

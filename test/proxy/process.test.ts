@@ -14,8 +14,8 @@ import type { ProxyConfig } from '#config/process.ts'
 import { ensureCertificates } from '#control/certificates/certificates.ts'
 import { FrameKind, FrameReader, writeU32 } from '#protocol/frames/frame.ts'
 import { type Hello, helloFrame, readHello, readReason } from '#protocol/frames/hello.ts'
+import { syncAlpn } from '#protocol/sync/alpn.ts'
 import { syncVersion } from '#protocol/sync/message.ts'
-import { syncAlpn } from '#proxy/proxy.ts'
 import { type Listening, listenUnix } from '#runtime/node/nodeListener.ts'
 import type { TlsIdentity } from '#runtime/ports.ts'
 import { SeededRandom, seedFromEnv } from '#test/seed.ts'
@@ -65,6 +65,7 @@ class ProxyUnderTest {
       workers: [{ worker: 0, socketPath: join(this.directory, 'proxy.sock') }],
       shards: [{ index: 0, ranges: [{ first: 0, last: 16383 }], socketPath }],
       tls,
+      clientTls: { ...base.clientTls, server: tls },
       limits: { ...base.limits, ...change },
     }
     this.#shardListening = await listenUnix({ path: socketPath, logger: silentLogger }, (connection) =>
@@ -314,6 +315,7 @@ describe('the sync port', () => {
     clusterId: 2,
     clusterName: 'c2',
     instance: 'i',
+    compressions: [],
   }
 
   beforeAll(async () => {

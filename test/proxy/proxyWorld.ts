@@ -1,29 +1,55 @@
 /** A proxy with shards and clients in memory. */
-import type { ClientLimits, DatabaseConfig, ProxyConfig } from '#config/process.ts'
+
+import { noLibraries } from '#config/libraries.ts'
+import type { ClientTlsConfig, DatabaseConfig, ProxyConfig } from '#config/process.ts'
+import { noUsers } from '#config/users.ts'
 import { evenRanges } from '#protocol/slots/slotMap.ts'
 import { type ConnectionFacts, DatabaseProxy } from '#proxy/proxy.ts'
 import { bytesOf, latin1 } from '#runtime/bytes/bytes.ts'
 import { MemoryConnection, MemoryNet } from '#test/memoryConnection.ts'
 import { MemoryWorld } from '#test/memoryWorld.ts'
+import { plainClients, portLimits } from '#test/plainClients.ts'
 import { SeededRandom } from '#test/seed.ts'
 import { RecordingLogger } from '#test/silentLogger.ts'
 import { unlimitedMemory } from '#test/unlimitedMemory.ts'
+import { countedDigits, FakeKeeper } from './fakeKeeper.ts'
 import { FakeShard } from './fakeShard.ts'
 
-export const usualLimits: ClientLimits = {
+export const usualLimits: ProxyConfig['limits'] = {
+  ...portLimits,
   clientsMax: 100,
   requestBytesMax: 1024 * 1024,
   pipelineMax: 1000,
   outputPauseBytes: 64 * 1024,
   outputBytesMax: 1024 * 1024,
+  subscriberOutputBytesMax: 256 * 1024,
+  monitorOutputBytesMax: 256 * 1024,
+  slowlogSlowerThanUs: 10_000,
+  slowlogMax: 128,
+  latencyThresholdMs: 0,
+  outputSoftBytes: 0,
+  outputSoftMs: 60_000,
+  subscriberOutputSoftBytes: 0,
+  subscriberOutputSoftMs: 60_000,
+  clientsBytesMax: 0,
+  keepAliveMs: 0,
   shardPendingMax: 10_000,
   transactionCommandsMax: 100,
+  usersBytesMax: 64 * 1024,
+  functionsBytesMax: 1024 * 1024,
+  aclLogMax: 128,
+  trackingTableKeysMax: 1_000_000,
+  loginDelayMaxMs: 1_000,
+  busyReplyMs: 5000,
 }
 
 export interface WorldOptions {
   shardCount?: number
   database?: Partial<DatabaseConfig>
-  limits?: Partial<ClientLimits>
+  limits?: Partial<ProxyConfig['limits']>
+  clientTls?: Partial<ClientTlsConfig>
+  /** That what clients are shown is good for. */
+  certificateDays?: number
   worker?: number
   workerCount?: number
   /** The shards are not there at first. */
@@ -45,7 +71,9 @@ export function configOf(options: WorldOptions): ProxyConfig {
       ...unlimitedMemory,
       password: null,
       streamIdMode: 'strict',
+      notifyKeyspaceEvents: '',
       causalConsistency: false,
+      syncCompression: 3,
       clusterId: 1,
       clusterName: 'c1',
       members: [
@@ -66,7 +94,11 @@ export function configOf(options: WorldOptions): ProxyConfig {
       socketPath: `/shard/${index}`,
     })),
     tls: null,
+    clientTls: { ...plainClients, ...options.clientTls },
     limits: { ...usualLimits, ...options.limits },
+    users: noUsers,
+    libraries: noLibraries,
+    aclFilePath: '/data/users.acl',
   }
 }
 
@@ -76,6 +108,12 @@ export class ProxyWorld {
   readonly shards: FakeShard[]
   readonly config: ProxyConfig
   readonly proxy: DatabaseProxy
+  readonly keeper = new FakeKeeper(
+    (run) => this.world.post(run),
+    (kept) => this.proxy.reconfigure({ ...this.config, ...kept }),
+  )
+  /** The threads beside the shards, by the paths of their sockets: what each answers to a line. */
+  readonly scriptWatches = new Map<string, ScriptWatchThread>()
   #lastPort = 50000
 
   constructor(options: WorldOptions = {}) {
@@ -88,14 +126,23 @@ export class ProxyWorld {
       timers: world,
       random: new SeededRandom(1),
       net: new MemoryNet(world, (target) => {
-        const shard = this.shards.find(
-          ({ index }) => target.kind === 'unix' && target.path === `/shard/${index}`,
-        )
+        const path = target.kind === 'unix' ? target.path : ''
+        const watch = this.scriptWatches.get(path)
+        if (watch !== undefined) return (far) => answerLines(this.world, far, watch)
+        const shard = this.shards.find(({ index }) => path === `/shard/${index}`)
         if (shard === undefined || shard.isDown) return new Error('connect ENOENT')
         return (far) => shard.accept(far)
       }),
       logger,
       process: () => ({ processId: 42, residentBytes: 1, cpuUserMs: 2, cpuSystemMs: 3 }),
+      askKeeper: (question, answered) => this.keeper.ask(question, answered),
+      certificate: () => {
+        const { certificateDays } = options
+        return certificateDays === undefined
+          ? null
+          : { expiresWallMs: world.wallMs() + certificateDays * 24 * 3_600_000 }
+      },
+      secretDigits: countedDigits,
     })
     this.world.settle()
   }
@@ -111,6 +158,21 @@ export class ProxyWorld {
     this.proxy.accept(near, { remoteAddress, localAddress: '127.0.0.1:12000', tls })
     client.remoteAddress = remoteAddress
     return client
+  }
+}
+
+/** A line, or one that comes so many milliseconds later. */
+type ScriptWatchThread = (question: string) => string | { line: string; afterMs: number }
+
+function answerLines(world: MemoryWorld, connection: MemoryConnection, answer: ScriptWatchThread): void {
+  connection.handler = {
+    onData: (chunk) => {
+      const answered = answer(latin1(chunk).trimEnd())
+      if (typeof answered === 'string') connection.write(bytesOf(`${answered}\n`))
+      else world.after(answered.afterMs, () => connection.write(bytesOf(`${answered.line}\n`)))
+    },
+    onDrain() {},
+    onClose() {},
   }
 }
 
@@ -144,6 +206,11 @@ export class TestClient {
   /** Sends nothing more, and still reads. */
   end(): void {
     this.#world.post(() => this.#near.handler.onEnd?.())
+  }
+
+  /** After so much silence the proxy asks whether it is still there. */
+  get keepAliveMs(): number | null {
+    return this.#near.keepAliveMs
   }
 
   /** What has come since the last call. */

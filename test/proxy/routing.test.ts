@@ -204,7 +204,7 @@ describe('the table', () => {
     const missing: string[] = []
     for (const command of commands.values()) {
       for (const spec of [command, ...command.subcommands]) {
-        const isOwn = spec.request === 'proxy' || spec.request === 'gathered'
+        const isOwn = ['proxy', 'gathered', 'subscription'].includes(spec.request)
         const isCallable = !spec.isContainer || spec.accepts(1)
         if (isOwn && isCallable && !localCommands.has(spec)) missing.push(spec.name)
       }
@@ -213,7 +213,7 @@ describe('the table', () => {
     // Part of a transaction it is the proxy's.
     expect(
       [...localCommands.keys()]
-        .filter(({ request }) => request !== 'proxy' && request !== 'gathered')
+        .filter(({ request }) => !['proxy', 'gathered', 'subscription'].includes(request))
         .map(({ name }) => name),
     ).toEqual(['UNWATCH'])
   })

@@ -1,97 +1,17 @@
 /** A peer's syncer on the database port: who may, what is carried, and what a bad one can do. */
 import { describe, expect, it } from 'vitest'
-import { type Frame, FrameKind, FrameReader, writeU32 } from '#protocol/frames/frame.ts'
-import {
-  channelClosedFrame,
-  type Hello,
-  helloFrame,
-  jsonFrame,
-  readHello,
-  readReason,
-} from '#protocol/frames/hello.ts'
-import { syncVersion } from '#protocol/sync/message.ts'
-import { syncAlpn } from '#proxy/proxy.ts'
+import { compressedFrame } from '#protocol/frames/compressedFrame.ts'
+import { FrameKind, writeU32 } from '#protocol/frames/frame.ts'
+import { channelClosedFrame, type Hello, helloFrame, jsonFrame } from '#protocol/frames/hello.ts'
+import { receivedFrame } from '#protocol/frames/receipt.ts'
 import { peerChannelsMax, peerFrameBytesMax, peerHelloMs } from '#proxy/syncRelay.ts'
 import { ByteReader } from '#runtime/bytes/byteReader.ts'
 import { allocate, bytesOf, latin1 } from '#runtime/bytes/bytes.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
-import { MemoryConnection } from '#test/memoryConnection.ts'
 import { SeededRandom, seedFromEnv } from '#test/seed.ts'
 import { frame } from './fakeShard.ts'
+import { goodHello, Peer } from './peer.ts'
 import { ProxyWorld } from './proxyWorld.ts'
-
-const goodHello: Hello = {
-  role: 'syncer',
-  syncVersion,
-  guid: 'guid-1',
-  clusterId: 2,
-  clusterName: 'c2',
-  instance: 'i1',
-}
-
-interface Received {
-  kind: number
-  tag: number
-  payload: string
-}
-
-class Peer {
-  readonly connection: MemoryConnection
-  readonly received: Received[] = []
-  hello: Hello | string | null = null
-  reason: string | null = null
-  isClosed = false
-  readonly #world: ProxyWorld
-
-  constructor(world: ProxyWorld, peerName: string | null = 'c2') {
-    this.#world = world
-    const [near, far] = MemoryConnection.pair(world.world)
-    this.connection = far
-    const reader = new FrameReader()
-    far.handler = {
-      onData: (chunk) => {
-        reader.feed(chunk, (received) => this.#take(received))
-      },
-      onDrain() {},
-      onClose: () => {
-        this.isClosed = true
-      },
-    }
-    world.proxy.accept(near, {
-      remoteAddress: '127.0.0.1:4000',
-      localAddress: '127.0.0.1:12000',
-      tls: { alpn: syncAlpn, peerName },
-    })
-  }
-
-  send(...frames: Uint8Array[]): this {
-    for (const one of frames) this.connection.write(one)
-    this.#world.world.settle()
-    return this
-  }
-
-  open(tag: number, shard: number, more: object = {}): this {
-    return this.send(
-      jsonFrame(FrameKind.channelOpen, tag, {
-        role: 'feed',
-        peer: 2,
-        shard,
-        ranges: [{ first: 0, last: 16383 }],
-        ...more,
-      }),
-    )
-  }
-
-  #take(received: Frame): void {
-    if (received.kind === FrameKind.hello) this.hello = readHello(received)
-    else if (received.kind === FrameKind.channelClosed && received.tag === 0)
-      this.reason = readReason(received)
-    else {
-      const payload = latin1(received.bytes, received.payloadStart, received.payloadEnd)
-      this.received.push({ kind: received.kind, tag: received.tag, payload })
-    }
-  }
-}
 
 describe("a peer's syncer", () => {
   it('learns the shards and gets channels to them, both ways', () => {
@@ -106,6 +26,7 @@ describe("a peer's syncer", () => {
         { index: 0, ranges: [{ first: 0, last: 8191 }], runId: 'run-0' },
         { index: 1, ranges: [{ first: 8192, last: 16383 }], runId: 'run-1' },
       ],
+      compressions: ['zstd'],
     })
     peer.open(7, 0).open(9, 1)
     expect(peer.received).toEqual([
@@ -124,6 +45,70 @@ describe("a peer's syncer", () => {
       { kind: FrameKind.channelData, tag: 7, payload: 'from zero' },
     ])
     expect(world.proxy.status().peers).toEqual([{ name: 'c2', clusterId: 2, channels: 2 }])
+  })
+
+  describe('on a slow link', () => {
+    const messages = (count: number) => Array.from({ length: count }, (_, i) => `message ${i} `.repeat(1000))
+
+    /** 300 bytes a millisecond arrive there. */
+    function slowly(hello: Hello, level = 3) {
+      const world = new ProxyWorld({ database: { syncCompression: level } })
+      const peer = new Peer(world).send(helloFrame(hello)).open(1, 0)
+      const [tag = 0] = world.shard.channels.keys()
+      const startMs = world.world.monotonicMs()
+      let told = 0
+      for (const message of messages(300)) {
+        world.shard.sendOnChannel(tag, message)
+        world.world.settle()
+        // What has come by now is all; the peer tells of what a slow link would have brought.
+        const arrived = (world.world.monotonicMs() - startMs) * 300
+        const reported = Math.min(peer.traffic.bytes, arrived)
+        if (hello.role === 'syncer' && hello.compressions?.includes('zstd') && reported > told) {
+          told = reported
+          peer.send(receivedFrame(told))
+        }
+        world.world.advance(9)
+      }
+      world.world.advance(100)
+      expect(peer.reason).toBeNull()
+      expect(peer.received.slice(1)).toEqual(
+        messages(300).map((payload) => ({ kind: FrameKind.channelData, tag: 1, payload })),
+      )
+      const { sent, received } = world.proxy.trafficOf(2)
+      return { ...peer.traffic, sent, received, world, peer }
+    }
+
+    it('gets what it can unpack compressed, and the same comes out', () => {
+      const { bytes, rawBytes, sent, received, world } = slowly({
+        ...goodHello,
+        compressions: ['brotli', 'zstd'],
+      })
+      expect(rawBytes).toBeGreaterThan(2_000_000)
+      expect(bytes).toBeLessThan(rawBytes / 2)
+      // All but its hello.
+      expect(rawBytes - sent.rawBytes).toBe(bytes - sent.bytes)
+      expect(rawBytes - sent.rawBytes).toBeLessThan(300)
+      expect(received.bytes).toBeGreaterThan(0)
+      expect(world.proxy.status().traffic).toEqual([{ clusterId: 2, sent, received }])
+    })
+
+    it('gets everything as it is from a level of 0, and when it says nothing of compression', () => {
+      const off = slowly({ ...goodHello, compressions: ['zstd'] }, 0)
+      expect(off.bytes).toBe(off.rawBytes)
+      const { compressions: _, ...ofOldRelease } = goodHello
+      const old = slowly(ofOldRelease as Hello)
+      expect(old.bytes).toBe(old.rawBytes)
+      expect(old.bytes).toBe(off.bytes)
+    })
+
+    it('is counted over all its links', () => {
+      const { world, peer, sent } = slowly({ ...goodHello, compressions: ['zstd'] })
+      const before = { ...sent }
+      peer.connection.destroy()
+      world.world.settle()
+      new Peer(world).send(helloFrame(goodHello))
+      expect(world.proxy.trafficOf(2).sent.bytes).toBeGreaterThan(before.bytes)
+    })
   })
 
   it('is told when the shard closes a channel or goes away, and may open it again', () => {
@@ -186,6 +171,14 @@ describe("a peer's syncer", () => {
     const peer = new Peer(world).send(helloFrame({ ...goodHello, ...change } as Hello))
     expect(peer.reason).toContain(reason)
     expect(peer.isClosed).toBe(true)
+  })
+
+  it('of which it says things that can not be is refused', () => {
+    const world = new ProxyWorld()
+    for (const compressions of ['zstd', [3], Array.from({ length: 17 }, () => 'x')]) {
+      const peer = new Peer(world).send(helloFrame({ ...goodHello, compressions } as unknown as Hello))
+      expect(peer.reason).toBe('a hello that lacks its fields')
+    }
   })
 
   it('must be who its certificate says', () => {
@@ -291,6 +284,25 @@ describe('a hostile peer', () => {
     expect([world.shard.seen.length, world.shard.channels.size]).toEqual([0, 0])
   })
 
+  it('that compresses what it sends is closed: nobody said that it is read', () => {
+    const world = new ProxyWorld()
+    const inner = frame(FrameKind.channelData, 1, 'x')
+    const peer = new Peer(world).send(helloFrame(goodHello), compressedFrame(inner, 0, inner.length, 3))
+    expect([peer.reason, peer.isClosed]).toEqual([`frame of kind ${FrameKind.compressed}`, true])
+  })
+
+  it('that has received what was not sent is closed', () => {
+    const world = new ProxyWorld()
+    for (const receipt of [
+      receivedFrame(1_000_000),
+      receivedFrame(-1),
+      frame(FrameKind.received, 0, 'short'),
+    ]) {
+      const peer = new Peer(world).send(helloFrame(goodHello), receipt)
+      expect(peer.reason).toBe('it has received what was not sent')
+    }
+  })
+
   it('that opens a channel twice is closed', () => {
     const world = new ProxyWorld()
     const peer = new Peer(world).send(helloFrame(goodHello)).open(1, 0).open(1, 0)
@@ -361,7 +373,7 @@ describe('a hostile peer', () => {
 describe('a client that comes over TLS', () => {
   it('is told that it can not', () => {
     const world = new ProxyWorld()
-    const client = world.client({ alpn: null, peerName: null })
+    const client = world.client({ use: 'client', certificate: null })
     expect(client.read()).toBe('-ERR TLS is for peer clusters here; connect without it\r\n')
     expect(client.isClosed).toBe(true)
   })

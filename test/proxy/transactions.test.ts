@@ -15,7 +15,7 @@ describe('MULTI and EXEC', () => {
     expect(others).toEqual([])
     expect(frame).toMatchObject({
       kind: FrameKind.transaction,
-      session: 0,
+      isWatching: false,
       commands: [
         ['SET', '{t}a', '1'],
         ['incr', '{t}a'],

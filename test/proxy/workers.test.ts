@@ -390,6 +390,7 @@ describe('who calls on the socket of a worker', () => {
   const question = (value: unknown): string => latin1(jsonFrame(FrameKind.admin, 7, value))
   const news = {
     clients: 0,
+    monitors: 0,
     isListening: true,
     ids: { step: 3, upTo: [] },
     pause: { count: 0, worker: 0, mode: 'none', untilWallMs: 0 },

@@ -6,6 +6,7 @@ import { MemoryConnection, MemoryNet } from '#test/memoryConnection.ts'
 import { MemoryWorld } from '#test/memoryWorld.ts'
 import { SeededRandom } from '#test/seed.ts'
 import { RecordingLogger } from '#test/silentLogger.ts'
+import { countedDigits, FakeKeeper } from './fakeKeeper.ts'
 import { FakeShard } from './fakeShard.ts'
 import { configOf, TestClient, type WorldOptions } from './proxyWorld.ts'
 
@@ -72,6 +73,14 @@ export class WorkersWorld {
   readonly logger = new RecordingLogger()
   readonly shards: FakeShard[]
   readonly #config: ProxyConfig
+  /** Tells who runs and does not hang. */
+  readonly keeper = new FakeKeeper(
+    (run) => this.world.post(run),
+    (kept) => {
+      for (const [worker, { proxy, life }] of this.#running)
+        if (!life.isHanging) proxy.reconfigure({ ...this.#config, worker, ...kept })
+    },
+  )
   readonly #running = new Map<number, RunningWorker>()
   /** Connections of workers to shards, as the shards see them. */
   readonly #shardSides: { worker: number; connection: MemoryConnection }[] = []
@@ -89,7 +98,7 @@ export class WorkersWorld {
     const net = new MemoryNet(world, (target) => this.#accept(target, worker))
     const life = new WorkerLife(world, net)
     const proxy = new DatabaseProxy(
-      { ...this.#config, worker, ...change },
+      { ...this.#config, worker, ...this.keeper.kept, ...change },
       {
         clock: world,
         timers: life,
@@ -97,6 +106,9 @@ export class WorkersWorld {
         net: life,
         logger,
         process: () => ({ processId: 40 + worker, residentBytes: 100, cpuUserMs: 1000, cpuSystemMs: 500 }),
+        askKeeper: (question, answered) => this.keeper.ask(question, answered),
+        certificate: () => ({ expiresWallMs: 0 }),
+        secretDigits: countedDigits,
       },
     )
     this.#running.set(worker, { life, proxy })

@@ -15,7 +15,9 @@ import {
   listenUnix,
 } from '#runtime/node/nodeListener.ts'
 import { NodeNet, readIdentity } from '#runtime/node/nodeNet.ts'
+import type { TlsSettings } from '#runtime/node/tlsAcceptor.ts'
 import type { Connection, Target, TlsIdentity } from '#runtime/ports.ts'
+import { noTlsClients, portLimits } from '#test/plainClients.ts'
 import { RecordingLogger, silentLogger } from '#test/silentLogger.ts'
 
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'antipode-listener-'))
@@ -38,6 +40,24 @@ const identityOf = (identities: Map<string, TlsIdentity>, name: string): TlsIden
   return identity
 }
 
+const peersOf = (identity: TlsIdentity) => ({ identity, protocol: 'antipode-sync/1' })
+
+const clientsOf = (identity: TlsIdentity, changes: Partial<TlsSettings> = {}): TlsSettings => ({
+  ...identity,
+  authorityPath: null,
+  minVersion: 'TLSv1.3',
+  ciphers: null,
+  protocol: 'redis',
+  ...changes,
+})
+
+/** One certificate for peers and clients. */
+const portOf = (name: string) => ({
+  ...noTlsClients,
+  peers: peersOf(identityOf(ours, name)),
+  clients: () => clientsOf(identityOf(ours, name)),
+})
+
 interface Accepted {
   connection: Connection
   facts: ConnectionFacts
@@ -53,8 +73,7 @@ async function port(options: Partial<Parameters<typeof listenPort>[0]> = {}) {
       host: '127.0.0.1',
       port: 0,
       reusePort: false,
-      identity: identityOf(ours, 'cluster-1'),
-      alpnProtocols: ['antipode-sync/1', 'redis'],
+      ...portOf('cluster-1'),
       logger: silentLogger,
       ...options,
     },
@@ -135,14 +154,14 @@ describe('one port', () => {
     const socket = tlsClient(toPort)
     socket.write('PING\r\n')
     expect(await firstAnswer(socket)).toBe('+OK\r\n')
-    expect(accepted[0]?.facts.tls).toEqual({ alpn: null, peerName: null })
+    expect(accepted[0]?.facts.tls).toEqual({ use: 'client', certificate: null })
     expect(socket.getProtocol()).toBe('TLSv1.3')
     socket.destroy()
   })
 
   test('above the limit of silent connections the oldest goes', async () => {
     const { port: toPort } = await port({
-      limits: { pendingConnectionsMax: 2, handshakeTimeoutMs: 10_000 },
+      limits: { ...portLimits, pendingConnectionsMax: 2 },
     })
     const silent = Array.from({ length: 3 }, () => net.connect(toPort, '127.0.0.1'))
     const [first, second, third] = silent.map((socket) => conversation(socket).catch(() => ''))
@@ -159,7 +178,7 @@ describe('one port', () => {
   })
 
   test('a TLS handshake that does not go on is ended', async () => {
-    const { port: toPort } = await port({ limits: { pendingConnectionsMax: 10, handshakeTimeoutMs: 50 } })
+    const { port: toPort } = await port({ limits: { ...portLimits, handshakeMs: 50 } })
     const socket = net.connect(toPort, '127.0.0.1')
     socket.write(Buffer.from([0x16]))
     expect(await conversation(socket).catch(() => '')).toBe('')
@@ -178,7 +197,7 @@ describe('one port', () => {
     const socket = tlsClient(toPort, { cert, key, ALPNProtocols: ['antipode-sync/1'] })
     socket.write('hello')
     await firstAnswer(socket)
-    expect(accepted[0]?.facts.tls).toEqual({ alpn: 'antipode-sync/1', peerName: 'cluster-2' })
+    expect(accepted[0]?.facts.tls).toEqual({ use: 'peer', name: 'cluster-2' })
     socket.destroy()
   })
 
@@ -188,7 +207,7 @@ describe('one port', () => {
     const socket = tlsClient(toPort, { cert, key, ALPNProtocols: ['antipode-sync/1'] })
     socket.write('hello')
     await firstAnswer(socket)
-    expect(accepted[0]?.facts.tls).toEqual({ alpn: 'antipode-sync/1', peerName: null })
+    expect(accepted[0]?.facts.tls).toEqual({ use: 'peer', name: null })
     socket.destroy()
   })
 
@@ -200,7 +219,7 @@ describe('one port', () => {
   })
 
   test('without a certificate of its own a port is plain only', async () => {
-    const { port: toPort, accepted } = await port({ identity: null })
+    const { port: toPort, accepted } = await port({ peers: null, clients: () => null })
     const socket = net.connect(toPort, '127.0.0.1')
     socket.write(Buffer.from([0x16, 0x03]))
     expect(await firstAnswer(socket)).toBe('+OK\r\n')
@@ -209,12 +228,17 @@ describe('one port', () => {
   })
 
   test('garbage that looks like TLS ends the connection, and the next one is served', async () => {
-    const logger = new RecordingLogger()
-    const { port: toPort, accepted } = await port({ logger })
+    const failed: string[] = []
+    const { port: toPort, accepted } = await port({
+      onHandshakeFailed: (...facts) => failed.push(facts.join(' ')),
+    })
     const socket = net.connect(toPort, '127.0.0.1')
     socket.write(Buffer.concat([Buffer.from([0x16]), Buffer.alloc(2000, 0x41)]))
+    const { localPort } = await new Promise<net.Socket>((resolve) =>
+      socket.once('connect', () => resolve(socket)),
+    )
     await conversation(socket).catch(() => '')
-    expect(logger.lines.map((line) => line.message)).toContain('TLS handshake failed')
+    expect(failed).toEqual([`127.0.0.1:${localPort} wrong version number`])
     const next = net.connect(toPort, '127.0.0.1')
     next.write('PING\r\n')
     expect(await firstAnswer(next)).toBe('+OK\r\n')
@@ -225,7 +249,11 @@ describe('one port', () => {
   test('a certificate that cannot be read is told, and plain clients are served', async () => {
     const logger = new RecordingLogger()
     const missing = { certificatePath: '/none', keyPath: '/none', authorityPath: '/none' }
-    const { port: toPort } = await port({ logger, identity: missing })
+    const { port: toPort } = await port({
+      logger,
+      peers: peersOf(missing),
+      clients: () => clientsOf(missing),
+    })
     await expect(conversation(tlsClient(toPort))).rejects.toThrow()
     expect(logger.lines[0]?.message).toMatch(/cannot be used/)
     const socket = net.connect(toPort, '127.0.0.1')
@@ -307,8 +335,14 @@ describe('NodeNet over TLS', () => {
   test('refuses a server that does not speak the protocol', async () => {
     const { port: toPort } = await port()
     expect(await connect(target(toPort, { alpn: 'h2' }))).toMatch(/alert|protocol/)
-    const { port: other } = await port({ alpnProtocols: [] })
-    expect(await connect(target(other))).toBe('the other side does not speak antipode-sync/1')
+    const { port: clientsOnly } = await port({ peers: null })
+    expect(await connect(target(clientsOnly))).toMatch(/alert|protocol/)
+    const { cert, key } = readIdentity(identityOf(ours, 'cluster-1'))
+    const other = tls.createServer({ cert, key })
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
+    opened.push(other)
+    const { port: otherPort } = other.address() as net.AddressInfo
+    expect(await connect(target(otherPort))).toBe('the other side does not speak antipode-sync/1')
   })
 
   test('a certificate that cannot be read, a port that nobody listens on', async () => {

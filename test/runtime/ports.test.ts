@@ -13,6 +13,7 @@ import { NodeTimers } from '#runtime/node/nodeTimers.ts'
 import type { Connection, Target, TlsIdentity } from '#runtime/ports.ts'
 import { MemoryConnection } from '#test/memoryConnection.ts'
 import { MemoryWorld } from '#test/memoryWorld.ts'
+import { noTlsClients } from '#test/plainClients.ts'
 import { connectionSuite } from '#test/ports/connection.suite.ts'
 import { diskSuite } from '#test/ports/disk.suite.ts'
 import { timersSuite } from '#test/ports/timers.suite.ts'
@@ -114,20 +115,20 @@ const portOptions = {
   host: '127.0.0.1',
   port: 0,
   reusePort: false,
-  alpnProtocols: ['test/1'],
+  ...noTlsClients,
   logger: silentLogger,
 }
 
 connectionSuite('TCP', () =>
   connected(async (accept) => {
-    const listening = await listenPort({ ...portOptions, identity: null }, accept)
+    const listening = await listenPort({ ...portOptions, peers: null }, accept)
     return { listening, target: { kind: 'tcp', host: '127.0.0.1', port: listening.port } }
   }),
 )
 
 connectionSuite('TLS', () =>
   connected(async (accept) => {
-    const listening = await listenPort({ ...portOptions, identity }, accept)
+    const listening = await listenPort({ ...portOptions, peers: { identity, protocol: 'test/1' } }, accept)
     return {
       listening,
       target: {

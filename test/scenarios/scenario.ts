@@ -5,6 +5,7 @@
  *     clusters A B C            how many (A and B when the line is missing)
  *     without sharding          its clusters have one shard each, and commands may span slots
  *     cut A B | heal | settle   cut a link; mend all; wait until all clusters hold the same
+ *     crash A                   kills its shard processes, which start again by themselves
  *     A> COMMAND                runs it on cluster A; the lines below are what redis-cli would print
  *     all> COMMAND              on every cluster, each with that reply (nothing below: any reply)
  *     A~> COMMAND               the reply in any order: pairs of HGETALL, else elements
@@ -17,6 +18,7 @@ export type Step =
   | { kind: 'cut'; one: string; other: string }
   | { kind: 'heal' }
   | { kind: 'settle' }
+  | { kind: 'crash'; where: string }
   | { kind: 'begin'; where: string; command: string }
   | CommandStep
 
@@ -77,6 +79,7 @@ function takeLine(scenario: Scenario, line: string, number: number): void {
   else if (line === 'without sharding') scenario.sharding = false
   else if (words[0] === 'cut')
     scenario.steps.push({ kind: 'cut', one: String(words[1]), other: String(words[2]) })
+  else if (words[0] === 'crash') scenario.steps.push({ kind: 'crash', where: String(words[1]) })
   else if (line === 'heal' || line === 'settle') scenario.steps.push({ kind: line })
   else if (begin) scenario.steps.push({ kind: 'begin', where: String(begin[1]), command: String(begin[2]) })
   else if (end)

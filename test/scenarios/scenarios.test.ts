@@ -8,10 +8,15 @@ import { Session } from './session.ts'
 const letters = ['A', 'B', 'C', 'D', 'E']
 const files = readdirSync(import.meta.dirname).filter((name) => name.endsWith('.txt'))
 
+/** Of each cluster, where there is sharding. */
+const shards = 2
+
 class Stage {
   readonly #lab: Lab
   readonly #scenario: Scenario
   readonly #sessions: Session[]
+  /** Whose command was the last. */
+  #turn = ''
   /** By letter: a connection with a command whose reply is still to come. */
   readonly #begun = new Map<string, { session: Session; reply: Promise<string> }>()
 
@@ -31,10 +36,17 @@ class Stage {
         await this.#lab.cut(letters.indexOf(step.one) + 1, letters.indexOf(step.other) + 1)
       else if (step.kind === 'heal') await this.#lab.heal()
       else if (step.kind === 'settle') await this.#lab.settle()
+      else if (step.kind === 'crash') await this.#crash(step.where)
       else if (step.kind === 'begin') this.#begin(step.where, step.command)
       else if (step.ends) await this.#end(step)
       else await this.#run(step)
     }
+  }
+
+  async #crash(letter: string): Promise<void> {
+    const cluster = letters.indexOf(letter) + 1
+    for (let shard = 0; shard < (this.#scenario.sharding ? shards : 1); shard++)
+      await this.#lab.lab('kill', cluster, 'shard', shard)
   }
 
   close(): void {
@@ -60,9 +72,19 @@ class Stage {
     expect(fault, `line ${step.line}, cluster ${step.where}`).toBeNull()
   }
 
+  /** What the next cluster does is later, also by the clock: stamps are equal within a millisecond. */
+  #takeTurn(letter: string): void {
+    if (letter !== this.#turn) {
+      const endMs = Date.now()
+      while (Date.now() === endMs);
+    }
+    this.#turn = letter
+  }
+
   async #run(step: CommandStep): Promise<void> {
     const where = step.where === 'all' ? this.#scenario.clusters : [step.where]
     for (const letter of where) {
+      this.#takeTurn(letter)
       let fault = judge(step, await this.#session(letter).command(step.command))
       const deadlineMs = performance.now() + 20_000
       while (fault !== null && step.repeat && performance.now() < deadlineMs) {
@@ -86,7 +108,7 @@ for (const { count, sharding } of stages) {
 
     beforeAll(async () => {
       const whole = { shards: 1, settings: ['database.sharding=false'] }
-      lab = await Lab.up({ clusters: count, ...(sharding ? {} : whole) })
+      lab = await Lab.up({ clusters: count, ...(sharding ? { shards } : whole) })
     })
 
     afterAll(async () => {

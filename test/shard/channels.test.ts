@@ -201,6 +201,7 @@ test('only our own syncer may speak to the shard', () => {
     clusterId: 1,
     clusterName: 'one',
     instance: 'x',
+    compressions: [],
   } as const
   const speak = (hello: Hello) => {
     const side = a.connect(hello)
@@ -212,4 +213,17 @@ test('only our own syncer may speak to the shard', () => {
   expect(speak({ ...syncer, clusterId: 2 })).toBe(true)
   expect(speak({ ...syncer, syncVersion: 99 })).toBe(true)
   expect(speak({ role: 'shard', index: 0, ranges, runId: 'x' })).toBe(true)
+})
+
+test('other limits and timings reach what is open', () => {
+  const { a, connect } = pair({})
+  connect()
+  const limits = { ...a.options.limits, holdQueueBytesMax: 123_456, linkInflightBytesMax: 70_000 }
+  a.shard.configure({ ...a.options, limits, timings: { ...a.options.timings, holdMs: 77, heartbeatMs: 50 } })
+  const { gate, feeds } = a.shard.replication
+  expect(gate.limits).toMatchObject({ holdQueueBytesMax: 123_456, holdMs: 77 })
+  expect([...feeds].map(({ linkInflightBytesMax }) => linkInflightBytesMax)).toEqual([70_000])
+  a.proxy.channelMessages.length = 0
+  a.world.advance(500)
+  expect(a.proxy.channelMessages.length).toBeGreaterThanOrEqual(9)
 })

@@ -1,7 +1,9 @@
 /** What a reply promises, and what happens when the disk or the clock doesn't play along. */
+
 import { describe, expect, test } from 'vitest'
 import type { ShardInfo } from '#protocol/frames/admin.ts'
 import { slotOfKey } from '#protocol/slots/crc16.ts'
+import type { MemberState } from '#protocol/sync/member.ts'
 import { originOfCluster, stampWallMs } from '#protocol/sync/stamp.ts'
 import { trustedClock } from '#server/gates.ts'
 import { leaseAheadMs, leaseFile } from '#server/log/lease.ts'
@@ -364,6 +366,32 @@ describe('lost data', () => {
     const test = new TestShard({ database: { members: two, persistence: 'none' } })
     expect(test.run('SET', 'k', 'v')).toBe('+OK\r\n')
     expect(test.restart().run('SET', 'k', 'v')).toMatch(/^-STALE/)
+  })
+})
+
+describe('a member that is none yet, or none any more', () => {
+  const members = (state: MemberState, more: object = {}) => [
+    { clusterId: 1, name: 'one', state, ...more },
+    { clusterId: 2, name: 'two' },
+  ]
+
+  test.each<[MemberState, RegExp]>([
+    ['joining', /^-JOINING /],
+    ['removing', /^-REMOVING /],
+    ['removed', /^-REMOVED /],
+  ])('%s: it is read, and refuses writes', (state, error) => {
+    const test = new TestShard({ database: { members: members(state) } })
+    expect(test.run('SET', 'k', 'v')).toMatch(error)
+    expect(test.run('GET', 'k')).toBe('$-1\r\n')
+    expect(test.shard.replication.stale).toBe(state === 'joining')
+  })
+
+  test('never gives a stamp of who had its id before', () => {
+    const own = 7
+    const stampFloor = (Date.UTC(2031, 0, 1) - Date.UTC(2025, 0, 1)) * 4096 + own
+    const test = new TestShard({ database: { members: members('active', { stampFloor }) } })
+    test.run('SET', 'k', 'v')
+    expect(test.shard.db.vectors.get(slotOfKey('k'), own)).toBeGreaterThan(stampFloor)
   })
 })
 

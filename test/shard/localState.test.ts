@@ -7,6 +7,7 @@ import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { LocalState } from '#server/localState.ts'
 import { Keyspace } from '#server/store/keyspace.ts'
 import { Transaction } from '#server/store/transaction.ts'
+import { SeededRandom } from '#test/seed.ts'
 import { TestShard } from './testShard.ts'
 
 test("a peer's record that names a key of another slot is refused", () => {
@@ -25,8 +26,10 @@ test("a peer's record that names a key of another slot is refused", () => {
     shard.db,
     clock,
     shard.log,
+    () => peer,
     () => {},
     () => false,
+    new SeededRandom(1),
   )
   expect(reader.partCount).toBe(2)
   for (let i = 0; i < 2; i++) {

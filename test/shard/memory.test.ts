@@ -232,13 +232,38 @@ describe('two clusters', () => {
     expect(b.shard.db.usedBytes).toBeGreaterThanOrEqual(memorySizeBytes)
     expect(b.shard.db.usedBytes).toBeLessThan(memorySizeBytes + 150_000)
     expect(info(a).sync.feeds[0]?.behindBytes).toBeGreaterThan(100_000)
+    // Who writes there knows, too.
+    expect(info(a).sync.intakes).toMatchObject([{ refusing: true }])
+    expect(info(b).sync.intakes).toMatchObject([{ refusing: false }])
+    expect(a.logger.lines).toContainEqual(
+      expect.objectContaining({
+        message: "a peer takes no operations: its memory is full or its log can't be written",
+        facts: { peer: 2, shard: 0 },
+      }),
+    )
     const stuckAt = b.shard.db.size
     carry(a, b, 2000)
     expect(b.shard.db.size).toBe(stuckAt)
     limit(10 * memorySizeBytes)
     carry(a, b, 2000)
     expect(info(b).memory.intakePaused).toBe(false)
+    expect(info(a).sync.intakes).toMatchObject([{ refusing: false }])
+    expect(a.logger.lines.filter(({ message }) => message.startsWith('a peer takes'))).toHaveLength(2)
     expect(b.shard.db.size).toBe(400)
+    expect(equal(a, b)).toBe(true)
+  })
+
+  test('a shard whose disk is full says so to its peers, and goes on by itself', () => {
+    const { a, b } = unequal('noeviction')
+    b.disk.failAt = b.disk.calls
+    b.disk.failsOn = true
+    a.run('SET', 'k', 'v')
+    carry(a, b, 1000)
+    expect(info(a).sync.intakes).toMatchObject([{ refusing: true }])
+    b.disk.failAt = Number.POSITIVE_INFINITY
+    carry(a, b, 3000)
+    expect(info(a).sync.intakes).toMatchObject([{ refusing: false }])
+    expect(b.run('GET', 'k')).toContain('v')
     expect(equal(a, b)).toBe(true)
   })
 

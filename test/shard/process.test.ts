@@ -25,6 +25,8 @@ class FakeAgent {
   readonly #server: Server
   readonly #waiting: { wanted: (message: ToAgent) => boolean; found: (message: ToAgent) => void }[] = []
   #socket: Socket | null = null
+  /** Sent at once after the first one. */
+  newConfig: ShardConfig | null = null
 
   constructor(path: string, config: ShardConfig) {
     this.#server = net.createServer((socket) => {
@@ -55,7 +57,10 @@ class FakeAgent {
 
   #take(message: ToAgent, config: ShardConfig): void {
     this.heard.push(message)
-    if (message.type === 'hello') this.send({ type: 'config', config })
+    if (message.type === 'hello') {
+      this.send({ type: 'config', config })
+      if (this.newConfig !== null) this.send({ type: 'config', config: this.newConfig })
+    }
     for (const { wanted, found } of this.#waiting) if (wanted(message)) found(message)
   }
 }
@@ -127,7 +132,9 @@ function prepare(change: (config: ShardConfig) => ShardConfig = (config) => conf
       shardCount: 1,
       password: null,
       streamIdMode: 'strict',
+      notifyKeyspaceEvents: '',
       causalConsistency: false,
+      syncCompression: 3,
       clusterName: 'one',
     },
     timings: { ...rest.timings, reconnectMinMs: 10, reconnectMaxMs: 100 },
@@ -155,6 +162,24 @@ test('serves when it is ready, tells its status, and keeps what it answered over
   expect(await speak(config.socketPath, ['GET', 'k'], ['INCR', 'n'])).toEqual(['$1\r\nv\r\n', ':2\r\n'])
   const status = await agent.hear(({ type }) => type === 'status')
   expect(status).toMatchObject({ status: { index: 0, keys: 2, stale: false, writesRefused: null } })
+})
+
+test('takes over a configuration that comes while it reads its log', async () => {
+  const { config, agent, start } = prepare()
+  const first = await start()
+  // So much that it takes several turns.
+  const keys = Array.from({ length: 60_000 }, (_, i) => [`{tag}${i}`, 'value'])
+  const sets = Array.from({ length: 60 }, (_, i) => ['MSET', ...keys.slice(i * 1000, i * 1000 + 1000).flat()])
+  await speak(config.socketPath, ...sets)
+  first.child.kill('SIGKILL')
+  await first.ended
+  const [self] = config.database.members
+  if (self === undefined) throw new Error('there is no member')
+  const members = [{ ...self, state: 'removed' as const }]
+  agent.newConfig = { ...config, database: { ...config.database, members } }
+  const second = await start()
+  expect((await speak(config.socketPath, ['SET', 'a', 'b']))?.[0]).toMatch(/^-REMOVED /)
+  expect(second.lines().some(({ message }) => message === 'shard is open')).toBe(true)
 })
 
 test('SIGTERM, said twice: it makes its log durable and ends with 0', async () => {

@@ -10,6 +10,7 @@ import {
 } from '#protocol/frames/frame.ts'
 import {
   type ChannelOpening,
+  channelClosedFrame,
   type Hello,
   helloFrame,
   jsonFrame,
@@ -17,6 +18,9 @@ import {
   readJson,
   readReason,
 } from '#protocol/frames/hello.ts'
+import { readScriptDenials, type ScriptDenials } from '#protocol/frames/scriptUser.ts'
+import { type Invalidated, readInvalidated } from '#protocol/frames/tracking.ts'
+import { readPublished } from '#protocol/pubsub/messages.ts'
 import { slotOfKey } from '#protocol/slots/crc16.ts'
 import { bytesOf, latin1 } from '#runtime/bytes/bytes.ts'
 import type { ConnectionHandler } from '#runtime/ports.ts'
@@ -48,10 +52,16 @@ export class ProxySide implements ConnectionHandler {
   readonly connection: MemoryConnection
   /** Frames of replies in the order of their arrival. */
   readonly arrived: { tag: number; text: string; count: number }[] = []
+  /** Messages to subscribers, and how many replies had come before. */
+  readonly published: { channel: string; message: string; replies: number }[] = []
+  readonly invalidated: Invalidated[] = []
+  /** Replies and what was invalidated between them. */
+  readonly inOrder: (string | Invalidated)[] = []
   readonly adminAnswers = new Map<number, unknown>()
   readonly channelMessages: { tag: number; bytes: Uint8Array }[] = []
   readonly channelsOpened: number[] = []
   readonly channelsClosed: { tag: number; reason: string }[] = []
+  readonly denied: (ScriptDenials & { session: number })[] = []
   runId = ''
   closed = false
   readonly #reader = new FrameReader()
@@ -89,8 +99,25 @@ export class ProxySide implements ConnectionHandler {
     return this.frame(FrameKind.request, requestText(words), FrameFlag.resp3)
   }
 
+  /** Of a session whose reads are remembered; `flags` are others. */
+  sendTracked(
+    session: number,
+    requests: readonly (readonly string[])[],
+    flags: number = FrameFlag.tracked,
+  ): number {
+    const slot = slotOfKey(requests[0]?.[1] ?? '')
+    return this.frame(
+      FrameKind.request,
+      sessionText(session) + requests.map(requestText).join(''),
+      flags,
+      slot,
+    )
+  }
+
+  /** `session` with what it watches, 0: without. */
   transaction(session: number, ...requests: (readonly string[])[]): number {
-    return this.frame(FrameKind.transaction, sessionText(session) + requests.map(requestText).join(''))
+    const payload = sessionText(session) + requests.map(requestText).join('')
+    return this.frame(FrameKind.transaction, payload, session === 0 ? 0 : FrameFlag.watching)
   }
 
   watch(session: number, ...keys: string[]): number {
@@ -124,6 +151,10 @@ export class ProxySide implements ConnectionHandler {
     this.connection.write(jsonFrame(FrameKind.channelOpen, tag, opening))
   }
 
+  closeChannel(tag: number, reason: string): void {
+    this.connection.write(channelClosedFrame(tag, reason))
+  }
+
   frame(kind: number, payload: string, flags = 0, slot = 0): number {
     this.#tag++
     this.connection.write(frameBytes(kind, this.#tag, slot, flags, payload))
@@ -143,15 +174,37 @@ export class ProxySide implements ConnectionHandler {
         break
       }
       case FrameKind.reply:
+        this.inOrder.push(latin1(frame.bytes, frame.payloadStart, frame.payloadEnd))
         this.arrived.push({
           tag: frame.tag,
           text: latin1(frame.bytes, frame.payloadStart, frame.payloadEnd),
           count: frame.slot,
         })
         break
+      case FrameKind.denied: {
+        const denials = readScriptDenials(frame)
+        if (denials === null) throw new Error('denials that make no sense')
+        this.denied.push({ ...denials, session: frame.tag })
+        break
+      }
       case FrameKind.adminReply:
         this.adminAnswers.set(frame.tag, readJson(frame))
         break
+      case FrameKind.published: {
+        const { channel, bytes, start, end } = readPublished(
+          frame.bytes,
+          frame.payloadStart,
+          frame.payloadEnd,
+        )
+        this.published.push({ channel, message: latin1(bytes, start, end), replies: this.arrived.length })
+        break
+      }
+      case FrameKind.invalidated: {
+        const invalidated = readInvalidated(frame.bytes, frame.payloadStart, frame.payloadEnd)
+        this.invalidated.push(invalidated)
+        this.inOrder.push(invalidated)
+        break
+      }
       case FrameKind.channelOpened:
         this.channelsOpened.push(frame.tag)
         break

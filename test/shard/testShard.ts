@@ -1,17 +1,19 @@
 /** A shard in a world of its own, as its process would run it. */
+import { type LibraryList, noLibraries } from '#config/libraries.ts'
 import type { Hello } from '#protocol/frames/hello.ts'
-import type { Disk } from '#runtime/ports.ts'
+import type { Disk, Random } from '#runtime/ports.ts'
 import { Shard } from '#server/shard.ts'
-import type { ShardOptions, ShardVariations } from '#server/shardOptions.ts'
+import type { ShardOptions, ShardPorts, ShardVariations } from '#server/shardOptions.ts'
 import { FaultyDisk } from '#test/faultyDisk.ts'
 import { MemoryConnection } from '#test/memoryConnection.ts'
 import { MemoryWorld } from '#test/memoryWorld.ts'
+import { testScripting } from '#test/scripting.ts'
 import { SeededRandom } from '#test/seed.ts'
 import { RecordingLogger } from '#test/silentLogger.ts'
 import { unlimitedMemory } from '#test/unlimitedMemory.ts'
 import { ProxySide } from './proxySide.ts'
 
-export const testShardOptions: ShardOptions = {
+export const testShardOptions: ShardOptions & { libraries: LibraryList } = {
   index: 0,
   ranges: [{ first: 0, last: 16383 }],
   initialised: false,
@@ -20,6 +22,8 @@ export const testShardOptions: ShardOptions = {
     clusterId: 1,
     persistence: 'everysec',
     streamIdMode: 'strict',
+    notifyKeyspaceEvents: '',
+    causalConsistency: false,
     shardCount: 1,
     sharding: true,
     ...unlimitedMemory,
@@ -30,12 +34,17 @@ export const testShardOptions: ShardOptions = {
     linkInflightBytesMax: 1 << 20,
     holdQueueBytesMax: 1 << 20,
     watchedKeysMax: 1000,
+    trackingTableKeysMax: 1_000_000,
     blockedClientsMax: 1000,
+    keyEventsBytesMax: 1024 * 1024,
     transactionCommandsMax: 1000,
+    scriptMemoryBytesMax: 64 << 20,
+    scriptCacheBytesMax: 1 << 20,
     snapshotLogBytesMin: 1 << 30,
     snapshotLogPercent: 100,
   },
   timings: { heartbeatMs: 250, linkDownMs: 2000, holdMs: 200, futureHoldMs: 60_000 },
+  libraries: noLibraries,
 }
 
 export interface ShardChanges {
@@ -47,6 +56,9 @@ export interface ShardChanges {
   database?: Partial<ShardOptions['database']>
   limits?: Partial<ShardOptions['limits']>
   bootId?: string
+  random?: Random
+  scripting?: ShardPorts['scripting']
+  libraries?: LibraryList
   variations?: ShardVariations
 }
 
@@ -59,7 +71,7 @@ export class TestShard {
   readonly disk: FaultyDisk
   readonly logger = new RecordingLogger()
   readonly fatal: Error[] = []
-  readonly options: ShardOptions
+  readonly options: ShardOptions & { libraries: LibraryList }
   readonly proxy: ProxySide
 
   constructor(changes: ShardChanges = {}) {
@@ -73,16 +85,18 @@ export class TestShard {
       initialised: initialised ?? false,
       database: { ...testShardOptions.database, ...database },
       limits: { ...testShardOptions.limits, ...limits },
+      libraries: changes.libraries ?? testShardOptions.libraries,
     }
     this.shard = new Shard(
       this.options,
       {
         clock: this.world,
-        random: new SeededRandom(++starts),
+        random: changes.random ?? new SeededRandom(++starts),
         timers: this.world,
         disk: changes.disk ?? this.disk,
         logger: this.logger,
         processFacts: () => ({ memoryRssBytes: 2, cpuUserMs: 3, cpuSystemMs: 4 }),
+        scripting: changes.scripting ?? testScripting,
         bootId: changes.bootId ?? 'boot',
         fatal: (error) => this.fatal.push(error),
       },

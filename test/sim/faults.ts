@@ -20,12 +20,19 @@ import { Strnum } from '#server/crdt/strnum.ts'
 import { leaseFile } from '#server/log/lease.ts'
 import { Log } from '#server/log/log.ts'
 import { SnapshotWriter } from '#server/log/snapshotWriter.ts'
+import { SlotStaging } from '#server/slotStaging.ts'
+import { Absences } from '#server/store/absences.ts'
 import { Drafts } from '#server/store/drafts.ts'
 import { Keyspace } from '#server/store/keyspace.ts'
 import { PackedList } from '#server/store/packedList.ts'
+import { SlotTables } from '#server/store/slotTables.ts'
+import { FeedQuestions } from '#server/sync/appliedQuestions.ts'
+import { Confirmations } from '#server/sync/confirmations.ts'
 import { Intake } from '#server/sync/intake.ts'
 import type { LocalShard } from '#server/sync/localShard.ts'
+import { Relays } from '#server/sync/relays.ts'
 import { Replication } from '#server/sync/replication.ts'
+import { unlimitedMemory } from '#test/unlimitedMemory.ts'
 import type { RunOptions } from './simulation.ts'
 
 export interface Fault {
@@ -55,13 +62,20 @@ class DroppingKeyspace extends Keyspace {
   }
 }
 
+/** What a patch lacks isn't looked for: it is left out, and counts as applied. */
+class SkippingKeyspace extends Keyspace {
+  override lacksBase(): boolean {
+    return false
+  }
+}
+
 class ForgetfulKeyspace extends Keyspace {
   protected override mayForgetBaseline(): boolean {
     return true
   }
 }
 
-/** Raises the vector at the first part of a slot state, and joins the state at the last. */
+/** Raises the vector when a slot state begins, and joins the state when it has come whole. */
 class HastyIntake extends Intake {
   readonly #state: LocalShard
   readonly #before = new Map<number, VersionVector>()
@@ -73,19 +87,26 @@ class HastyIntake extends Intake {
 
   override receive(bytes: Uint8Array, start: number, end: number): void {
     const message = readMessage(bytes, start, end)
-    if (message.kind !== 'slotState') {
-      super.receive(bytes, start, end)
-      return
+    if (message.kind === 'cutBegin') this.#raise(message.slot, message.label)
+    else if (message.kind === 'cutEnd') this.#takeBack(message.slot)
+    else if (message.kind === 'slotState') {
+      const { slot, label, last } = message
+      if (label !== null && !last) this.#raise(slot, label)
+      if (last) this.#takeBack(slot)
     }
-    const { slot, label, last } = message
-    const vector = this.#state.vectors.of(slot)
-    if (label !== null && !last) {
-      this.#before.set(slot, vector.slice())
-      raiseTo(vector, label)
-    }
-    const before = this.#before.get(slot)
-    if (last && before !== undefined) vector.set(before)
     super.receive(bytes, start, end)
+  }
+
+  #raise(slot: number, label: VersionVector): void {
+    const vector = this.#state.vectors.of(slot)
+    this.#before.set(slot, vector.slice())
+    raiseTo(vector, label)
+  }
+
+  #takeBack(slot: number): void {
+    const before = this.#before.get(slot)
+    if (before !== undefined) this.#state.vectors.of(slot).set(before)
+    this.#before.delete(slot)
   }
 }
 
@@ -132,6 +153,41 @@ function countHastily(): () => void {
   }
   return () => {
     Replication.prototype.heard = heard
+  }
+}
+
+/** Peers say that they have applied what they hold, or what a power cut can still take from them. */
+function confirmHastily(what: 'held' | 'unsynced'): () => void {
+  const { take } = Confirmations.prototype
+  Confirmations.prototype.take = function (this: Confirmations, log, isApplied) {
+    if (what === 'held') return take.call(this, log, () => true)
+    return take.call(this, { ...log, end: log.end, shippable: log.end }, isApplied)
+  }
+  return () => {
+    Confirmations.prototype.take = take
+  }
+}
+
+/** What is applied at a member counts as applied at those behind it, which take it from there. */
+function tellOfOthers(): () => void {
+  const { appliedHere } = Relays.prototype
+  Relays.prototype.appliedHere = function (this: Relays, intake, applied) {
+    appliedHere.call(this, intake, applied)
+    for (let member = 1; member <= 3; member++) intake.relay({ kind: 'appliedAt', member, ...applied })
+  }
+  return () => {
+    Relays.prototype.appliedHere = appliedHere
+  }
+}
+
+/** Peers that take others' operations are asked about them before these have been sent. */
+function askTooSoon(): () => void {
+  const { ask } = FeedQuestions.prototype
+  FeedQuestions.prototype.ask = function (this: FeedQuestions, origins) {
+    ask.call(this, origins, Number.POSITIVE_INFINITY)
+  }
+  return () => {
+    FeedQuestions.prototype.ask = ask
   }
 }
 
@@ -188,7 +244,105 @@ function logSlotsApart(): () => void {
   }
 }
 
+/** Of the operations behind a slot state only the vector is taken. */
+function leaveTailOut(): () => void {
+  const { apply } = SlotStaging.prototype
+  SlotStaging.prototype.apply = function (this: SlotStaging, part) {
+    this.reached[part.origin] = Math.max(this.reached[part.origin] as number, part.last)
+  }
+  return () => {
+    SlotStaging.prototype.apply = apply
+  }
+}
+
+/** Keys are used as they were before a state, under the vector of after. */
+function useUnjoined(): () => void {
+  const tables = SlotTables.prototype as unknown as { joinAimed(): void }
+  const { joinAimed } = tables
+  tables.joinAimed = () => {}
+  return () => {
+    tables.joinAimed = joinAimed
+  }
+}
+
+/** A replay joins what was logged of a state that never came whole. */
+function replayUnfinished(): () => void {
+  const { read } = RecordReader.prototype
+  RecordReader.prototype.read = function (this: RecordReader, ...of) {
+    const end = read.apply(this, of)
+    if (this.kind === RecordKind.slotPart && this.isFirst) this.isLast = true
+    return end
+  }
+  return () => {
+    RecordReader.prototype.read = read
+  }
+}
+
+const slowReplication = { cutBytes: 1, workSteps: 1, workPauseMs: 20 }
+
+/** Slots are cut key by key, and kept half sent and half joined for long. */
+const slowStates: Partial<RunOptions> = {
+  world: { backlogBytesMax: 1 << 10 },
+  variations: { replication: slowReplication, stagedSliceBytes: 1, comparedKeysMin: 256 },
+}
+
+/** The same, and they are compared before. */
+const slowComparisons: Partial<RunOptions> = {
+  world: { backlogBytesMax: 1 << 10 },
+  variations: {
+    replication: slowReplication,
+    stagedSliceBytes: 1,
+    comparedKeysMin: 1,
+    keysPerPortion: 1,
+    comparedStepBytes: 1,
+  },
+}
+
+/** What the other side of a comparison does not have counts as equal. */
+function ignoreAbsent(): () => void {
+  const { includes } = Absences.prototype
+  Absences.prototype.includes = () => false
+  return () => {
+    Absences.prototype.includes = includes
+  }
+}
+
+const withoutChain = ({ origin, context }: RecordPart, vector: VersionVector): boolean =>
+  context.every((stamp, o) => o === origin || stamp <= (vector[o] as number))
+
 export const faults: readonly Fault[] = [
+  {
+    name: 'tailLeftOut',
+    what: 'what came to a slot while it was cut is not replayed on it',
+    options: slowStates,
+    plant: leaveTailOut,
+  },
+  {
+    name: 'usedUnjoined',
+    what: 'a key is read and written before the state that the vector names is joined with it',
+    options: slowStates,
+    plant: useUnjoined,
+  },
+  {
+    name: 'unfinishedReplayed',
+    what: 'the first part of a slot state in the log counts as all of it',
+    options: slowStates,
+    plant: replayUnfinished,
+  },
+  {
+    name: 'absentIgnored',
+    what: 'of a slot that was compared, keys that the source has not are kept',
+    options: slowComparisons,
+    plant: ignoreAbsent,
+  },
+  {
+    name: 'relayWithoutChain',
+    what: "operations that another cluster was asked for don't wait for the one before",
+    options: {
+      world: { causalConsistency: true },
+      variations: { ...newTrusting, replication: { delivery: withoutChain } },
+    },
+  },
   {
     name: 'slotsApart',
     what: 'a transaction over several slots is a record for each',
@@ -236,10 +390,7 @@ export const faults: readonly Fault[] = [
     options: {
       variations: {
         ...newTrusting,
-        replication: {
-          delivery: ({ origin, context }: RecordPart, vector: VersionVector) =>
-            context.every((stamp, o) => o === origin || stamp <= (vector[o] as number)),
-        },
+        replication: { delivery: withoutChain },
       },
     },
   },
@@ -247,6 +398,19 @@ export const faults: readonly Fault[] = [
     name: 'baselineNow',
     what: 'counter baselines are dropped at once',
     options: { variations: { newKeyspace: (...of) => new ForgetfulKeyspace(...of) } },
+  },
+  {
+    name: 'patchSkipped',
+    what: 'a patch of what has been overwritten is left out',
+    // Only clusters that don't hear each other overwrite what the other patches.
+    options: {
+      durationMs: 4000,
+      faultEveryMs: 400,
+      harms: ['cut'],
+      variations: {
+        newKeyspace: (options) => new SkippingKeyspace({ ...options, patchedBytesMin: 0 }),
+      },
+    },
   },
   {
     name: 'vectorBeforeEnd',
@@ -263,6 +427,32 @@ export const faults: readonly Fault[] = [
     name: 'hastyAcknowledgements',
     what: 'a heartbeat counts while an operation of its sender is held',
     plant: countHastily,
+  },
+  {
+    name: 'confirmHeld',
+    what: 'a peer says that it has applied what it holds',
+    plant: () => confirmHastily('held'),
+  },
+  {
+    name: 'confirmUnsynced',
+    what: 'a peer says that it has applied what is not durable there',
+    options: {
+      harms: ['power', 'powerShard'],
+      faultEveryMs: 300,
+      world: { persistence: 'everysec', memory: unlimitedMemory },
+    },
+    plant: () => confirmHastily('unsynced'),
+  },
+  {
+    name: 'toldOfOthers',
+    what: 'who has told of its own that it is applied has told of those behind it, too',
+    options: { harms: ['cut'], faultEveryMs: 400 },
+    plant: tellOfOthers,
+  },
+  {
+    name: 'askedTooSoon',
+    what: 'a peer is asked whether it has applied what has not been sent',
+    plant: askTooSoon,
   },
   {
     name: 'evictAlone',

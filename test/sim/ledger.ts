@@ -7,10 +7,14 @@
  *     everysec    nothing when a process is killed; about the last second of a process when the power is cut
  *     none        everything, with the process
  *
- * (and everything, when the disk itself is lost).
+ * (and everything, when the disk itself is lost). What a member that has left in order had handed over is lost, too, when the policy is
+ * `none` and the last who had it goes.
  */
 import { slotOfKey } from '#protocol/slots/crc16.ts'
-import type { Outcome, Reply, SimClient } from './simClient.ts'
+import { includesSlot } from '#protocol/slots/slotMap.ts'
+import type { Outcome } from '#test/outcome.ts'
+import { isSumOfSome } from '#test/sums.ts'
+import type { Reply, SimClient } from './simClient.ts'
 import { keyOf, type Operation } from './workload.ts'
 import type { SimShard, World } from './world.ts'
 
@@ -20,6 +24,8 @@ interface Loss {
   shard: SimShard
   kind: LossKind
   atMs: number
+  /** Shards of other clusters that were well. */
+  holders: readonly SimShard[]
 }
 
 interface Entry {
@@ -54,7 +60,9 @@ export class Ledger {
   }
 
   onLoss(shard: SimShard, kind: LossKind): void {
-    this.#losses.push({ shard, kind, atMs: this.#nowMs })
+    const others = this.#world.clusters.filter((cluster) => cluster !== shard.cluster)
+    const holders = others.flatMap(({ shards }) => shards.filter(isWell))
+    this.#losses.push({ shard, kind, atMs: this.#nowMs, holders })
   }
 
   /** A client sends the operation; the result is what to call with its outcome. */
@@ -190,12 +198,7 @@ export class Ledger {
       if (this.#mustBeThere(entry)) certain += amount
       else uncertain.push(amount)
     }
-    const rest = sum - certain
-    const possible =
-      uncertain.length > uncertainMax
-        ? rest >= 0 && rest <= uncertain.reduce((a, b) => a + b, 0)
-        : subsetSums(uncertain).has(rest)
-    if (!possible)
+    if (!isSumOfSome(sum - certain, uncertain, uncertainMax))
       this.#world.fail(`${at} is ${sum}: ${certain} must be in it, and any of [${uncertain.join(', ')}] may`)
   }
 
@@ -205,6 +208,7 @@ export class Ledger {
   }
 
   #excuses(loss: Loss, entry: Entry): boolean {
+    if (this.#world.options.persistence === 'none' && isLastOf(loss, entry)) return true
     if (!mayHit(loss, entry)) return false
     if (loss.kind === 'disk') return true
     const { persistence } = this.#world.options
@@ -217,19 +221,21 @@ export class Ledger {
   }
 }
 
-const mayHit = (loss: Loss, entry: Entry): boolean => loss.shard === entry.shard && loss.atMs >= entry.sentMs
+/** It is there, and has its data. */
+export const isWell = ({ shard }: SimShard): boolean => shard !== null && !shard.replication.stale
 
-function subsetSums(amounts: readonly number[]): Set<number> {
-  let sums = new Set([0])
-  for (const amount of amounts) sums = new Set([...sums].flatMap((sum) => [sum, sum + amount]))
-  return sums
+/** Nobody else had it. */
+function isLastOf({ shard, atMs, holders }: Loss, { operation, sentMs }: Entry): boolean {
+  const slot = slotOfKey(keyOf(operation.tag, ''))
+  const owns = (one: SimShard) => includesSlot(one.address.ranges, slot)
+  return atMs >= sentMs && owns(shard) && !holders.some(owns)
 }
+
+const mayHit = (loss: Loss, entry: Entry): boolean => loss.shard === entry.shard && loss.atMs >= entry.sentMs
 
 function shardOf({ cluster }: SimClient, tag: string): SimShard {
   const slot = slotOfKey(keyOf(tag, ''))
-  const owner = cluster.shards.find(({ address }) =>
-    address.ranges.some(({ first, last }) => slot >= first && slot <= last),
-  )
+  const owner = cluster.shards.find(({ address }) => includesSlot(address.ranges, slot))
   if (owner === undefined) throw new Error(`nobody owns slot ${slot}`)
   return owner
 }

@@ -1,7 +1,7 @@
 /** What goes wrong in a world, and how it comes right again. */
 import type { SeededRandom } from '#test/seed.ts'
 import { unlimitedMemory } from '#test/unlimitedMemory.ts'
-import type { Ledger } from './ledger.ts'
+import { isWell, type Ledger } from './ledger.ts'
 import type { Observer } from './observer.ts'
 import type { SimProcess } from './simProcess.ts'
 import type { SimCluster, SimShard, World } from './world.ts'
@@ -18,12 +18,14 @@ export const allHarms = [
   'killSyncer',
   'power',
   'power',
+  'powerShard',
   'step',
   'full',
   'wipe',
 ] as const
 
-export type Harm = (typeof allHarms)[number]
+/** `leap`: far, so that it takes a monitor to say how the clock is; and the world needs as much time to come to rest. */
+export type Harm = (typeof allHarms)[number] | 'leap'
 
 export class Nemesis {
   readonly #world: World
@@ -33,6 +35,8 @@ export class Nemesis {
   readonly #harms: readonly Harm[]
   /** Nothing more is done to anybody. */
   #healed = false
+  /** How far ahead of the world's time a clock has been. */
+  #furthestMs = 0
   strikes = 0
 
   constructor(world: World, ledger: Ledger, observer: Observer, harms: readonly Harm[]) {
@@ -75,8 +79,14 @@ export class Nemesis {
       case 'power':
         this.cutPower(cluster)
         break
+      case 'powerShard':
+        this.cutShardPower(shard)
+        break
       case 'step':
         this.#step(cluster)
+        break
+      case 'leap':
+        this.#leap(cluster)
         break
       case 'full':
         this.#fill(shard)
@@ -93,7 +103,8 @@ export class Nemesis {
     this.#healed = true
     this.#world.trace('heal')
     for (const cluster of clusters) {
-      this.#step(cluster, this.#random.below(100) - 50)
+      // All that was ahead of its time has its time by now.
+      this.#step(cluster, this.#furthestMs + this.#random.below(100) - 50)
       for (const shard of cluster.shards) shard.disk.full = false
       cluster.setMemory(unlimitedMemory)
       this.#startMissing(cluster)
@@ -127,8 +138,16 @@ export class Nemesis {
     this.#later(() => this.#startMissing(cluster))
   }
 
+  /** As if it ran on a machine of its own: proxies and their clients live on. */
+  cutShardPower(shard: SimShard): void {
+    this.#world.trace(`power cut at shard ${shard.name}`)
+    this.#ledger.onLoss(shard, 'power')
+    this.#kill(shard.process)
+    shard.disk.cutPower()
+    this.#later(() => this.#startMissing(shard.cluster))
+  }
+
   wipe(shard: SimShard): void {
-    const isWell = (one: SimShard) => one.shard !== null && !one.shard.replication.stale
     const others = this.#world.clusters.filter((cluster) => cluster !== shard.cluster)
     if (!others.some((cluster) => cluster.shards.every(isWell))) return
     this.#world.trace(`disk of shard ${shard.name} is lost`)
@@ -177,6 +196,14 @@ export class Nemesis {
   #fast(from: number, to: number): void {
     const random = this.#random
     this.#world.network.link(from, to).delayMs = () => 1 + random.below(20)
+  }
+
+  /** Five minutes, or an hour, and perhaps back again before long. */
+  #leap(cluster: SimCluster): void {
+    const farMs = this.#random.pick([-3_600_000, -300_000, 300_000, 3_600_000])
+    this.#furthestMs = Math.max(this.#furthestMs, farMs)
+    this.#step(cluster, farMs)
+    if (this.#random.chance(0.7)) this.#later(() => this.#healed || this.#step(cluster, 0), 1500)
   }
 
   #step(cluster: SimCluster, offsetMs = this.#random.below(8000) - 4000): void {

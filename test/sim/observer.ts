@@ -12,16 +12,23 @@ import { RecordKind, type RecordPart, RecordReader } from '#protocol/sync/record
 import { originOfCluster, originsMax, type Stamp } from '#protocol/sync/stamp.ts'
 import { latin1 } from '#runtime/bytes/bytes.ts'
 import type { Shard } from '#server/shard.ts'
+import { WaitPromises } from './waitPromises.ts'
+import { uniqueElement } from './workload.ts'
 import type { SimShard, World, WorldWatch } from './world.ts'
 
 /** What has happened in a run, to see that it was worth something. */
 export class SyncCounts {
   applied = 0
+  /** Slot states of which only what differed came. */
+  statesCompared = 0
   duplicates = 0
   holds = 0
   overflows = 0
   mergedSlotStates = 0
   slotStatesAsked = 0
+  operationsAsked = 0
+  /** Those that were cut while their slot changed, and logged in several records. */
+  statesInParts = 0
   peersLeftBehind = 0
   evictedKeys = 0
 
@@ -35,6 +42,7 @@ export class SyncCounts {
     this.mergedSlotStates += sync.mergedSlotStates
     this.evictedKeys += memory.evictedKeys
     this.slotStatesAsked += replication.slotStatesAsked
+    this.operationsAsked += replication.operationsAsked
     this.peersLeftBehind += replication.peersLeftBehind
   }
 }
@@ -76,14 +84,17 @@ export class Observer implements WorldWatch {
   readonly torn = new Set<SimShard>()
   /** Slots with operations. */
   readonly slots = new Set<number>()
+  readonly promises: WaitPromises
   /** Of the lives that have ended. */
   readonly counts = new SyncCounts()
 
   constructor(world: World) {
     this.#world = world
+    this.promises = new WaitPromises(world)
   }
 
   onShardOpened(of: SimShard, shard: Shard): void {
+    this.promises.onShardOpened(of, shard)
     const view: View = { position: shard.log.end, vectors: new Map(), unwritten: [] }
     this.#views.set(shard, view)
     const origin = originOfCluster(of.cluster.clusterId)
@@ -131,13 +142,18 @@ export class Observer implements WorldWatch {
       if (owns(of, slot)) this.#excused.set(name, this.#known.get(name) ?? 0)
     }
     this.#lastIssued.delete(of)
+    this.promises.onWiped(of)
   }
 
   #look(of: SimShard, view: View, bytes: Uint8Array, start: number, end: number, touched: Set<number>): void {
     const reader = this.#reader
     reader.read(bytes, start, end)
-    if (reader.kind === RecordKind.group) return
-    if (reader.kind === RecordKind.slotState) {
+    if (reader.kind === RecordKind.absences) this.counts.statesCompared++
+    if (reader.kind === RecordKind.group || reader.kind === RecordKind.absences) return
+    // Of a state in parts only the last makes it count.
+    if (reader.kind === RecordKind.slotPart && !reader.isLast) return
+    if (reader.kind === RecordKind.slotPart && !reader.isFirst) this.counts.statesInParts++
+    if (reader.kind === RecordKind.slotState || reader.kind === RecordKind.slotPart) {
       this.torn.add(of)
       touched.add(reader.slot)
       const vector = this.#vectorOf(view, reader.slot)
@@ -227,6 +243,8 @@ export class Observer implements WorldWatch {
     view.unwritten.push([view.position, Math.max(last, this.#greatestIssued(of, view))])
     this.slots.add(slot)
     this.#issued.set(nameOf(slot, last), { context: [...part.context], effects })
+    const token = uniqueElement.exec(effects)?.[0]
+    if (token !== undefined) this.promises.onIssued(token, { slot, origin, stamp: last })
   }
 
   #greatestIssued(of: SimShard, view: View): Stamp {

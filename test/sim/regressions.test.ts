@@ -7,6 +7,8 @@ import { slotOfKey } from '#protocol/slots/crc16.ts'
 import { stampWallMs } from '#protocol/sync/stamp.ts'
 import { leaseAheadMs, stampsAheadMs } from '#server/log/lease.ts'
 import type { Shard } from '#server/shard.ts'
+import { judgedAfterMs } from '#server/steadyClock.ts'
+import type { Reply } from './simClient.ts'
 import { defaultRun, Simulation } from './simulation.ts'
 import { keyOf, spreadTags } from './workload.ts'
 import type { SimCluster, SimShard, WorldOptions } from './world.ts'
@@ -72,6 +74,7 @@ test('a clock that was put ahead stays there over a restart that finds its log w
   const shard = shardOf(simulation, 1)
   // Its stamps run ahead of the wall clock from now on.
   cluster.clock.offsetMs = 3000
+  simulation.world.run(judgedAfterMs + 100)
   simulation.ask(1, ['INCR', keyOf(low, 'c')])
   cluster.clock.offsetMs = 0
   simulation.world.run(100)
@@ -152,4 +155,33 @@ test('what a client has under way when the clusters are equal is waited for', ()
   client?.send([['SET', keyOf(low, 's'), 'last']], () => {})
   simulation.converge()
   expect(simulation.ask(2, ['GET', keyOf(low, 's')])).toEqual(['last'])
+})
+
+test('CRDT.WAIT does not vouch for what a power cut may have taken from a shard, though the connection lives on', () => {
+  const simulation = scripted({})
+  const { world, nemesis } = simulation
+  const [client] = simulation.clients
+  if (client === undefined) throw new Error('there are no clients')
+  const of = shardOf(simulation, 1)
+  const ask = (...command: string[]): Reply => {
+    let answer: Reply | undefined
+    client.send([command], (_, [reply]) => {
+      answer = reply
+    })
+    while (answer === undefined) world.run(1)
+    return answer
+  }
+  // One of them is answered before it is durable.
+  for (let i = 0; running(of).log.synced === running(of).log.end; i++) ask('SADD', keyOf(low, 't'), `${i}`)
+  const { connections } = client
+  nemesis.cutShardPower(of)
+  world.run(1000)
+  expect(client.connections).toBe(connections)
+  const refused = ask('CRDT.WAIT', '1', '1000')
+  expect(refused instanceof Error && refused.message).toMatch(/^UNAVAILABLE shard 0 was started anew/)
+  ask('SADD', keyOf(low, 't'), 'again')
+  // Its stamp is a few seconds ahead: the peer holds it as long as that.
+  world.run(6000)
+  expect(ask('CRDT.WAIT', '1', '1000')).toBe(1)
+  simulation.converge()
 })

@@ -1,7 +1,5 @@
 /** Half of the thousand seeds; the other half runs beside it. */
-import { test } from 'vitest'
+import { describe } from 'vitest'
 import { checkSeeds } from './seedRange.ts'
 
-test('seeds 501 to 1000', () => {
-  checkSeeds(500, 500)
-})
+describe('whole clusters under one seed', () => checkSeeds(500, 500))

@@ -2,30 +2,21 @@
 import RedisParser from 'redis-parser'
 import { bytesOf } from '#runtime/bytes/bytes.ts'
 import type { Connection } from '#runtime/ports.ts'
+import { type Outcome, outcomeOfError } from '#test/outcome.ts'
 import { SimProcess } from './simProcess.ts'
 import type { SimCluster } from './world.ts'
 
 export type Reply = string | number | null | Error | Reply[]
 
-/** What became of an operation. */
-export type Outcome =
-  /** It was done, as far as the client can know. */
-  | 'done'
-  /** It was refused before anything was done. */
-  | 'refused'
-  /** Nobody knows. */
-  | 'unknown'
-
 const timeoutMs = 1500
 const redialMs = 30
-/** These are said before anything is done. */
-const refusals =
-  /^(WRONGTYPE|OOM|STALE|CLOCKSKEW|LOADING|EXECABORT|ERR (hash )?value|ERR increment)|writes are refused|was not executed/
 
 export class SimClient {
   readonly cluster: SimCluster
   readonly name: string
   readonly #process: SimProcess
+  /** So many connections it has had. */
+  connections = 0
   #connection: Connection | null = null
   #open = false
   #replies: Reply[] = []
@@ -64,6 +55,7 @@ export class SimClient {
       {
         onOpen: () => {
           this.#open = true
+          this.connections++
         },
         onData: (chunk) => this.#parser?.execute(chunk),
         onDrain() {},
@@ -95,7 +87,7 @@ function outcomeOf(replies: readonly Reply[]): Outcome {
   const errors = [last, ...(Array.isArray(last) ? last : [])].filter((reply) => reply instanceof Error)
   if (errors.length === 0) return 'done'
   if (Array.isArray(last)) return 'unknown'
-  return refusals.test((errors[0] as Error).message) ? 'refused' : 'unknown'
+  return outcomeOfError(errors[0] as Error)
 }
 
 const encoded = (command: readonly string[]): string =>

@@ -6,7 +6,9 @@
 import type { Persistence } from '#config/process.ts'
 import { evictionPolicies, type MemorySettings } from '#protocol/frames/memory.ts'
 import { HyperLogLog } from '#server/crdt/hyperLogLog.ts'
+import type { StateSizes } from '#server/localState.ts'
 import type { ShardVariations } from '#server/shardOptions.ts'
+import type { KeyspaceOptions } from '#server/store/keyspace.ts'
 import { SeededRandom } from '#test/seed.ts'
 import { PartwiseKeyspace } from '#test/store/partwiseKeyspace.ts'
 import { unlimitedMemory } from '#test/unlimitedMemory.ts'
@@ -15,7 +17,7 @@ import { allHarms, type Harm, Nemesis } from './nemesis.ts'
 import { Observer, type SyncCounts } from './observer.ts'
 import { type Reply, SimClient } from './simClient.ts'
 import type { SimDisk } from './simDisk.ts'
-import { keyNames, keyOf, spreadTags, Workload } from './workload.ts'
+import { keyNames, keyOf, spreadTags, uniqueElement, Workload } from './workload.ts'
 import { SimulationError, World, type WorldOptions } from './world.ts'
 
 export interface RunOptions {
@@ -23,6 +25,8 @@ export interface RunOptions {
   durationMs: number
   /** Mean time between two faults; 0: none. */
   faultEveryMs: number
+  /** Healed worlds must have come to rest by then. */
+  restMs: number
   /** What may go wrong. */
   harms: readonly Harm[]
   /** Instead of what the seed draws. */
@@ -35,6 +39,7 @@ export interface RunOptions {
 export const defaultRun: RunOptions = {
   durationMs: 2000,
   faultEveryMs: 280,
+  restMs: 20_000,
   harms: allHarms,
   world: {},
   variations: {},
@@ -53,12 +58,17 @@ export interface RunResult {
   unknown: number
   /** Reads of two slots that had to agree. */
   wholeReads: number
+  /** Answers to CRDT.WAIT that told of other clusters, and those that told of none. */
+  promises: number
+  emptyWaits: number
+  refusedWaits: number
   counts: SyncCounts
   messages: ReadonlyMap<string, number>
 }
 
-/** Healed worlds must have come to rest by then. */
-const restMs = 20_000
+/** What CRDT.WAIT says to who has written to a shard that may have lost it. */
+const startedAnew = /^UNAVAILABLE shard \d+ was started anew/
+
 const lookEveryMs = 100
 const clientsPerCluster = 2
 
@@ -74,7 +84,14 @@ function drawMemory(random: SeededRandom): MemorySettings {
   }
 }
 
-function drawWorld(random: SeededRandom): Omit<DrawnWorld, 'memory'> {
+/** How slots are cut and joined: key by key, turn by turn, and slowly, in most worlds. */
+const drawSteps = (random: SeededRandom) => ({
+  cutBytes: random.pick([1, 100, 1 << 16]),
+  workSteps: random.pick([1, 2, 1 << 20]),
+  workPauseMs: random.pick([0, 1, 20]),
+})
+
+function drawWorld(random: SeededRandom): Omit<DrawnWorld, 'memory' | 'causalConsistency'> {
   const clusters = random.chance(0.5) ? 3 : 2
   const persistence = random.pick<Persistence>([
     'everysec',
@@ -89,18 +106,29 @@ function drawWorld(random: SeededRandom): Omit<DrawnWorld, 'memory'> {
     sharding: true,
     shards: Array.from({ length: clusters }, () => 1 + random.below(2)),
     persistence,
+    clock: null,
     losingDisks: persistence !== 'none' && random.chance(0.15),
     backlogBytesMax: random.pick([1 << 10, 4 << 10, 1 << 20]),
     linkInflightBytesMax: random.pick([200, 2 << 10, 1 << 20]),
     holdQueueBytesMax: random.pick([1 << 10, 1 << 20]),
     snapshotLogBytesMin: random.pick([1 << 30, 300, 2 << 10]),
     variations: {
-      newKeyspace: (options) => new PartwiseKeyspace(options),
       snapshots: { sizes: { sliceMs: 1, sliceBytes: random.pick([1, 200, 1 << 18]) } },
       replication: { slotStatePartBytes: random.pick([64, 1 << 10]) },
     },
   }
 }
+
+/** In half of the worlds even short strings are patched. */
+const drawPatches = (random: SeededRandom): Pick<KeyspaceOptions, 'patchedBytesMin'> =>
+  random.chance(0.5) ? { patchedBytesMin: 0 } : {}
+
+/** Slots of few keys are compared, in two of three worlds, and so slowly that much happens meanwhile. */
+const drawPortions = (random: SeededRandom): StateSizes => ({
+  comparedKeysMin: random.pick([1, 1, 256]),
+  keysPerPortion: random.pick([1, 2]),
+  comparedStepBytes: random.pick([1, 1 << 16]),
+})
 
 export class Simulation {
   readonly world: World
@@ -111,21 +139,37 @@ export class Simulation {
   readonly clients: SimClient[]
   readonly #options: RunOptions
   readonly #random: SeededRandom
+  /** Of CRDT.WAIT. */
+  readonly #waitRandom: SeededRandom
   #busy = true
+  /** What else must have ended before all clusters can be equal. */
+  obstacle: () => string | null = () => null
 
   constructor(seed: number, options: RunOptions) {
     const random = new SeededRandom(seed)
     this.#random = random
+    this.#waitRandom = new SeededRandom(seed * 29 + 11)
     this.#options = options
-    const drawn = { ...drawWorld(random), memory: drawMemory(new SeededRandom(seed * 31 + 17)) }
+    // From sequences of their own: what came later leaves the rest of a seed's world as it was.
+    const steps = new SeededRandom(seed * 41 + 13)
+    const drawn = {
+      ...drawWorld(random),
+      memory: drawMemory(new SeededRandom(seed * 31 + 17)),
+      causalConsistency: steps.chance(0.4),
+    }
+    const portions = drawPortions(new SeededRandom(seed * 43 + 19))
+    const patches = drawPatches(new SeededRandom(seed * 37 + 11))
     const { replication, snapshots, ...variations } = options.variations
     this.world = new World(random, {
       ...drawn,
       ...options.world,
       variations: {
         ...drawn.variations,
+        newKeyspace: (options) => new PartwiseKeyspace({ ...options, ...patches }),
+        stagedSliceBytes: steps.pick([1, 200, 1 << 17]),
+        ...portions,
         ...variations,
-        replication: { ...drawn.variations.replication, ...replication },
+        replication: { ...drawn.variations.replication, ...drawSteps(steps), ...replication },
         snapshots: { ...drawn.variations.snapshots, ...snapshots },
       },
       beforeStart: options.beforeStart,
@@ -169,9 +213,14 @@ export class Simulation {
   /** The client goes on with the next operation as soon as it can, after a pause. */
   #work(client: SimClient): void {
     const { events } = this.world
+    let waitsNext = false
     const next = () => {
-      if (!this.#busy) return
-      if (client.isFree) {
+      if (!this.#busy || !this.world.clusters.includes(client.cluster)) return
+      if (client.isFree && waitsNext) {
+        waitsNext = false
+        this.#wait(client)
+      } else if (client.isFree) {
+        const { connections } = client
         const operation = this.workload.next()
         const done = this.ledger.enter(client, operation)
         this.world.trace(
@@ -180,11 +229,27 @@ export class Simulation {
         client.send(operation.commands, (outcome, replies) => {
           this.world.trace(`${client.name} gets ${outcome}: ${textOf(replies.at(-1))}`)
           done(outcome, replies)
+          if (outcome !== 'done' || !uniqueElement.test(operation.token)) return
+          this.observer.promises.onWritten(client, connections, operation.token)
+          waitsNext = this.#waitRandom.chance(0.7)
         })
       }
       events.after(5 + this.#random.below(60), next)
     }
     events.after(this.#random.below(100), next)
+  }
+
+  /** The client waits for other clusters, and holds us to the answer. */
+  #wait(client: SimClient): void {
+    const { connections } = client
+    const wait = ['CRDT.WAIT', `${this.#waitRandom.below(4)}`, `${1 + this.#waitRandom.below(600)}`]
+    this.world.trace(`${client.name} sends ${wait.join(' ')}`)
+    client.send([wait], (_, [reply]) => {
+      this.world.trace(`${client.name} gets ${textOf(reply)}`)
+      const { promises } = this.observer
+      if (typeof reply === 'number') promises.onWaited(client, connections, reply)
+      else if (startedAnew.test(textOf(reply))) promises.onRefused(client)
+    })
   }
 
   #harm(): void {
@@ -197,6 +262,7 @@ export class Simulation {
 
   /** Lets time pass until there is no obstacle any more; one that stays is a failure. */
   #waitFor(what: string, obstacle: () => string | null): void {
+    const { restMs } = this.#options
     const untilMs = this.world.events.nowMs + restMs
     for (let found = obstacle(); found !== null; found = obstacle()) {
       if (this.world.events.nowMs >= untilMs)
@@ -207,8 +273,11 @@ export class Simulation {
 
   /** What is not equal yet. */
   #difference(): string | null {
+    const obstacle = this.obstacle()
+    if (obstacle !== null) return obstacle
     // What was asked for last may still be done.
-    for (const { name, isFree } of this.clients) if (!isFree) return `${name} waits`
+    for (const { name, isFree, cluster } of this.clients)
+      if (this.world.clusters.includes(cluster) && !isFree) return `${name} waits`
     for (const { name, shard } of this.world.shards) {
       if (shard === null) return `shard ${name} is down`
       const { replication } = shard
@@ -319,7 +388,9 @@ export class Simulation {
 
   /** Asks through the front door, again if it is refused, and waits for the answer. */
   ask(clusterId: number, command: string[]): Reply[] {
-    const client = this.clients.find((one) => one.cluster.clusterId === clusterId) as SimClient
+    const client = this.clients.find(
+      ({ cluster }) => cluster.clusterId === clusterId && this.world.clusters.includes(cluster),
+    ) as SimClient
     const question = `${command.join(' ')} at cluster ${clusterId}`
     let answer: Reply[] | null = null
     let refusal = 'no connection'
@@ -359,6 +430,9 @@ export function runSeed(seed: number, options: Partial<RunOptions> = {}): RunRes
     refused: ledger.refused,
     unknown: ledger.unknown,
     wholeReads: ledger.wholeReads,
+    promises: observer.promises.kept,
+    emptyWaits: observer.promises.empty,
+    refusedWaits: observer.promises.refused,
     counts: observer.counts,
     messages: world.messages,
   }

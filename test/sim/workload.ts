@@ -10,9 +10,12 @@
  *     left, right  two counters that one MULTI moves oppositely
  *     near, far    the same two, but in two slots (only where transactions span slots)
  *     text         a string that is only SET and DELeted, to values that are written once
+ *
+ * Some of the writes are done by scripts (`scriptedWrites.ts`).
  */
 import { slotOfKey } from '#protocol/slots/crc16.ts'
 import type { SeededRandom } from '#test/seed.ts'
+import { scripted } from './scriptedWrites.ts'
 
 export type Law = 'none' | 'sum' | 'points' | 'grow' | 'order' | 'feed' | 'pair' | 'across' | 'text' | 'flush'
 
@@ -26,11 +29,16 @@ export interface Operation {
   token: string
 }
 
+/** Of the writes, those that are done by scripts. */
+const scriptedShare = 0.25
+
 export const keyOf = (tag: string, name: string): string => `{${tag}}${name}`
 
 const freeNames = ['s', 'c', 'h', 't', 'z', 'l', 'x', 'p', 'm']
 const fields = ['f', 'g']
 const members = ['a', 'b', 'c']
+/** What is added once, to a set, a list or a stream, among the bytes of an operation. */
+export const uniqueElement = /[em][0-9]+;/
 /** What the free keys are called, and those with a law. */
 export const keyNames: readonly string[] = [
   ...freeNames,
@@ -74,6 +82,12 @@ export class Workload {
   }
 
   next(): Operation {
+    const operation = this.#plain()
+    const mayBeScript = operation.write && operation.law !== 'flush'
+    return mayBeScript && this.#random.chance(scriptedShare) ? scripted(operation, this.#random) : operation
+  }
+
+  #plain(): Operation {
     const random = this.#random
     const tag = random.pick(this.tags)
     const key = (name: string) => keyOf(tag, name)
@@ -97,12 +111,12 @@ export class Workload {
       return operation('points', true, [['ZINCRBY', key('points'), amount, 'p']], amount)
     }
     if (x < 69) {
-      const value = `e${this.#tokens++}`
+      const value = `e${this.#tokens++};`
       if (x < 67) return operation('order', true, [['RPUSH', key('order'), value]], value)
       return operation('feed', true, [['XADD', key('feed'), '*', 'f', value]], value)
     }
     if (x < 73) {
-      const member = `m${this.#tokens++}`
+      const member = `m${this.#tokens++};`
       return operation('grow', true, [['SADD', key('grow'), member]], member)
     }
     if (x < 75) return operation('grow', false, [['SMEMBERS', key('grow')]])
@@ -149,8 +163,10 @@ export class Workload {
     const random = this.#random
     const value = `v${this.#tokens++}`
     switch (random.below(6)) {
-      case 0:
-        return ['APPEND', key, random.pick(['x', 'y'])]
+      case 0: {
+        const text = random.pick(['x', 'y'])
+        return this.#tokens % 2 === 0 ? ['APPEND', key, text] : ['SETRANGE', key, '1', text]
+      }
       case 1:
         return ['SET', key, value, 'PX', `${100 + random.below(3_000)}`]
       case 2:

@@ -2,21 +2,35 @@
  * A whole world under one seed: clusters of production shards, proxies and syncers, joined by simulated sockets, disks and
  * clocks. Only what `main.ts` files do is played here: starting processes, and starting them again.
  */
-import type { DatabaseConfig, MemberConfig, Persistence, ShardAddress, SyncTimings } from '#config/process.ts'
+
+import { noLibraries } from '#config/libraries.ts'
+import type {
+  DatabaseConfig,
+  MemberConfig,
+  Persistence,
+  ProxyConfig,
+  ShardAddress,
+  SyncerConfig,
+  SyncTimings,
+} from '#config/process.ts'
+import { noUsers } from '#config/users.ts'
+import { ClockService, type ClockSettings } from '#control/clock/clockService.ts'
+import type { SntpQuery } from '#control/clock/sntpClient.ts'
 import type { MemorySettings } from '#protocol/frames/memory.ts'
 import { evenRanges } from '#protocol/slots/slotMap.ts'
-import { syncAlpn } from '#protocol/sync/alpn.ts'
 import { DatabaseProxy } from '#proxy/proxy.ts'
 import { InvariantError } from '#runtime/invariant.ts'
 import { DiskError, type Logger } from '#runtime/ports.ts'
 import { Shard } from '#server/shard.ts'
 import type { ShardOptions, ShardVariations } from '#server/shardOptions.ts'
 import { Syncer } from '#syncer/syncer.ts'
+import { plainClients, portLimits } from '#test/plainClients.ts'
+import { testScripting } from '#test/scripting.ts'
 import type { SeededRandom } from '#test/seed.ts'
 import { EventQueue } from './eventQueue.ts'
 import { SimDisk } from './simDisk.ts'
 import { SimNetwork } from './simNetwork.ts'
-import { SimClock, SimProcess } from './simProcess.ts'
+import { SimClock, SimProcess, worldStartMs } from './simProcess.ts'
 
 export interface WorldOptions {
   clusters: number
@@ -24,12 +38,16 @@ export interface WorldOptions {
   shards: number[]
   /** Without there is one shard, and transactions span slots. */
   sharding: boolean
+  /** Whether clusters tell each other of operations of others. */
+  causalConsistency: boolean
   persistence: Persistence
   backlogBytesMax: number
   linkInflightBytesMax: number
   holdQueueBytesMax: number
   memory: MemorySettings
   snapshotLogBytesMin: number
+  /** Each cluster's clock is watched, as its agent does; null: nobody looks at it. */
+  clock: ClockSettings | null
   /** Disks may be lost, but never those of all clusters at a time. */
   losingDisks: boolean
   /** The production parts, or wrong ones of a fault. */
@@ -87,6 +105,11 @@ export class SimCluster {
   database: DatabaseConfig
   proxyProcess: SimProcess | null = null
   syncerProcess: SimProcess | null = null
+  /** Another cluster has its id and its place on the network: nothing of it is started any more. */
+  isReplaced = false
+  #proxy: DatabaseProxy | null = null
+  #syncer: Syncer | null = null
+  monitor: ClockService | null = null
 
   constructor(world: World, database: DatabaseConfig) {
     this.world = world
@@ -116,6 +139,7 @@ export class SimCluster {
   }
 
   startAll(): void {
+    this.#startMonitor()
     for (const shard of this.shards) this.startShard(shard)
     this.startProxy()
     this.startSyncer()
@@ -123,6 +147,7 @@ export class SimCluster {
 
   startShard(of: SimShard): void {
     const { world } = this
+    if (this.isReplaced) return
     const process = this.#newProcess(`shard ${of.name}`)
     const shard = new Shard(
       this.#optionsOf(of),
@@ -130,6 +155,7 @@ export class SimCluster {
         ...this.#ports(process),
         disk: of.disk.mount(process),
         processFacts: () => figures,
+        scripting: testScripting,
         bootId: `boot ${of.disk.powerCuts}`,
         fatal: (error) => world.fail(`${process.name} ends itself: ${error.message}`),
       },
@@ -150,6 +176,7 @@ export class SimCluster {
     of.initialised = true
     const life = { fromMs: world.events.nowMs, toMs: Number.POSITIVE_INFINITY }
     of.lives.push(life)
+    if (this.monitor !== null) shard.setClock(this.monitor.state)
     process.afterRun = () => world.onShardRan(of, shard)
     process.onKill(() => {
       life.toMs = world.events.nowMs
@@ -160,6 +187,14 @@ export class SimCluster {
     })
     world.network.listen(of.address.socketPath, process, this.site, (connection) => shard.accept(connection))
     world.onShardOpened(of, shard)
+  }
+
+  /** As its agent does with a newer list. */
+  setMembers(members: MemberConfig[], epoch: number): void {
+    this.database = { ...this.database, members, epoch }
+    for (const of of this.shards) of.shard?.configure(this.#optionsOf(of))
+    if (this.proxyProcess?.alive === true) this.#proxy?.reconfigure(this.#proxyConfig)
+    if (this.syncerProcess?.alive === true) this.#syncer?.configure(this.#syncerConfig)
   }
 
   /** As by a change of the configuration. */
@@ -180,67 +215,114 @@ export class SimCluster {
         linkInflightBytesMax,
         holdQueueBytesMax,
         watchedKeysMax: 1000,
+        trackingTableKeysMax: 1_000_000,
         blockedClientsMax: 1000,
+        keyEventsBytesMax: 1024 * 1024,
         transactionCommandsMax: 1000,
+        scriptMemoryBytesMax: 64 << 20,
+        scriptCacheBytesMax: 1 << 20,
         snapshotLogBytesMin,
         snapshotLogPercent: 100,
       },
       timings,
+      libraries: noLibraries,
     }
   }
 
+  get #proxyConfig(): ProxyConfig {
+    return {
+      role: 'proxy',
+      database: this.database,
+      worker: 0,
+      workers: [{ worker: 0, socketPath: '' }],
+      sharesPort: false,
+      shards: this.addresses,
+      tls: noTls,
+      clientTls: plainClients,
+      limits: {
+        ...portLimits,
+        clientsMax: 1000,
+        requestBytesMax: 1 << 20,
+        pipelineMax: 1000,
+        outputPauseBytes: 1 << 20,
+        outputBytesMax: 1 << 24,
+        subscriberOutputBytesMax: 1 << 24,
+        monitorOutputBytesMax: 32 * 1024 * 1024,
+        slowlogSlowerThanUs: 10_000,
+        slowlogMax: 128,
+        latencyThresholdMs: 0,
+        outputSoftBytes: 0,
+        outputSoftMs: 60_000,
+        subscriberOutputSoftBytes: 0,
+        subscriberOutputSoftMs: 60_000,
+        clientsBytesMax: 0,
+        keepAliveMs: 0,
+        shardPendingMax: 1000,
+        transactionCommandsMax: 1000,
+        usersBytesMax: 64 * 1024,
+        functionsBytesMax: 64 * 1024,
+        aclLogMax: 128,
+        trackingTableKeysMax: 1_000_000,
+        loginDelayMaxMs: 1_000,
+        busyReplyMs: 5000,
+      },
+      users: noUsers,
+      libraries: noLibraries,
+      aclFilePath: '',
+    }
+  }
+
+  get #syncerConfig(): SyncerConfig {
+    return { role: 'syncer', database: this.database, shards: this.addresses, tls: noTls, timings }
+  }
+
   startProxy(): void {
+    if (this.isReplaced) return
     const process = this.#newProcess(`proxy ${this.clusterId}`)
     this.proxyProcess = process
     const { network } = this.world
-    const proxy = new DatabaseProxy(
-      {
-        role: 'proxy',
-        database: this.database,
-        worker: 0,
-        workers: [{ worker: 0, socketPath: '' }],
-        sharesPort: false,
-        shards: this.addresses,
-        tls: noTls,
-        limits: {
-          clientsMax: 1000,
-          requestBytesMax: 1 << 20,
-          pipelineMax: 1000,
-          outputPauseBytes: 1 << 20,
-          outputBytesMax: 1 << 24,
-          shardPendingMax: 1000,
-          transactionCommandsMax: 1000,
-        },
-      },
-      {
-        ...this.#ports(process),
-        net: network.net(process, this.site),
-        process: () => ({ processId: 1, residentBytes: 0, cpuUserMs: 0, cpuSystemMs: 0 }),
-      },
-    )
+    const proxy = new DatabaseProxy(this.#proxyConfig, {
+      ...this.#ports(process),
+      net: network.net(process, this.site),
+      process: () => ({ processId: 1, residentBytes: 0, cpuUserMs: 0, cpuSystemMs: 0 }),
+      secretDigits: (count) => '0'.repeat(count),
+    })
+    this.#proxy = proxy
     const addresses = { remoteAddress: '10.0.0.1:1', localAddress: '10.0.0.2:2' }
     network.listen(this.clientPath, process, this.site, (connection) =>
       proxy.accept(connection, { ...addresses, tls: null }),
     )
     network.listen(databaseAddress(this.database), process, this.site, (connection, caller) =>
       // What TLS proves: the certificate is of the cluster that calls.
-      proxy.accept(connection, { ...addresses, tls: { alpn: syncAlpn, peerName: nameOf(caller.site) } }),
+      proxy.accept(connection, { ...addresses, tls: { use: 'peer', name: nameOf(caller.site) } }),
     )
   }
 
   startSyncer(): void {
+    if (this.isReplaced) return
     const process = this.#newProcess(`syncer ${this.clusterId}`)
     this.syncerProcess = process
-    const syncer = new Syncer(
-      { role: 'syncer', database: this.database, shards: this.addresses, tls: noTls, timings },
-      `instance-${this.world.events.count}`,
-      {
-        ...this.#ports(process),
-        net: this.world.network.net(process, this.site),
-        onPeerOffset() {},
+    const syncer = new Syncer(this.#syncerConfig, `instance-${this.world.events.count}`, {
+      ...this.#ports(process),
+      net: this.world.network.net(process, this.site),
+      onPeerOffset: (peer, offsetMs, delayMs) => this.monitor?.peerOffset(peer, offsetMs, delayMs),
+    })
+    this.#syncer = syncer
+    syncer.start()
+  }
+
+  /** Its agent is never killed. */
+  #startMonitor(): void {
+    const { clock } = this.world.options
+    if (clock === null) return
+    const process = this.#newProcess(`agent ${this.clusterId}`)
+    this.monitor = new ClockService(
+      clock,
+      { ...this.#ports(process), query: this.world.timeServer(process) },
+      (state) => {
+        for (const { shard } of this.shards) shard?.setClock(state)
       },
     )
-    syncer.start()
   }
 
   #newProcess(name: string): SimProcess {
@@ -273,11 +355,15 @@ export class World {
   readonly events = new EventQueue()
   readonly network: SimNetwork
   readonly clusters: SimCluster[]
+  /** Were members once. */
+  readonly departed: SimCluster[] = []
   readonly #trace: string[] = []
   /** How often a log line was written, by any process. */
   readonly messages = new Map<string, number>()
   /** Log lines of the processes go into the trace, too. */
   verbose = false
+  /** Time servers answer. */
+  hasTime = true
   watch: WorldWatch | null = null
 
   constructor(random: SeededRandom, options: WorldOptions) {
@@ -303,13 +389,33 @@ export class World {
         ...options.memory,
         password: null,
         streamIdMode: 'strict',
-        causalConsistency: false,
+        notifyKeyspaceEvents: '',
+        causalConsistency: this.options.causalConsistency,
+        syncCompression: 3,
         clusterId,
         clusterName: name,
         members,
       }
       return new SimCluster(this, database)
     })
+  }
+
+  /** What any time server tells that is asked by a process: the time of the world, without drift or steps. */
+  timeServer(process: SimProcess): SntpQuery {
+    return (_server, timeoutMs, done) => {
+      const reading = { wallMs: process.wallMs(), monotonicMs: process.monotonicMs() }
+      if (!this.hasTime) {
+        process.post(timeoutMs, () => done({ kind: 'failure', fault: 'timeout', detail: 'no answer' }))
+        return
+      }
+      const sample = { offsetMs: this.timeMs - reading.wallMs, delayMs: 2, errorMs: 2 }
+      process.post(2, () => done({ kind: 'sample', sample, stratum: 1, reading }))
+    }
+  }
+
+  /** True time. */
+  get timeMs(): number {
+    return worldStartMs + this.events.nowMs
   }
 
   get shards(): SimShard[] {

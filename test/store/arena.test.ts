@@ -177,6 +177,40 @@ describe('memory goes back', () => {
     owner.check()
   })
 
+  test('but not the chunk in use, when what comes and goes beside much else begins a chunk', () => {
+    const { arena } = new Owner()
+    const refs: Ref[] = []
+    // The last of the chunks is full.
+    let { chunkBytes } = arena
+    while (arena.chunkBytes < 2 ** 22 || arena.chunkBytes === chunkBytes) {
+      chunkBytes = arena.chunkBytes
+      refs.push(arena.allocate(64))
+    }
+    arena.free(refs.pop() as Ref)
+    const first = arena.allocate(pagedBytesMax)
+    const { buffer } = arena.bytes(first)
+    arena.free(first)
+    for (let sizeBytes = 128; sizeBytes <= pagedBytesMax; sizeBytes *= 2) {
+      const ref = arena.allocate(sizeBytes)
+      expect(arena.bytes(ref).buffer === buffer).toBe(true)
+      arena.free(ref)
+    }
+    for (const ref of refs) arena.free(ref)
+    expect(arena.chunkBytes).toBeLessThanOrEqual(256 * 1024)
+  })
+
+  test('of an empty chunk first of all', () => {
+    const owner = new Owner()
+    const refs = Array.from({ length: 300_000 }, () => owner.allocate(64))
+    for (let i = 0; i < refs.length; i++) if (i % 5 > 0) owner.free(refs[i] as Ref)
+    const ref = owner.allocate(pagedBytesMax)
+    owner.free(ref)
+    let steps = 0
+    while (owner.compact(64)) if (++steps > 20_000) throw new Error('the compaction does not end')
+    owner.check()
+    expect(owner.arena.isThin).toBe(false)
+  })
+
   test('an empty database that takes a key now and then asks the system for nothing', () => {
     const { arena } = new Owner()
     for (let i = 0; i < 3; i++) {

@@ -64,6 +64,24 @@ describe('due keys', () => {
     expect(slots.length).toBe(new Set(names.map(slotOfKey)).size)
   })
 
+  test('are due by what they are joined with, though their slot is not joined yet', () => {
+    commit(() => setFor('k', 2_000))
+    const peer = new Keyspace({ origin: originOfCluster(2), ranges: [{ first: 0, last: slotCount - 1 }] })
+    write = new Transaction(peer, new StampClock(originOfCluster(2)))
+    commit(() => setFor('k', 60_000))
+    const slot = slotOfKey('k')
+    const state = new ByteWriter()
+    peer.encodeSlotPart(slot, 0, 1_000, state)
+    const staged = new Keyspace({ origin, ranges: [{ first: slot, last: slot }] })
+    const label = peer.vectors.of(slot)
+    staged.loadSlotPart(slot, label, state.bytes, 0, state.length, true)
+    db.joinStaged(staged, slot, label)
+    at(startMs + 10_000)
+    expect(allDue()).toEqual([])
+    at(startMs + 60_000 + 30_250)
+    expect(allDue()).toEqual(['k'])
+  })
+
   test('in one batch are given once, whatever entries they have', () => {
     commit(() => {
       setFor('k', 3_000)

@@ -9,6 +9,7 @@ import { originOfCluster } from '#protocol/sync/stamp.ts'
 import { FormatError } from '#runtime/bytes/byteReader.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { Keyspace } from '#server/store/keyspace.ts'
+import type { SlotPosition } from '#server/store/slotCutting.ts'
 import { HandlerDatabase } from '#test/commands/handlerDatabase.ts'
 import { decodeReply, type Reply, show } from '#test/compat/reply.ts'
 import type { Request } from '#test/compat/side.ts'
@@ -66,7 +67,7 @@ class Changing {
     between()
     const label = Float64Array.from(this.db.vectors.of(slot))
     const parts: Uint8Array[] = []
-    let position = 0
+    let position: SlotPosition = 0
     do {
       const writer = new ByteWriter()
       position = this.db.encodeSlotPart(slot, position, 1, writer)
@@ -174,7 +175,7 @@ test('a damaged record is refused, or says something else', () => {
   reader.read(record, 0, record.length)
   for (let at = reader.stateStart; at < record.length; at++) {
     for (const bit of [1, 16, 128]) {
-      const damaged = record.slice()
+      const damaged = Uint8Array.from(record)
       damaged[at] = (damaged[at] as number) ^ bit
       const again = new Keyspace(options)
       replay(again, changing.records.slice(0, -1))

@@ -9,6 +9,7 @@ import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { ranked, rankedElement } from '#server/crdt/elementHash.ts'
 import { HyperLogLog } from '#server/crdt/hyperLogLog.ts'
 import { Keyspace } from '#server/store/keyspace.ts'
+import type { SlotPosition } from '#server/store/slotCutting.ts'
 import { Transaction } from '#server/store/transaction.ts'
 import { SeededRandom, seedFromEnv } from '#test/seed.ts'
 
@@ -164,11 +165,12 @@ describe('floors', () => {
       for (let i = 0; i < 100; i++) write.setString(`{k}${i}`, 'text', { kind: 'clear' })
     })
     const again = new Site(1)
-    for (let position = 0, first = true; first || position > 0; first = false) {
+    let position: SlotPosition = 0
+    do {
       const writer = new ByteWriter()
       position = a.db.encodeSlotPart(slot, position, 1, writer)
       again.db.loadSlotPart(slot, a.label, writer.bytes, 0, writer.length)
-    }
+    } while (position !== 0)
     expect(again.db.size).toBe(100)
     expect(again.merge(old.label, old.bytes)).toBe(false)
     expect(again.state()).toEqual(a.state())
@@ -217,7 +219,8 @@ describe('states', () => {
       write.hllRaise('{k}other', [ranked(0, 40)])
       write.delete('{k}other')
     })
-    const bytes = a.state()
+    // Of a Buffer `slice` is a view.
+    const bytes = Uint8Array.from(a.state())
     const random = new SeededRandom(seedFromEnv())
     for (let at = 0; at < bytes.length; at++) {
       expect(() => b.merge(a.label, bytes.slice(0, at)), `cut at ${at}`).toThrow(FormatError)

@@ -79,6 +79,23 @@ describe('the keys of a slot', () => {
     })
   }
 
+  test('come in the order of their hashes', () => {
+    const tables = new SlotTables(originOfCluster(1), 0)
+    const hashOf = (name: string): number => {
+      tables.aim(name)
+      return tables.name.hash >>> 0
+    }
+    const names = Array.from({ length: 30_000 }, (_, i) => ({ name: `${tag}${i}`, hash: 0 }))
+    for (const each of names) each.hash = hashOf(each.name)
+    names.sort((a, b) => a.hash - b.hash)
+    for (const { name } of names) {
+      tables.aim(name)
+      tables.putText(8, name, never)
+    }
+    expect(tables.index.sizeOf(slot)).toBe(names.length)
+    for (const { name } of names) expect(tables.text(tables.findText(name))).toBe(name)
+  })
+
   test('one that stays is met by a scan, whatever happens meanwhile', () => {
     const both = new Both(seedFromEnv())
     const { random, tables } = both

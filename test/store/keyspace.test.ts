@@ -308,7 +308,7 @@ describe('slot states from elsewhere', () => {
     for (let at = 0; at < bytes.length; at++) {
       expect(() => db.mergeSlot(slot, label(), bytes, 0, at), `cut at ${at}`).toThrow(FormatError)
       expect(db.slotDigest(slot)).toBe(digest)
-      const damaged = bytes.slice()
+      const damaged = Uint8Array.from(bytes)
       damaged[at] = random.below(256)
       const other = new Keyspace({ origin, ranges: [{ first: 0, last: slotCount - 1 }] })
       try {

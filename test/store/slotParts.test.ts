@@ -8,6 +8,7 @@ import { RecordReader } from '#protocol/sync/record.ts'
 import { originOfCluster, StampClock } from '#protocol/sync/stamp.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { Keyspace } from '#server/store/keyspace.ts'
+import type { SlotPosition } from '#server/store/slotCutting.ts'
 import { Transaction } from '#server/store/transaction.ts'
 import { SeededRandom, seedFromEnv } from '#test/seed.ts'
 
@@ -112,7 +113,7 @@ function cut(
   const label = Float64Array.from(db.vectors.of(slot))
   const from = records.length
   const parts: Uint8Array[] = []
-  let position = 0
+  let position: SlotPosition = 0
   do {
     const writer = new ByteWriter()
     position = db.encodeSlotPart(slot, position, 1, writer)

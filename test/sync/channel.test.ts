@@ -2,20 +2,23 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import {
   beginOperations,
-  slotStatePartBytesMax,
   writeAcknowledge,
   writeCaughtUp,
   writeHeartbeat,
   writeNeed,
   writePlan,
-  writeSlotStatePart,
 } from '#protocol/sync/message.ts'
 import { beginRecord, endRecord, RecordKind } from '#protocol/sync/record.ts'
+import { slotStatePartBytesMax, writeSlotStatePart } from '#protocol/sync/stateMessage.ts'
 import { emptyVector } from '#protocol/sync/versionVector.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { scanBytesMax } from '#server/sync/feed.ts'
-import { Intake, needAgainMs } from '#server/sync/intake.ts'
+import { Intake } from '#server/sync/intake.ts'
+import { needAgainMs } from '#server/sync/needs.ts'
 import { limits, type ToyLink, ToyNet, type ToyNode, timings } from './toyNet.ts'
+
+const need = (slot: number) => (writer: ByteWriter) =>
+  writeNeed(writer, { slot, answer: 'state', have: emptyVector(), wanted: emptyVector() })
 
 describe('a channel', () => {
   let net: ToyNet
@@ -172,14 +175,31 @@ describe('a channel', () => {
     expect(reader.shard.applied).toEqual(['low'])
   })
 
-  test('a state larger than one part is merged in one step, its vector not before', () => {
-    for (let i = 0; i < 20; i++)
-      source.shard.write({ slot: 1, token: `${i}`.padStart(slotStatePartBytesMax / 4, '.') })
-    const link = net.link(source, reader)
+  /** The reader has said that it takes states, and there are as many messages as one turn sends. */
+  const beginStates = (link: ToyLink) => {
     link.deliver('feed')
     source.replication.pump()
+    expect(kinds(link)).toEqual(['plan', 'statesDue'])
+    while (link.deliver('intake'));
+    while (link.deliver('feed'));
+    source.replication.pump()
+  }
+
+  test('a state larger than one part is merged in one step, its vector not before', () => {
+    const once = net.node(5, {
+      members: [5, 2],
+      backlogBytesMax: 4096,
+      variations: { cutBytes: 1 << 20, slotStatePartBytes: 9000 },
+    })
+    source = once
+    for (let i = 0; i < 4; i++) source.shard.write({ slot: 1, token: `${i}`.padStart(10_000, '.') })
+    source.shard.write({ slot: 2, token: '.'.repeat(5000) })
+    const link = net.link(source, reader)
+    beginStates(link)
     expect(kinds(link).filter((kind) => kind === 'slotState').length).toBeGreaterThan(4)
-    while (link.pending.filter((message) => message.kind === 'slotState').length > 1) link.deliver('intake')
+    while (link.pending.filter((message) => message.kind === 'slotState').length > 2) link.deliver('intake')
+    reader.replication.pump()
+    net.world.advance(0)
     expect(reader.shard.vectors.greatest(1)).toBe(0)
     expect(reader.replication.inTransfer(1)).toBe(true)
     net.settle()
@@ -195,8 +215,7 @@ describe('a channel', () => {
     expect(source.shard.log.floor(1, source.origin)).toBeGreaterThan(0)
     const link = net.link(source, reader)
     source.shard.log.heldAt = 0
-    link.deliver('feed')
-    source.replication.pump()
+    beginStates(link)
     const position = source.shard.log.end
     // More is written while it waits, and made durable only up to where the states were cut.
     source.shard.write({ slot: 1, token: 'later' })
@@ -251,20 +270,6 @@ describe('a channel', () => {
     net.link(source, reader)
     net.settle()
     expect(ends(reader)).toEqual(ends(source))
-  })
-
-  test('an operation that waits too long is answered with the state of its slot', () => {
-    const third = net.node(3, { members: [1, 2, 3] })
-    const seen = third.shard.write({ slot: 1, token: 'seen' })
-    source.shard.logRecord(seen)
-    source.shard.write({ slot: 1, token: 'answer' })
-    net.link(source, reader)
-    net.settle()
-    expect(reader.shard.applied).toEqual([])
-    net.advance(timings.holdMs)
-    expect(reader.shard.tokens(1)).toEqual(['answer', 'seen'])
-    expect(reader.shard.merges).toBe(1)
-    expect(reader.replication.gate.heldCount).toBe(0)
   })
 
   test('what was dropped for want of memory is asked for', () => {
@@ -323,7 +328,7 @@ describe('a channel', () => {
   })
 
   describe('is closed with a reason, and nothing is applied, when the feed sends', () => {
-    const plan = { round: 1, stale: false, runId: 'r', slotStates: 0 }
+    const plan = { round: 1, stale: false, runId: 'r', relays: true, slotStates: 0 }
     const operations = (record: Uint8Array) => (writer: ByteWriter) => {
       beginOperations(writer)
       writer.raw(record)
@@ -331,7 +336,7 @@ describe('a channel', () => {
     const state = new Uint8Array(3)
     const cases: [string, string, (writer: ByteWriter) => void][] = [
       ['garbage', 'sync message of kind 77', (writer) => writer.u8(77)],
-      ['a message of the other side', 'need message', (writer) => writeNeed(writer, 1)],
+      ['a message of the other side', 'need message', need(1)],
       ['half a record', 'record header wanted', operations(new Uint8Array([9]))],
       [
         'a record longer than the message',
@@ -428,7 +433,7 @@ describe('a channel', () => {
       ['garbage', 'sync message of kind 0', (writer) => writer.u8(0)],
       ['a message of the other side', 'caughtUp message', (writer) => writeCaughtUp(writer, 1)],
       ['an acknowledgement of more than was sent', 'acknowledges', (writer) => writeAcknowledge(writer, 1e9)],
-      ['a need of another slot', 'slot 9 is not', (writer) => writeNeed(writer, 9)],
+      ['a need of another slot', 'slot 9 is not', need(9)],
     ]
     test.each(cases)('%s', (_what, reason, write) => {
       const link = net.link(source, reader, [{ first: 0, last: 5 }])

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { RecordReader } from '#protocol/sync/record.ts'
 import { emptyVector } from '#protocol/sync/versionVector.ts'
 import { FormatError } from '#runtime/bytes/byteReader.ts'
+import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { Gate, type HoldSource } from '#server/sync/gate.ts'
 import { HoldQueues } from '#server/sync/holdQueues.ts'
 import { ToyShard } from './toyShard.ts'
@@ -15,7 +16,7 @@ class Source implements HoldSource {
 }
 
 const wallMs = Date.UTC(2026, 0, 1)
-const limits = { holdQueueBytesMax: 10_000, holdMs: 200, futureHoldMs: 60_000 }
+const limits = { holdQueueBytesMax: 12_600, holdMs: 200, futureHoldMs: 60_000 }
 
 describe('the gate', () => {
   let here: ToyShard
@@ -199,5 +200,80 @@ describe('the gate', () => {
     big.offer(other, reader, first, 0, first.length, 0)
     expect(here.applied).toEqual(Array.from({ length: 300 }, (_, i) => `${i}`))
     expect(source.held.sizeBytes).toBe(0)
+  })
+
+  describe('an operation that patches what has been overwritten here', () => {
+    /** `far` has patched `base`, which `here` has had and has no more. */
+    const conflict = (before = () => {}): Uint8Array => {
+      offer(far.write({ slot: 5, token: 'base' }))
+      const [[stamp]] = [...here.slotOf(5)] as [[number, string]]
+      here.slotOf(5).delete(stamp)
+      here.write({ slot: 5, token: 'newer' })
+      before()
+      return far.write({ slot: 5, token: '~base' })
+    }
+    const stateOfFar = () => {
+      const writer = new ByteWriter()
+      writer.varint(far.slotCount(5))
+      far.encodeSlotPart(5, 0, Number.POSITIVE_INFINITY, writer)
+      here.merge(5, far.vectors.of(5), writer.bytes, 0, writer.length)
+      gate.risen(5)
+    }
+
+    test('is applied where that is there', () => {
+      offer(far.write({ slot: 5, token: 'base' }))
+      offer(far.write({ slot: 5, token: '~base' }))
+      expect(here.applied).toEqual(['base', '~base'])
+      expect(source.needs).toEqual([])
+    })
+
+    test('is held, and the state of the slot is asked for at once', () => {
+      offer(conflict())
+      expect(here.applied).toEqual(['base', 'newer'])
+      expect([gate.heldCount, source.needs]).toEqual([1, [5]])
+    })
+
+    test('holds up what its origin did afterwards', () => {
+      offer(conflict())
+      offer(far.write({ slot: 5, token: 'later' }))
+      expect(here.applied).not.toContain('later')
+      expect(gate.heldCount).toBe(2)
+    })
+
+    test('is a duplicate when the state has come, and what waited goes on', () => {
+      offer(conflict())
+      stateOfFar()
+      offer(far.write({ slot: 5, token: 'later' }))
+      expect(gate.heldCount).toBe(0)
+      expect(gate.duplicates).toBe(1)
+      expect(here.applied).toEqual(['base', 'newer', 'later'])
+      expect(here.tokens(5)).toEqual(['base', 'later', 'newer', '~base'])
+    })
+
+    test('is asked for again when it becomes the head of its queue only later', () => {
+      const missing: Uint8Array[] = []
+      offer(conflict(() => missing.push(far.write({ slot: 5, token: 'between' }))))
+      expect(source.needs).toEqual([])
+      for (const record of missing) offer(record)
+      expect(source.needs).toEqual([5])
+    })
+
+    test('waits for its dependencies first', () => {
+      const dependency = third.write({ slot: 5, token: 'third' })
+      offer(conflict(() => far.logRecord(dependency)))
+      expect(source.needs).toEqual([])
+      offer(dependency, other)
+      expect(source.needs).toEqual([5])
+    })
+
+    test('of a transaction over several slots only the part counts that is not covered', () => {
+      conflict()
+      const both = far.write({ slot: 5, token: '~base' }, { slot: 6, token: 'six' })
+      offer(both)
+      expect(here.applied).not.toContain('six')
+      stateOfFar()
+      expect(here.applied.at(-1)).toBe('six')
+      expect(gate.heldCount).toBe(0)
+    })
   })
 })

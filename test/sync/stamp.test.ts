@@ -9,6 +9,7 @@ import {
   stampEpochMs,
   stampWallMs,
 } from '#protocol/sync/stamp.ts'
+import { stampText, timeText } from '#protocol/sync/stampText.ts'
 import { covers, emptyVector, includes, raiseTo, SlotVectors } from '#protocol/sync/versionVector.ts'
 
 const nowMs = Date.UTC(2026, 5, 1)
@@ -82,4 +83,15 @@ test('the vectors of all slots lie apart, and those in use are found', () => {
   expect(vectors.firstOccupied(0, 16383)).toBe(0)
   expect(vectors.firstOccupied(1, 16383)).toBe(16383)
   expect(vectors.firstOccupied(1, 16382)).toBe(-1)
+})
+
+test('a stamp is read as time, counter and cluster', () => {
+  expect(stampText(stampAt(Date.UTC(2026, 10, 22, 12, 31, 18, 123), originOfCluster(2)) + 17 * 8)).toBe(
+    '2026-11-22T12:31:18.123Z/17/2',
+  )
+  fc.assert(
+    fc.property(fc.integer({ min: stampEpochMs, max: Date.UTC(2090, 0, 1) }), (wallMs) => {
+      expect(timeText(wallMs)).toBe(new Date(wallMs).toISOString())
+    }),
+  )
 })

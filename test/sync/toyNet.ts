@@ -3,13 +3,9 @@
 import type { SlotRange } from '#protocol/slots/slotMap.ts'
 import { type Message, readMessage } from '#protocol/sync/message.ts'
 import type { ClusterId } from '#protocol/sync/stamp.ts'
-import { copyOf } from '#runtime/bytes/bytes.ts'
-import {
-  type ChannelEnd,
-  Replication,
-  type ReplicationOptions,
-  type ReplicationVariations,
-} from '#server/sync/replication.ts'
+import { copyOf, latin1 } from '#runtime/bytes/bytes.ts'
+import { Replication } from '#server/sync/replication.ts'
+import type { ChannelEnd, ReplicationOptions, ReplicationVariations } from '#server/sync/syncOptions.ts'
 import { MemoryWorld } from '#test/memoryWorld.ts'
 import { RecordingLogger } from '#test/silentLogger.ts'
 import { ToyShard } from './toyShard.ts'
@@ -19,9 +15,12 @@ const allSlots: SlotRange[] = [{ first: 0, last: 16383 }]
 export const timings = { heartbeatMs: 250, linkDownMs: 2000, holdMs: 200, futureHoldMs: 60_000 }
 export const limits = { linkInflightBytesMax: 1 << 20, holdQueueBytesMax: 1 << 20 }
 
-type ToyOptions = Partial<ReplicationOptions> & {
+type ToyOptions = Partial<Omit<ReplicationOptions, 'membership'>> & {
+  members?: readonly ClusterId[]
   backlogBytesMax?: number
   variations?: ReplicationVariations
+  /** Of a process before. */
+  shard?: ToyShard
 }
 
 export class ToyNode {
@@ -29,16 +28,23 @@ export class ToyNode {
   readonly replication: Replication
   readonly logger = new RecordingLogger()
   recovered = 0
+  /** `channel: message` of its peers. */
+  readonly published: string[] = []
 
-  constructor(net: ToyNet, clusterId: ClusterId, { variations, backlogBytesMax, ...options }: ToyOptions) {
-    this.shard = new ToyShard(clusterId, backlogBytesMax)
+  constructor(
+    net: ToyNet,
+    clusterId: ClusterId,
+    { variations, backlogBytesMax, shard, members = [clusterId], ...options }: ToyOptions,
+  ) {
+    this.shard = shard ?? new ToyShard(clusterId, backlogBytesMax)
     this.replication = new Replication(
       {
         clusterId,
-        members: [clusterId],
+        membership: { members, blocked: [], removed: [], leaving: false },
         ranges: allSlots,
         runId: `run-${clusterId}-${net.nextRun++}`,
         stale: false,
+        causalConsistency: false,
         limits,
         timings,
         ...options,
@@ -50,6 +56,10 @@ export class ToyNode {
         logger: this.logger,
         onRecovered: () => {
           this.recovered++
+        },
+        onProgress() {},
+        onPublished: ({ channel, bytes, start, end }) => {
+          this.published.push(`${channel}: ${latin1(bytes, start, end)}`)
         },
       },
       variations,
@@ -140,7 +150,8 @@ export class ToyNet {
         while (link.deliver('intake'));
         link.to.replication.pump()
       }
-      this.world.settle()
+      // What is cut into turns.
+      this.world.advance(0)
       if (links.every((link) => link.toFeed.length === 0 && link.toIntake.length === 0)) return
     }
   }

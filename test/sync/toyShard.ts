@@ -3,6 +3,7 @@
  * moment whether what the vector claims is there, and nothing else.
  */
 import { expect } from 'vitest'
+import type { Portioning } from '#protocol/sync/digestMessage.ts'
 import {
   beginPart,
   beginRecord,
@@ -24,7 +25,14 @@ import { ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
 import { bytesOf } from '#runtime/bytes/bytes.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
 import { Backlog } from '#server/log/backlog.ts'
-import type { LocalLog, LocalShard } from '#server/sync/localShard.ts'
+import type {
+  FrozenState,
+  LocalLog,
+  LocalShard,
+  SlotDifferences,
+  StagedSlot,
+} from '#server/sync/localShard.ts'
+import { ToyDifferences, ToyFrozen } from './toyPortions.ts'
 
 class ToyLog implements LocalLog {
   readonly backlog: Backlog
@@ -75,6 +83,7 @@ export class ToyShard implements LocalShard {
   readonly vectors = new SlotVectors(slotsMax)
   readonly clock: StampClock
   refusing = false
+  ownRecords = 0
   /** Per slot: stamp of the last operation of a part -> token. */
   readonly slots = new Map<number, Map<Stamp, string>>()
   /** In the order in which they were applied. */
@@ -95,6 +104,7 @@ export class ToyShard implements LocalShard {
   /** An operation of this shard, with one part a slot; returns the record. */
   write(...writes: ToyWrite[]): Uint8Array {
     const record = this.record(...writes)
+    this.ownRecords++
     this.logRecord(record)
     return record
   }
@@ -127,8 +137,16 @@ export class ToyShard implements LocalShard {
     this.apply(reader, record, 0, record.length)
   }
 
-  check(part: RecordPart, bytes: Uint8Array): void {
-    if (tokenOf(part, bytes).startsWith('!')) throw new FormatError('an effect that nobody understands')
+  /** A token `~base` patches the token `base`. */
+  check(part: RecordPart, bytes: Uint8Array): boolean {
+    const token = tokenOf(part, bytes)
+    if (token.startsWith('!')) throw new FormatError('an effect that nobody understands')
+    return token.startsWith('~')
+  }
+
+  lacksBase(part: RecordPart, bytes: Uint8Array): boolean {
+    const token = tokenOf(part, bytes)
+    return token.startsWith('~') && !this.tokens(part.slot).includes(token.slice(1))
   }
 
   apply(record: RecordReader, bytes: Uint8Array, start: number, end: number): void {
@@ -140,6 +158,7 @@ export class ToyShard implements LocalShard {
       if (this.vectors.covers(slot, last)) continue
       expect(includes(this.vectors.of(slot), context), 'its past is there').toBe(true)
       const token = tokenOf(part, bytes)
+      if (token.startsWith('~')) expect(this.lacksBase(part, bytes), 'what it patches is there').toBe(false)
       this.slotOf(slot).set(last, token)
       this.applied.push(token)
       this.vectors.set(slot, origin, last)
@@ -148,10 +167,76 @@ export class ToyShard implements LocalShard {
     this.log.backlog.trim(this.log.end)
   }
 
-  encodeSlot(slot: number, writer: ByteWriter): void {
-    for (const [stamp, token] of this.slotOf(slot)) {
+  slotCount(slot: number): number {
+    return this.slotOf(slot).size
+  }
+
+  encodeSlotPart(slot: number, position: number, bytesWanted: number, writer: ByteWriter): number {
+    const end = writer.length + bytesWanted
+    const entries = [...this.slotOf(slot)].filter(([stamp]) => stamp >= position).sort(([a], [b]) => a - b)
+    for (const [i, [stamp, token]] of entries.entries()) {
+      if (i > 0 && writer.length >= end) return stamp
       writer.f64(stamp)
       writer.text(token)
+    }
+    return 0
+  }
+
+  readonly isMerging = false
+  isJoining(): boolean {
+    return false
+  }
+
+  joinMore(): boolean {
+    return false
+  }
+
+  /** Slots of so many tokens are compared before they are cut. */
+  comparedMin = Number.POSITIVE_INFINITY
+  readonly frozen: ToyFrozen[] = []
+
+  isWorthComparing(slot: number): boolean {
+    return this.slotOf(slot).size >= this.comparedMin
+  }
+
+  portioning(): Portioning {
+    return { bits: 4, key: new Uint8Array(16) }
+  }
+
+  freeze(slot: number, portioning: Portioning): FrozenState | null {
+    if (this.slotOf(slot).size < 2 ** portioning.bits) return null
+    const frozen = new ToyFrozen(this.slotOf(slot), portioning, (...of) => this.stage(slot, ...of))
+    this.frozen.push(frozen)
+    return frozen
+  }
+
+  compare(slot: number, portioning: Portioning, digests: Uint8Array): SlotDifferences {
+    return new ToyDifferences(() => this.slotOf(slot), portioning, digests)
+  }
+
+  stage(slot: number, label: VersionVector, kept: ReadonlyMap<Stamp, string> = new Map()): StagedSlot {
+    const tokens = new Map(kept)
+    const reached = label.slice()
+    let steps = 0
+    return {
+      reached,
+      load: (bytes, start, end) => {
+        for (const [stamp, token] of tokensIn(new ByteReader(bytes, start, end))) tokens.set(stamp, token)
+      },
+      apply: (part, bytes) => {
+        if (part.last <= (reached[part.origin] as number)) return
+        if (part.slot !== slot || !includes(reached, part.context)) throw new FormatError('does not follow')
+        tokens.set(part.last, tokenOf(part, bytes))
+        reached[part.origin] = part.last
+      },
+      advance: () => {
+        if (this.findsStatesTooOld) return 'tooOld'
+        // The log takes it in slices.
+        if (steps++ < 2) return 'more'
+        this.#join(slot, reached, tokens)
+        return 'joined'
+      },
+      drop: () => {},
     }
   }
 
@@ -161,16 +246,21 @@ export class ToyShard implements LocalShard {
   merge(slot: number, label: VersionVector, bytes: Uint8Array, start: number, end: number): boolean {
     if (this.findsStatesTooOld) return false
     const reader = new ByteReader(bytes, start, end)
-    const read: [Stamp, string][] = []
-    while (!reader.atEnd) read.push([reader.f64(), reader.text()])
-    for (const [stamp, token] of read) this.slotOf(slot).set(stamp, token)
+    const count = reader.varint()
+    const read = tokensIn(reader)
+    if (count !== read.size) throw new FormatError(`${read.size} tokens, ${count} were announced`)
+    this.#join(slot, label, read)
+    return true
+  }
+
+  #join(slot: number, label: VersionVector, tokens: ReadonlyMap<Stamp, string>): void {
+    for (const [stamp, token] of tokens) this.slotOf(slot).set(stamp, token)
     for (let origin = 0; origin < label.length; origin++) {
       const stamp = label[origin] as number
       if (stamp > this.vectors.get(slot, origin)) this.log.backlog.raiseFloor(slot, origin, stamp)
     }
     raiseTo(this.vectors.of(slot), label)
     this.merges++
-    return true
   }
 
   slotOf(slot: number): Map<Stamp, string> {
@@ -185,6 +275,12 @@ export class ToyShard implements LocalShard {
   tokens(slot: number): string[] {
     return [...this.slotOf(slot).values()].sort()
   }
+}
+
+function tokensIn(reader: ByteReader): Map<Stamp, string> {
+  const tokens = new Map<Stamp, string>()
+  while (!reader.atEnd) tokens.set(reader.f64(), reader.text())
+  return tokens
 }
 
 function tokenOf(part: RecordPart, bytes: Uint8Array): string {

@@ -13,6 +13,7 @@ import { LineReader } from '#runtime/node/agentLink.ts'
 import { nodeClock } from '#runtime/node/nodeClock.ts'
 import { type ConnectionFacts, listenPort, listenUnix } from '#runtime/node/nodeListener.ts'
 import type { Connection, TlsIdentity } from '#runtime/ports.ts'
+import { noTlsClients } from '#test/plainClients.ts'
 import { silentLogger } from '#test/silentLogger.ts'
 import { unlimitedMemory } from '#test/unlimitedMemory.ts'
 import { Endpoint, type EndpointChannel } from './endpoint.ts'
@@ -39,7 +40,9 @@ const configOf = (identity: TlsIdentity, peerPort: number, socketPath: string): 
     ...unlimitedMemory,
     password: null,
     streamIdMode: 'strict',
+    notifyKeyspaceEvents: '',
     causalConsistency: false,
+    syncCompression: 3,
     clusterId: 1,
     clusterName: 'cluster-1',
     members: [1, 2].map((clusterId) => ({
@@ -90,6 +93,7 @@ async function agent(socketPath: string, config: SyncerConfig) {
         waiting.push({ type, resolve })
       })
     },
+    latest: (type: ToAgent['type']): ToAgent | undefined => said.findLast((message) => message.type === type),
   }
 }
 
@@ -115,13 +119,20 @@ test('joins a shard and a peer, reports, and ends in order', async () => {
       host: '127.0.0.1',
       port: 0,
       reusePort: false,
-      identity: peer,
-      alpnProtocols: [syncAlpn],
+      ...noTlsClients,
+      peers: { identity: peer, protocol: syncAlpn },
       logger: silentLogger,
     },
     (connection, facts) => {
       peerFacts.push(facts)
-      const hello: Hello = { role: 'database', guid: 'guid-1', clusterId: 2, sharding: true, shards: [shard] }
+      const hello: Hello = {
+        role: 'database',
+        guid: 'guid-1',
+        clusterId: 2,
+        sharding: true,
+        shards: [shard],
+        compressions: ['zstd'],
+      }
       remote = new Endpoint(nodeClock, connection, hello)
       remote.clockOffsetMs = 5000
     },
@@ -138,12 +149,14 @@ test('joins a shard and a peer, reports, and ends in order', async () => {
   expect(await boss.heard('hello')).toEqual({ type: 'hello', role: 'syncer', name: 'db1', pid: running.pid })
   await boss.heard('ready')
   expect((await intake).opening).toEqual({ role: 'intake', peer: 2, shard: 0, ranges: shard.ranges })
-  expect(peerFacts[0]?.tls).toEqual({ alpn: syncAlpn, peerName: 'cluster-1' })
+  expect(peerFacts[0]?.tls).toEqual({ use: 'peer', name: 'cluster-1' })
   const offset = await boss.heard('peerOffset')
   if (offset.type !== 'peerOffset') throw new Error('another message')
   expect(offset.peer).toBe(2)
   expect(Math.abs(offset.offsetMs - 5000)).toBeLessThan(200)
-  expect(await boss.heard('status')).toMatchObject({ status: { peers: [{ clusterId: 2, state: 'up' }] } })
+  const up = { status: { peers: [{ clusterId: 2, state: 'up' }] } }
+  // The first may have been sent while they greeted each other.
+  await expect.poll(() => boss.latest('status'), { timeout: 10_000 }).toMatchObject(up)
 
   running.kill('SIGTERM')
   running.kill('SIGTERM')

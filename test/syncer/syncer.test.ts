@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { SyncerConfig } from '#config/process.ts'
+import { pieceBytesMax } from '#protocol/frames/compressedFrame.ts'
 import type { HelloShard } from '#protocol/frames/hello.ts'
 import { evenRanges } from '#protocol/slots/slotMap.ts'
 import { syncVersion } from '#protocol/sync/message.ts'
@@ -9,19 +10,10 @@ import { MemoryWorld } from '#test/memoryWorld.ts'
 import { SeededRandom } from '#test/seed.ts'
 import { RecordingLogger } from '#test/silentLogger.ts'
 import { unlimitedMemory } from '#test/unlimitedMemory.ts'
-import { Endpoint } from './endpoint.ts'
+import { Endpoint, timings } from './endpoint.ts'
 
 const guid = 'guid-1'
 const limits = { shardOutgoingBytesMax: 4 * 1024 * 1024, peerOutgoingBytesMax: 2 * 1024 * 1024 }
-
-const timings = {
-  heartbeatMs: 250,
-  linkDownMs: 2000,
-  holdMs: 200,
-  futureHoldMs: 60_000,
-  reconnectMinMs: 50,
-  reconnectMaxMs: 1000,
-}
 
 const shardsOf = (count: number): HelloShard[] =>
   evenRanges(count).map((range, index) => ({ index, ranges: [range], runId: `run-${index}` }))
@@ -39,7 +31,9 @@ const configOf = (localShards: number, peers: readonly number[]): SyncerConfig =
     ...unlimitedMemory,
     password: null,
     streamIdMode: 'strict',
+    notifyKeyspaceEvents: '',
     causalConsistency: false,
+    syncCompression: 3,
     clusterId: 1,
     clusterName: 'cluster-1',
     members: [1, ...peers].map((clusterId) => ({
@@ -73,6 +67,7 @@ function scene(localShards: number, remoteShards: number, peers: readonly number
     guid,
     sharding: true,
     remote: shardsOf(remoteShards),
+    compressions: [] as string[],
     clusterOf: (port: number) => port - 12000,
   }
   const net = new MemoryNet(world, (target) => {
@@ -91,6 +86,7 @@ function scene(localShards: number, remoteShards: number, peers: readonly number
               clusterId: state.clusterOf(target.port),
               sharding: state.sharding,
               shards: state.remote,
+              compressions: state.compressions,
             },
       )
       ends.set(name, [...(ends.get(name) ?? []), endpoint])
@@ -144,6 +140,8 @@ describe('links', () => {
       clusterId: 1,
       clusterName: 'cluster-1',
       instance: 'instance-1',
+      epoch: 1,
+      compressions: ['zstd'],
     }
     expect(end('/shard-0').hello).toEqual(hello)
     expect(end('12002').hello).toEqual(hello)
@@ -285,6 +283,19 @@ describe('links', () => {
     expect(syncer.status().peers.map((peer) => peer.openChannels)).toEqual([1, 1])
     expect(local.openChannels.find((channel) => channel.opening.peer === 3)).toBe(before)
     expect(end('12002')).not.toBe(cut)
+  })
+
+  test('a compressed frame that can not be unpacked breaks the link, not the process', () => {
+    const { world, syncer, end } = started(1, 1)
+    const [channel] = end('12002').channels
+    if (channel === undefined) throw new Error('no channel')
+    end('12002').sendPacked(channel, ['sound'], (frame) => {
+      frame[frame.length - 1] = (frame[frame.length - 1] as number) ^ 1
+    })
+    world.settle()
+    expect(syncer.status().peers[0]?.error).toMatch(/^compressed bytes that can't be read: /)
+    world.advance(1000)
+    expect(syncer.status().peers[0]?.openChannels).toBe(1)
   })
 
   test('a frame that is none of ours breaks the link, not the process', () => {
@@ -436,6 +447,55 @@ describe('limits', () => {
     expect(near?.received).toHaveLength(messages)
     world.advance(timings.linkDownMs * 3)
     expect(syncer.status().peers.map((peer) => peer.state)).toEqual(['up', 'up'])
+  })
+
+  test('compressed messages that unpack to very much stop with the others', () => {
+    const { world, syncer, end } = started(1, 1)
+    const stuck = end('/shard-0')
+    const far = end('12002')
+    const [channel] = far.channels
+    if (channel === undefined) throw new Error('no channel')
+    stuck.connection.pause()
+    const messages = count(limits.shardOutgoingBytesMax) * 3
+    // All of it in one chunk, as a socket may give it.
+    far.sendPacked(
+      channel,
+      Array.from({ length: messages }, () => message),
+    )
+    world.settle()
+    const [near] = stuck.channels
+    expect(near?.received).toEqual([])
+    const buffered = syncer.status().shards[0]?.bufferedBytes
+    expect(buffered).toBeGreaterThan(limits.shardOutgoingBytesMax)
+    expect(buffered).toBeLessThan(limits.shardOutgoingBytesMax + 2 * pieceBytesMax)
+    stuck.connection.resume()
+    world.settle()
+    expect(near?.received).toHaveLength(messages)
+    const { received } = syncer.status().peers[0] ?? {}
+    expect(received?.rawBytes).toBeGreaterThan(messages * message.length)
+    expect(received?.bytes).toBeLessThan(messages * 1000)
+  })
+
+  test('a peer that may compress is told what has come, another one is not', () => {
+    for (const compressions of [['zstd'], []]) {
+      const { world, state, syncer, end } = scene(1, 1)
+      state.compressions = compressions
+      syncer.start()
+      world.settle()
+      const far = end('12002')
+      const [channel] = far.channels
+      if (channel === undefined) throw new Error('no channel')
+      for (let i = 0; i < 10; i++) far.send(channel, message.slice(0, 10_000))
+      world.settle()
+      expect(far.receipts).toEqual(compressions.length > 0 ? [expect.closeTo(70_000, -4)] : [])
+      for (let i = 0; i < 10; i++) far.send(channel, message.slice(0, 10_000))
+      world.settle()
+      expect(far.receipts.length).toBe(compressions.length > 0 ? 2 : 0)
+      // Of this connection, not of all.
+      far.connection.destroy()
+      world.advance(1000)
+      expect(end('12002').receipts).toEqual([])
+    }
   })
 
   test('a shard that dies releases the peers that it held', () => {

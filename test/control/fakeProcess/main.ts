@@ -28,7 +28,10 @@ const agent = new AgentLink<FromAgent, ToAgent>({
 agent.announce({ type: 'hello', role, name, pid: process.pid })
 agent.announce({ type: 'ready' })
 if (role === 'syncer') agent.announce({ type: 'peerOffset', peer: 2, offsetMs: 12.5, delayMs: 1 })
-setInterval(() => agent.send({ type: 'status', status: isConfigured ? { fake: name } : {} }), 20)
+/** As a syncer tells it, and something that makes no sense. */
+const peers =
+  role === 'syncer' ? [{ clusterId: 2, received: { bytes: 3, rawBytes: 4 } }, { clusterId: 3 }] : []
+setInterval(() => agent.send({ type: 'status', status: isConfigured ? { fake: name, peers } : {} }), 20)
 process.on('SIGTERM', () => {
   log({ type: 'stopped' })
   process.exit(0)

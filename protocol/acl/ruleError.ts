@@ -1,0 +1,21 @@
+/** What can be wrong with a rule, in the words of Redis. */
+export const ruleErrors = {
+  unknown: 'Unknown command or category name in ACL',
+  syntax: 'Syntax error',
+  patternAfterAllKeys:
+    "Adding a pattern after the * pattern (or the 'allkeys' flag) is not valid and does not have any effect. Try 'resetkeys' to start with an empty list of patterns",
+  patternAfterAllChannels:
+    "Adding a pattern after the * pattern (or the 'allchannels' flag) is not valid and does not have any effect. Try 'resetchannels' to start with an empty list of channels",
+  noSuchPassword: 'The password you are trying to remove from the user does not exist',
+  badHash:
+    'The password hash must be exactly 64 characters and contain only lowercase hexadecimal characters',
+  firstArgumentOfSubcommand: 'Allowing first-arg of a subcommand is not supported',
+} as const
+
+/** A rule that can't be taken. */
+export class RuleError extends Error {
+  constructor(why: keyof typeof ruleErrors) {
+    super(ruleErrors[why])
+    this.name = 'RuleError'
+  }
+}

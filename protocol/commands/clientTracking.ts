@@ -1,0 +1,75 @@
+/** The subcommands of CLIENT that are about client-side caching. */
+import { behind, integer, multipleWithToken, oneOf, optional, text, word } from './grammar.ts'
+import type { CommandTable } from './table.ts'
+
+export const clientTrackingCommands = {
+  CACHING: {
+    arity: 3,
+    flags: ['noscript', 'loading', 'stale'],
+    categories: ['slow', 'connection'],
+    keys: [],
+    request: 'proxy',
+    reply: 'single',
+    geo: 'local',
+    geoNote: 'Changes nothing that is replicated.',
+    difference: 'In a transaction it counts for all commands of it, before it too.',
+    since: '6.0.0',
+    complexity: 'O(1)',
+    summary: 'With OPTIN lets the keys of the next command be tracked, with OPTOUT keeps them from it.',
+    args: [oneOf('mode', word('YES'), word('NO'))],
+  },
+  GETREDIR: {
+    arity: 2,
+    flags: ['noscript', 'loading', 'stale'],
+    categories: ['slow', 'connection'],
+    keys: [],
+    request: 'proxy',
+    reply: 'single',
+    geo: 'local',
+    geoNote: 'Changes nothing that is replicated.',
+    since: '6.0.0',
+    complexity: 'O(1)',
+    summary:
+      'Tells which client is told of changes instead of this one, 0 for none, -1 when it does not track.',
+    args: [],
+  },
+  TRACKING: {
+    arity: -3,
+    flags: ['noscript', 'loading', 'stale'],
+    categories: ['slow', 'connection'],
+    keys: [],
+    request: 'gathered',
+    reply: 'single',
+    geo: 'local',
+    geoNote: 'Clients are told of all changes, also by other clusters, when they have arrived in theirs.',
+    difference:
+      'That all keys may have changed is told once by each shard, and also when a shard or the way to it was lost. The keys of BCAST come once a turn of each shard.',
+    since: '6.0.0',
+    complexity: 'O(1). Some options may introduce additional complexity.',
+    summary:
+      'Turns on or off that the client is told when keys that it has read, or that begin with a prefix, have changed.',
+    args: [
+      oneOf('status', word('ON'), word('OFF')),
+      optional(behind('REDIRECT', integer('client-id'))),
+      multipleWithToken(optional(behind('PREFIX', text('prefix')))),
+      optional(word('BCAST')),
+      optional(word('OPTIN')),
+      optional(word('OPTOUT')),
+      optional(word('NOLOOP')),
+    ],
+  },
+  TRACKINGINFO: {
+    arity: 2,
+    flags: ['noscript', 'loading', 'stale'],
+    categories: ['slow', 'connection'],
+    keys: [],
+    request: 'proxy',
+    reply: 'single',
+    geo: 'local',
+    geoNote: 'Changes nothing that is replicated.',
+    since: '6.2.0',
+    complexity: 'O(1)',
+    summary: 'Tells what the connection has asked CLIENT TRACKING for.',
+    args: [],
+  },
+} satisfies CommandTable

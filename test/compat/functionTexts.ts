@@ -1,0 +1,121 @@
+/** Codes of libraries, right and wrong, and what is asked of them. */
+const headed = (code: string, head = '#!lua name=lib'): string => `${head}\n${code}`
+const f = 'redis.register_function("f", function() end)'
+const named = (rest: string): string => headed(`redis.register_function{${rest}}`)
+
+/** Loaded one behind the other, each with REPLACE. */
+export const libraryCodes: readonly string[] = [
+  '',
+  'return 1',
+  '#!lua name=lib',
+  headed(''),
+  headed('x x'),
+  headed('local t = nil t.x = 1'),
+  headed('error("x")'),
+  headed('local a = string'),
+  headed('local a = pairs'),
+  headed('local a = math.random()'),
+  headed('local a = _G'),
+  headed('local a = KEYS'),
+  headed('foo = 1'),
+  headed('return foo'),
+  headed('redis.foo = 1'),
+  headed('redis.call("get", "x")'),
+  headed('redis.pcall("get", "x")'),
+  headed('redis.setresp(3)'),
+  headed('redis.sha1hex("x")'),
+  headed('redis.log(redis.LOG_DEBUG, "hi")'),
+  headed(`redis.log(redis.LOG_DEBUG, ("a"):rep(3)) ${f}`),
+  headed('redis.log("x")'),
+  headed('redis.register_function()'),
+  headed('redis.register_function(1, 2, 3)'),
+  headed('redis.register_function("x")'),
+  headed('redis.register_function({}, function() end)'),
+  headed('redis.register_function(1, function() end)'),
+  headed('redis.register_function("f", 1)'),
+  headed('redis.register_function("f-", function() end)'),
+  headed('redis.register_function("", function() end)'),
+  headed(`${f} ${f}`),
+  headed('redis.register_function("f", redis.log)'),
+  headed(`${f}\nlocal t = nil\nt.x = 1`),
+  named('function_name="f", callback=function() end, flags={"x"}'),
+  named('function_name="f", callback=function() end, flags="x"'),
+  named('function_name="f", callback=function() end, flags={1}'),
+  named('function_name="f", callback=function() end, flags={}'),
+  named('function_name="f", callback=function() end, foo=1'),
+  named('function_name="f", callback=function() end, [1]=1'),
+  named('function_name=function() end, callback=function() end'),
+  named('callback=function() end'),
+  named('function_name="f"'),
+  named('function_name=1, callback=function() end'),
+  named('function_name="f", callback=1'),
+  named('function_name="f", callback=function() end, description=1'),
+  named('function_name="f", callback=function() end, description={}'),
+  named(
+    'function_name="f", callback=function() end, description="what it does", flags={"no-writes", "no-writes"}',
+  ),
+  named(
+    'function_name="f", callback=function() end, flags={"allow-cross-slot-keys", "no-cluster", "allow-stale", "allow-oom", "no-writes"}',
+  ),
+  ...[
+    '#!lua name=lib name=b',
+    '#!lua',
+    '#!lua name=',
+    '#!lua name=a-b',
+    '#!lua foo=a',
+    '#!lua foo',
+    '#!LUA NAME=lib',
+    '#!js name=lib',
+    '#!js name=a-b',
+    '#!js foo=b',
+    '#!js',
+    '#! lua name=lib',
+    '#! name=lib',
+    '#!',
+    '#!lua\tname=lib',
+    '#!lua  name="lib"',
+    "#!lua 'name=lib'",
+    "#!lua name='a b'",
+    '#!"lua" name=lib',
+    '#!lua name=lib "x',
+    '#!lua name="lib"x',
+  ].map((head) => headed(f, head)),
+]
+
+/** What its functions do. */
+export const functionBodies: Readonly<Record<string, string>> = {
+  keys: 'return {keys, args}',
+  no_globals: 'return KEYS',
+  unknown: 'return redis.call("x")',
+  caught: 'return redis.pcall("x")',
+  raises: 'error("boo")',
+  raises_table: 'error({err="MY err"})',
+  error_reply: 'return redis.error_reply("My Err")',
+  status_reply: 'return redis.status_reply("fine")',
+  at_load: 'return at_load.call',
+  registers_again: 'return at_load.register_function("z", function() end)',
+  no_register: 'redis.register_function("z", function() end)',
+  sets_global: 'g = 1',
+  sets_redis: 'redis.g = 1',
+  writes: 'return redis.call("set", keys[1], "v")',
+  reads: 'return redis.call("get", keys[1])',
+  index: 'return keys.foo.bar',
+  counts: 'n = n + 1 return n',
+  loads: 'return loadstring("return 7")()',
+  acl: 'return {redis.acl_check_cmd("get", "x"), redis.sha1hex("x")}',
+  names: 'local x = {} for name in pairs(redis) do x[#x + 1] = name end table.sort(x) return x',
+  globals: 'local x = {} for name in pairs(_G) do x[#x + 1] = tostring(name) end table.sort(x) return x',
+  resp: 'redis.setresp(3) return redis.call("hgetall", keys[1] or "nothing")',
+  json: 'return cjson.encode({args, struct.pack("B", 7), bit.band(7, 3)})',
+  nested: 'return {1, {2, "3", {4.7}}, false, true, nil, 5}',
+}
+
+export const bodiesLibrary = headed(
+  `local at_load, n = redis, 0\n${Object.entries(functionBodies)
+    .map(([name, body]) => `redis.register_function("${name}", function(keys, args) ${body} end)`)
+    .join('\n')}
+redis.register_function{function_name="ro", callback=function(keys) return redis.call("get", keys[1]) end, flags={"no-writes"}}
+redis.register_function{function_name="ro_writes", callback=function(keys) return redis.call("set", keys[1], "v") end, flags={"no-writes"}}
+redis.register_function{function_name="oom", callback=function(keys) return redis.call("set", keys[1], "v") end, flags={"allow-oom"}}`,
+  '#!lua name=bodies',
+)
