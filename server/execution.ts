@@ -22,7 +22,6 @@ import type { CommandContext, Handler, PubSub, Waiting } from '#server/commands/
 import { checkFlush } from '#server/commands/server.ts'
 import type { Log } from '#server/log/log.ts'
 import { Functions } from '#server/scripts/functions.ts'
-import { LuaModule } from '#server/scripts/scriptRuns.ts'
 import { type ScriptLimits, Scripts } from '#server/scripts/scripts.ts'
 import type { Keyspace } from '#server/store/keyspace.ts'
 import { Transaction } from '#server/store/transaction.ts'
@@ -112,9 +111,8 @@ export class Execution {
       owns,
       called: parts.scriptCalled,
     })
-    const { watch, readLua } = scripting
     const monotonicMs = () => parts.clock.monotonicMs()
-    const scriptParts = { watch, lua: new LuaModule(readLua), host: this.#scriptCalls, monotonicMs }
+    const scriptParts = { ...scripting, host: this.#scriptCalls, monotonicMs }
     this.scripts = new Scripts(scriptParts, scriptLimits)
     this.functions = new Functions(scriptParts, scriptLimits.scriptMemoryBytesMax)
     this.#context = {

@@ -19,6 +19,7 @@ import { type ProcessArguments, processArguments } from '#runtime/node/processAr
 import { NodeScriptWatch } from '#runtime/node/scriptWatch.ts'
 import { DiskError, type Logger } from '#runtime/ports.ts'
 import { LogRefusal } from '#server/log/windowedFile.ts'
+import { LuaModule } from '#server/scripts/luaMachine.ts'
 import { Shard } from '#server/shard.ts'
 import type { ShardProcessFacts } from '#server/shardOptions.ts'
 
@@ -89,7 +90,7 @@ class ShardProcess {
         processFacts,
         bootId: bootId(),
         scripting: {
-          readLua: () => readFileSync(fileURLToPath(import.meta.resolve(luaModule))),
+          lua: new LuaModule(() => readFileSync(fileURLToPath(import.meta.resolve(luaModule)))),
           watch: new NodeScriptWatch(scriptWatchPath(config.socketPath), this.#logger),
         },
         fatal: (error) => this.#fail(error),

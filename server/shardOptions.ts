@@ -8,6 +8,7 @@ import type { Persistence } from '#server/log/log.ts'
 import type { SnapshotVariations } from '#server/log/snapshots.ts'
 import type { LibraryList } from '#server/scripts/functions.ts'
 import type { ScriptWatch } from '#server/scripts/host.ts'
+import type { LuaModule } from '#server/scripts/luaMachine.ts'
 import type { Keyspace, KeyspaceOptions } from '#server/store/keyspace.ts'
 import type { ReplicationVariations, SyncTimings } from '#server/sync/syncOptions.ts'
 
@@ -74,8 +75,7 @@ export interface ShardProcessFacts {
 
 /** Of the process: how scripts get their Lua, and are watched. */
 export interface Scripting {
-  /** Reads the WebAssembly module of Lua; called once. */
-  readLua(): Uint8Array
+  lua: LuaModule
   watch: ScriptWatch
 }
 

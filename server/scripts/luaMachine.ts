@@ -105,9 +105,22 @@ interface Exports extends LuaApi {
 const longJump = Symbol('longjmp')
 const pageBytes = 64 * 1024
 const scratchBytesMin = 16 * 1024
-const callbackType = { function: [1, 1], hook: [2, 0] } as const
 
-export const compileLua = (bytes: Uint8Array): WebAssembly.Module => new WebAssembly.Module(bytes)
+/** Compiled once for all that run it. */
+export class LuaModule {
+  readonly #read: () => Uint8Array
+  #compiled: WebAssembly.Module | null = null
+
+  /** `read` reads the WebAssembly module of Lua, when it is first needed. */
+  constructor(read: () => Uint8Array) {
+    this.#read = read
+  }
+
+  get compiled(): WebAssembly.Module {
+    this.#compiled ??= new WebAssembly.Module(this.#read())
+    return this.#compiled
+  }
+}
 
 export class LuaMachine {
   readonly api: LuaApi
@@ -121,6 +134,9 @@ export class LuaMachine {
   #scratch: number
   #scratchBytes = scratchBytesMin
   readonly #names = new Map<string, number>()
+  /** What C calls by pointers, and the pointer of the first of the last batch. */
+  readonly #callbacks: LuaFunction[] = []
+  #batchPointer = 0
 
   constructor(module: WebAssembly.Module, heapBytesMax: number) {
     this.heapBytesMax = heapBytesMax
@@ -151,12 +167,20 @@ export class LuaMachine {
 
   /** Lua functions that call `run` are made of it. */
   pointerTo(run: LuaFunction): number {
-    return this.#addToTable(run, callbackType.function)
+    const place = this.#callbacks.push(run) - 1
+    if (place % batchFunctions === 0) this.#addBatch(place)
+    return this.#batchPointer + (place % batchFunctions)
   }
 
   /** The same for `lua_sethook`. */
   pointerToHook(run: (state: LuaState) => void): number {
-    return this.#addToTable(run, callbackType.hook)
+    const { __indirect_function_table: table } = this.#exports
+    const index = table.grow(1)
+    table.set(
+      index,
+      new WebAssembly.Instance(hookModule, { e: { [batchName(0)]: run } }).exports[batchName(0)],
+    )
+    return index
   }
 
   /** A C string that stays: for the names of fields. */
@@ -269,11 +293,15 @@ export class LuaMachine {
     return pointer
   }
 
-  #addToTable(run: (...args: number[]) => unknown, type: readonly [number, number]): number {
+  /** Places in the table for functions that come now or later. */
+  #addBatch(first: number): void {
     const { __indirect_function_table: table } = this.#exports
-    const index = table.grow(1)
-    table.set(index, asCFunction(run, type))
-    return index
+    const callbacks = this.#callbacks
+    const names = Array.from({ length: batchFunctions }, (_, i) => batchName(i))
+    const calls = names.map((name, i) => [name, (state: LuaState) => callbacks[first + i]?.(state)])
+    const wrapped = new WebAssembly.Instance(batchModule, { e: Object.fromEntries(calls) }).exports
+    this.#batchPointer = table.grow(batchFunctions)
+    for (const [i, name] of names.entries()) table.set(this.#batchPointer + i, wrapped[name])
   }
 
   #imports(): Record<string, Record<string, unknown>> {
@@ -356,22 +384,36 @@ const refusedEnvironment = [
 
 const i32 = 0x7f
 
+/** An instance takes as long as dozens of functions do, and a sandbox has a hundred functions. */
+const batchFunctions = 64
+
+/** A byte each. */
+const batchName = (i: number): string => String.fromCharCode(0x30 + i)
+
 /**
- * A table of functions takes only those of some module. This is the least one: it imports a function of so many integers and
- * exports it again.
+ * A table of functions takes only those of some module. This is the least one: it imports functions of so many integers and exports
+ * them again.
  */
-function asCFunction(
-  run: (...args: number[]) => unknown,
-  [parameters, results]: readonly [number, number],
-): unknown {
-  const type = [0x60, parameters, ...repeated(parameters), results, ...repeated(results)]
+function wrapperModule(functions: number, parameters: number, results: number): WebAssembly.Module {
+  const names = Array.from({ length: functions }, (_, i) => batchName(i).charCodeAt(0))
   const bytes = Uint8Array.from([
     ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
-    ...[0x01, type.length + 1, 1, ...type],
-    ...[0x02, 7, 1, 1, 0x65, 1, 0x66, 0, 0],
-    ...[0x07, 5, 1, 1, 0x66, 0, 0],
+    ...section(1, [1, 0x60, parameters, ...repeated(parameters), results, ...repeated(results)]),
+    ...section(2, [functions, ...names.flatMap((name) => [1, 0x65, 1, name, 0, 0])]),
+    ...section(7, [functions, ...names.flatMap((name, i) => [1, name, 0, i])]),
   ])
-  return new WebAssembly.Instance(new WebAssembly.Module(bytes), { e: { f: run } }).exports['f']
+  return new WebAssembly.Module(bytes)
 }
 
+/** Up to 16 KiB - 1; its length in LEB128 of two bytes. */
+const section = (id: number, content: readonly number[]): number[] => [
+  id,
+  (content.length & 0x7f) | 0x80,
+  content.length >> 7,
+  ...content,
+]
+
 const repeated = (count: number): number[] => new Array<number>(count).fill(i32)
+
+const batchModule = wrapperModule(batchFunctions, 1, 1)
+const hookModule = wrapperModule(1, 2, 0)

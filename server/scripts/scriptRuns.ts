@@ -6,25 +6,9 @@ import type { ScriptKind } from '#protocol/frames/scriptWatch.ts'
 import type { ReplyWriter } from '#protocol/resp/replyWriter.ts'
 import { invariant } from '#runtime/invariant.ts'
 import type { LogLevel, ScriptHost, ScriptWatch } from './host.ts'
-import { compileLua } from './luaMachine.ts'
+import type { LuaModule } from './luaMachine.ts'
 import type { Caller } from './redisLibrary.ts'
 import { type ScriptCall, ScriptEngine } from './scriptEngine.ts'
-
-/** Compiled once for all that run it. */
-export class LuaModule {
-  readonly #read: () => Uint8Array
-  #compiled: WebAssembly.Module | null = null
-
-  /** `read` reads the WebAssembly module of Lua. */
-  constructor(read: () => Uint8Array) {
-    this.#read = read
-  }
-
-  get compiled(): WebAssembly.Module {
-    this.#compiled ??= compileLua(this.#read())
-    return this.#compiled
-  }
-}
 
 export interface ScriptParts {
   host: ScriptHost

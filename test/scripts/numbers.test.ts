@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { compileLua, LuaMachine } from '#server/scripts/luaMachine.ts'
+import { LuaMachine } from '#server/scripts/luaMachine.ts'
 import { generalText } from '#server/scripts/numberText.ts'
 import { Random48 } from '#server/scripts/random48.ts'
 import { sha1 } from '#server/scripts/sha1.ts'
@@ -13,7 +13,7 @@ const fixed = { seed: seedFromEnv() }
 
 /** `string.format` of Lua, which is C's `sprintf`. */
 function luaFormat(): (format: string, value: number) => string {
-  const machine = new LuaMachine(compileLua(testScripting.readLua()), 32 << 20)
+  const machine = new LuaMachine(testScripting.lua.compiled, 32 << 20)
   const { api, state } = machine
   api.luaopen_string(state)
   api.lua_settop(state, 0)

@@ -4,7 +4,8 @@ import { slotOfKey } from '#protocol/slots/crc16.ts'
 import type { Handler } from '#server/commands/context.ts'
 import { handlersInScripts } from '#server/commands/inScripts.ts'
 import type { ScriptWatch } from '#server/scripts/host.ts'
-import { testScripting } from '#test/scripting.ts'
+import { LuaModule } from '#server/scripts/luaMachine.ts'
+import { readLua, testScripting } from '#test/scripting.ts'
 import { TestShard } from './testShard.ts'
 
 const crossSlot = '-ERR Script attempted to access keys that do not hash to the same slot'
@@ -135,11 +136,11 @@ describe('a command that fails for want of memory', () => {
 describe('the Lua of a shard', () => {
   it('is there from the first script on, and once', () => {
     let reads = 0
-    const readLua = () => {
+    const lua = new LuaModule(() => {
       reads++
-      return testScripting.readLua()
-    }
-    const { run } = bound({ scripting: { ...testScripting, readLua } })
+      return readLua()
+    })
+    const { run } = bound({ scripting: { ...testScripting, lua } })
     run('SET', 'a', 'b')
     run('SCRIPT', 'EXISTS', 'x')
     expect(reads).toBe(0)
