@@ -85,7 +85,7 @@ const faults: readonly Fault[] = [
       const route = router.route.bind(router)
       let count = 0
       router.route = (request, links, place) => {
-        if (++count % 200 > 0) return route(request, links, place)
+        if (++count % 20 > 0) return route(request, links, place)
         place.expect()
         return null
       }
