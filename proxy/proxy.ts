@@ -2,6 +2,7 @@
  * The database port of one node: RESP clients and the syncers of peer clusters in front of this cluster's shards. Pure: its
  * process gives it connections and ports, and a simulation may give it others.
  */
+
 import type { ClientLimits, KeeperQuestion, ProxyConfig, PulledBytes, ShardAddress } from '#config/process.ts'
 import { FrameKind } from '#protocol/frames/frame.ts'
 import type { ScriptDenials } from '#protocol/frames/scriptUser.ts'
@@ -17,6 +18,8 @@ import { AclLog } from './acl/aclLog.ts'
 import { LoginDelay } from './acl/loginDelay.ts'
 import { type UserPlan, userList } from './acl/userChanges.ts'
 import { Users } from './acl/users.ts'
+import { ChangedSettings } from './changedSettings.ts'
+import { ChangedShardSettings } from './changedShardSettings.ts'
 import { ClientMemory } from './clientMemory.ts'
 import { Clients } from './clients.ts'
 import { ClientTls } from './clientTls.ts'
@@ -38,7 +41,7 @@ import { askScriptWatch } from './scriptWatches.ts'
 import type { ProcessFigures, SessionHost } from './session/host.ts'
 import { ReplyMemory } from './session/replyMemory.ts'
 import { Session } from './session/session.ts'
-import { ChangedSettings, type Settings } from './settings.ts'
+import { configuredSettings, type Settings, settingsAndTls } from './settings.ts'
 import { ShardLink } from './shardLink.ts'
 import { type SiblingQuestion, Siblings, type SiblingsOwner } from './siblings/siblings.ts'
 import { VersionClock } from './siblings/versionClock.ts'
@@ -108,7 +111,8 @@ export class DatabaseProxy implements SessionHost, RelayHost, SiblingsOwner {
   readonly startedMs: number
   readonly runId: string
   readonly #ports: ProxyPorts
-  readonly #settings: ChangedSettings
+  readonly #settings: ChangedSettings<Settings>
+  readonly shardSettings: ChangedShardSettings
   readonly #refusals: Refusals
   readonly #relays = new PeerRelays(this, () => this.#checkDrained())
   pulled: readonly PulledBytes[] = []
@@ -140,7 +144,8 @@ export class DatabaseProxy implements SessionHost, RelayHost, SiblingsOwner {
     })
     const versions = new VersionClock(config.worker)
     this.pause = new Pause(ports.clock, ports.timers, this.clients, this.turn, versions)
-    this.#settings = new ChangedSettings(config, versions)
+    this.#settings = new ChangedSettings(configuredSettings(config), versions)
+    this.shardSettings = new ChangedShardSettings(config, versions, () => this.links.all)
     this.#refusals = new Refusals(ports.clock, ports.logger)
     this.clientTls = new ClientTls(config.clientTls)
     this.siblings = new Siblings(config, this, ports, this.turn)
@@ -233,7 +238,7 @@ export class DatabaseProxy implements SessionHost, RelayHost, SiblingsOwner {
     for (const link of old.all) link.forgetUsers()
     this.users.waits.tell()
     this.libraries.configure(config)
-    this.#settings.configure(config)
+    this.#settings.configure(configuredSettings(config))
     this.clients.setWorkerCount(config.workers.length)
     this.siblings.configure(config)
     const kept = new Set<ShardLink>()
@@ -245,6 +250,7 @@ export class DatabaseProxy implements SessionHost, RelayHost, SiblingsOwner {
     })
     this.links = new ShardLinks(shards, config.database.sharding)
     this.#applySettings()
+    this.shardSettings.configure(config)
     for (const link of this.links.all) if (!old.all.includes(link)) link.dial()
     for (const link of old.all) if (!kept.has(link)) link.close()
     this.#relays.closeFormer()
@@ -297,13 +303,15 @@ export class DatabaseProxy implements SessionHost, RelayHost, SiblingsOwner {
       ids: this.clients.ids,
       pause: this.pause.shared,
       settings: this.#settings.shared,
+      shardSettings: this.shardSettings.shared,
     }
   }
 
-  takeNews({ ids, pause, settings }: WorkerNews, done: () => void): void {
+  takeNews({ ids, pause, settings, shardSettings }: WorkerNews, done: () => void): void {
     this.observation.monitors.others = this.siblings.monitorCount
     this.clients.takeIds(ids)
     if (this.#settings.take(settings)) this.#applySettings()
+    this.shardSettings.take(shardSettings)
     // Who pauses waits for what was sent to the shards before, here as at the worker that was asked to.
     if (this.pause.take(pause)) askShards(this.links, { what: 'info' }, done)
     else done()
@@ -319,7 +327,7 @@ export class DatabaseProxy implements SessionHost, RelayHost, SiblingsOwner {
 
   #applySettings(): void {
     const { current } = this.#settings
-    const { idleMs, aclPubsubAll, latencyTracking: _, tls, ...limits } = current
+    const { idleMs, aclPubsubAll, latencyTracking: _, tls, ...limits } = settingsAndTls(current)
     this.clientTls = new ClientTls({ ...this.config.clientTls, ...tls })
     this.observation.configure(current)
     this.#tellWatch()
@@ -430,6 +438,7 @@ export class DatabaseProxy implements SessionHost, RelayHost, SiblingsOwner {
     if (isUp) {
       this.subscriptions.onShardUp(link)
       link.tell(this.observation.question)
+      this.shardSettings.onShardUp(link)
       this.tracking.onShardUp(link)
     } else this.tracking.onShardDown()
     this.logger.info({ shard: index, isUp }, isUp ? 'a shard is there' : 'a shard is gone')

@@ -11,9 +11,7 @@ import type {
 } from '#protocol/frames/admin.ts'
 import { isClusterId } from '#protocol/frames/hello.ts'
 import type { LatencyLog } from '#protocol/frames/latency.ts'
-import { evictionSamplesMax, isEvictionPolicy, type MemorySettings } from '#protocol/frames/memory.ts'
-import { isStreamIdMode } from '#protocol/frames/streams.ts'
-import { KeyspaceEventSetting } from '#protocol/pubsub/keyspaceEvents.ts'
+import { readShardSettings } from '#protocol/frames/shardSettings.ts'
 import {
   clusterOfOrigin,
   type Origin,
@@ -35,8 +33,8 @@ import type { Expiry } from './expiry.ts'
 import type { WriteGates } from './gates.ts'
 import type { LocalState } from './localState.ts'
 import type { Memory } from './memory.ts'
-import type { Notifications } from './notifications.ts'
 import type { Requests } from './requests.ts'
+import type { SettingsInForce } from './settingsInForce.ts'
 import type { ShardMember, ShardProcessFacts } from './shardOptions.ts'
 import type { Subscribers } from './subscribers.ts'
 import type { Tracking } from './tracking.ts'
@@ -65,7 +63,7 @@ export interface AdminParts {
   blocked: BlockedRequests
   waits: ClusterWaits
   subscribers: Subscribers
-  notifications: Notifications
+  settings: SettingsInForce
   tracking: Tracking
   expiry: Expiry
   memory: Memory
@@ -126,7 +124,6 @@ export class Admin {
 
   info(): ShardInfo {
     const { index, state, gates, execution, watches, expiry, replication, clock, subscribers } = this.#parts
-    const { notifications } = this.#parts
     const { db } = state
     const { blocking } = this.#parts.blocked
     const facts = this.#parts.processFacts()
@@ -134,8 +131,7 @@ export class Admin {
       index,
       runId: replication.runId,
       uptimeMs: Math.floor(clock.monotonicMs() - this.#startedMs),
-      streamIdMode: execution.streamIdMode,
-      notifyKeyspaceEvents: notifications.letters,
+      settings: this.#parts.settings.current,
       writesRefused: gates.refusal,
       stale: replication.stale,
       keys: db.size,
@@ -278,18 +274,11 @@ export class Admin {
   }
 
   #configure(question: JsonObject): AdminAnswer<'configure'> | AdminRefusal {
-    const { requests, execution, blocked, notifications, tracking } = this.#parts
-    const { limits = {}, memory = {}, streamIdMode, notifyKeyspaceEvents, trackingTableKeysMax } = question
+    const { requests, execution, blocked } = this.#parts
+    const { limits = {} } = question
     if (!isJsonObject(limits)) return { error: 'limits is no JSON object' }
-    if (!isJsonObject(memory)) return { error: 'memory is no JSON object' }
-    const settings = changedSettings(this.#parts.memory.settings, memory)
+    const settings = readShardSettings(question['settings'] ?? {})
     if (typeof settings === 'string') return { error: settings }
-    if (streamIdMode !== undefined && !isStreamIdMode(streamIdMode))
-      return { error: `there is no stream id mode ${String(streamIdMode).slice(0, 64)}` }
-    if (notifyKeyspaceEvents !== undefined && !areEventLetters(notifyKeyspaceEvents))
-      return { error: `${String(notifyKeyspaceEvents).slice(0, 64)} are no letters of events` }
-    if (trackingTableKeysMax !== undefined && !isCount(trackingTableKeysMax))
-      return { error: 'trackingTableKeysMax is no count' }
     for (const [name, value] of Object.entries(limits)) {
       if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 1)
         return { error: `limit ${name} is no positive integer` }
@@ -298,23 +287,18 @@ export class Admin {
       else if (name === 'transactionCommandsMax') execution.transactionCommandsMax = value
       else return { error: `limit ${name} is none that can be changed while the shard runs` }
     }
-    this.#parts.memory.configure(settings)
-    if (streamIdMode !== undefined) execution.streamIdMode = streamIdMode
-    if (notifyKeyspaceEvents !== undefined) notifications.letters = notifyKeyspaceEvents
-    if (trackingTableKeysMax !== undefined) tracking.keysMax = trackingTableKeysMax
+    this.#parts.settings.change(settings)
     return {}
   }
 
   #memoryFigures(): MemoryFigures {
     const { memory, state, baseBytes } = this.#parts
-    const { settings, totalBytes, peakBytes, evictedKeys, intakePaused } = memory
-    const { memorySizeBytes, evictionPolicy, evictionSamples } = settings
+    const { totalBytes, peakBytes, evictedKeys, intakePaused } = memory
     return {
       usedBytes: state.db.usedBytes,
       totalBytes,
       peakBytes: Math.max(peakBytes, totalBytes),
       baseBytes,
-      settings: { memorySizeBytes, evictionPolicy, evictionSamples },
       evictedKeys,
       intakePaused,
     }
@@ -441,28 +425,6 @@ export class Admin {
     return figures
   }
 }
-
-const areEventLetters = (text: unknown): text is string =>
-  typeof text === 'string' && KeyspaceEventSetting.parse(text) !== undefined
-
-/** The settings with the changes; a text says what is wrong with them. */
-function changedSettings(
-  { memorySizeBytes, evictionPolicy, evictionSamples }: MemorySettings,
-  changes: JsonObject,
-): MemorySettings | string {
-  const settings = { memorySizeBytes, evictionPolicy, evictionSamples }
-  for (const [name, value] of Object.entries(changes)) {
-    const isCount = typeof value === 'number' && Number.isSafeInteger(value)
-    if (name === 'memorySizeBytes' && isCount && value >= 0) settings.memorySizeBytes = value
-    else if (name === 'evictionPolicy' && isEvictionPolicy(value)) settings.evictionPolicy = value
-    else if (name === 'evictionSamples' && isCount && value >= 1 && value <= evictionSamplesMax)
-      settings.evictionSamples = value
-    else return `memory setting ${name.slice(0, 64)} is unknown, or has a wrong value`
-  }
-  return settings
-}
-
-const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 
 /** What every other member has applied of an origin. */
 function leastAt({ peers, acknowledgements }: Replication, origin: Origin): number {

@@ -29,8 +29,6 @@ interface NotificationParts {
 export class Notifications {
   bytesMax: number
   readonly #parts: NotificationParts
-  /** As the configuration says it; another setting in force counts until that changes. */
-  #configured: string
   #setting: KeyspaceEventSetting
   #waiting: KeyEvent[] = []
   #waitingBytes = 0
@@ -39,27 +37,15 @@ export class Notifications {
   constructor(parts: NotificationParts, letters: string, bytesMax: number) {
     this.#parts = parts
     this.bytesMax = bytesMax
-    this.#configured = letters
     this.#setting = settingOf(letters)
     parts.events.onEvent = (event) => this.#note(event)
     parts.subscribers.onChange = () => this.#refresh()
-  }
-
-  get letters(): string {
-    return this.#setting.letters
   }
 
   /** Letters that have been checked. */
   set letters(letters: string) {
     this.#setting = settingOf(letters)
     this.#refresh()
-  }
-
-  configure(letters: string, bytesMax: number): void {
-    this.bytesMax = bytesMax
-    if (letters === this.#configured) return
-    this.#configured = letters
-    this.letters = letters
   }
 
   /** To be called when the log has been written: what waits is given to the links of subscribers. */

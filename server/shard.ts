@@ -9,10 +9,12 @@
  * leave, at once or when the log is durable up to them. When the log can't be written the replies to its writes
  * are turned into errors: the change is in memory and will be logged when the disk works again, but nobody was told so.
  */
+
 import { readWatch, type ShardInfo } from '#protocol/frames/admin.ts'
 import { type Frame, FrameKind } from '#protocol/frames/frame.ts'
 import { type ChannelOpening, type Hello, jsonFrame } from '#protocol/frames/hello.ts'
 import { LatencyLog } from '#protocol/frames/latency.ts'
+import { shardSettingsOf } from '#protocol/frames/shardSettings.ts'
 import { readTrackingChange } from '#protocol/frames/tracking.ts'
 import { readSubscribed } from '#protocol/pubsub/messages.ts'
 import { slotCount } from '#protocol/slots/crc16.ts'
@@ -48,6 +50,7 @@ import { Memory } from './memory.ts'
 import { Notifications } from './notifications.ts'
 import { Requests } from './requests.ts'
 import { newRunId } from './runId.ts'
+import { SettingsInForce } from './settingsInForce.ts'
 import type { ShardMember, ShardOptions, ShardPorts, ShardVariations } from './shardOptions.ts'
 import { newSteadyClock } from './steadyClock.ts'
 import { Subscribers } from './subscribers.ts'
@@ -79,6 +82,7 @@ export class Shard implements LinkHost {
   readonly #requests: Requests
   readonly #expiry: Expiry
   readonly #memory: Memory
+  readonly #settings: SettingsInForce
   readonly #lateness: Lateness
   readonly #latency = new LatencyLog()
   readonly #subscribers = new Subscribers((link) => this.hasOutput(link))
@@ -175,6 +179,12 @@ export class Shard implements LinkHost {
       database,
       logger,
     )
+    this.#settings = new SettingsInForce(shardSettingsOf(options), (settings) => {
+      this.#memory.configure(settings)
+      this.#execution.streamIdMode = settings.streamIdMode
+      this.#notifications.letters = settings.notifyKeyspaceEvents
+      this.#tracking.keysMax = settings.trackingTableKeysMax
+    })
   }
 
   #newNotifications(): Notifications {
@@ -269,11 +279,9 @@ export class Shard implements LinkHost {
     this.replication.configure(options.limits, options.timings)
     this.replication.setMembership(membership)
     this.replication.setCausalConsistency(options.database.causalConsistency)
-    this.#memory.configure(options.database)
-    this.#execution.streamIdMode = options.database.streamIdMode
-    this.#notifications.configure(options.database.notifyKeyspaceEvents, options.limits.keyEventsBytesMax)
+    this.#settings.configure(shardSettingsOf(options))
+    this.#notifications.bytesMax = options.limits.keyEventsBytesMax
     this.#requests.watchedKeysMax = options.limits.watchedKeysMax
-    this.#tracking.keysMax = options.limits.trackingTableKeysMax
     this.#blocked.blocking.clientsMax = options.limits.blockedClientsMax
     this.#execution.transactionCommandsMax = options.limits.transactionCommandsMax
     this.#execution.scripts.limits = options.limits
@@ -573,7 +581,7 @@ export class Shard implements LinkHost {
       blocked: this.#blocked,
       waits: this.#waits,
       subscribers: this.#subscribers,
-      notifications: this.#notifications,
+      settings: this.#settings,
       baseBytes: this.#baseBytes,
       linkCount: () => this.#links.size,
       members: () => this.#members,

@@ -78,25 +78,17 @@ export class Tracking {
     this.#hasOutput = hasOutput
   }
 
-  get keysMax(): number {
-    return this.#keysMax
-  }
-
   set keysMax(keysMax: number) {
     this.#keysMax = keysMax
     this.#forgetBeyondMax()
   }
 
-  get figures(): Pick<
-    ShardInfo,
-    'trackedKeys' | 'trackedReaders' | 'trackedPrefixes' | 'trackingTableKeysMax'
-  > {
+  get figures(): Pick<ShardInfo, 'trackedKeys' | 'trackedReaders' | 'trackedPrefixes'> {
     const prefixes = new Set([...this.#prefixes.values()].flatMap((own) => [...own]))
     return {
       trackedKeys: this.#table.size,
       trackedReaders: this.#table.readers,
       trackedPrefixes: prefixes.size,
-      trackingTableKeysMax: this.#keysMax,
     }
   }
 

@@ -7,8 +7,10 @@
  * the same. So two operators who change the members at the same moment get in each other's way, and no two lists of one epoch
  * ever differ.
  */
+
 import type { MemberState } from '#protocol/sync/member.ts'
 import { originsMax } from '#protocol/sync/stamp.ts'
+import { isCount } from '#runtime/jsonObject.ts'
 
 export interface Member {
   id: number
@@ -191,8 +193,6 @@ function isMember(value: unknown): value is Member {
     typeof forced === 'boolean'
   )
 }
-
-const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 
 export function readMemberChange(value: unknown): MemberChange | null {
   if (typeof value !== 'object' || value === null) return null

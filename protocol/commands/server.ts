@@ -105,7 +105,7 @@ export const serverCommands = {
         geo: 'local',
         geoNote: 'Settings are those of this cluster: other members keep theirs.',
         difference:
-          'Counts at all proxy processes of the node as long as one of them lives (`maxmemory` and its kin: at all shards, each as long as it lives), and until the configuration changes.',
+          'Counts at all proxy processes and shards of the node, also those that start again, as long as one proxy process lives, and until the configuration says something else.',
         since: '2.0.0',
         history: [['7.0.0', 'Added the ability to set multiple parameters in one call.']],
         complexity: 'O(N) when N is the number of configuration parameters provided',

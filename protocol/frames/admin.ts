@@ -7,8 +7,7 @@ import type { Subscribed } from '#protocol/pubsub/messages.ts'
 import { isJsonObject } from '#runtime/jsonObject.ts'
 import type { LatencyAnswer } from './latency.ts'
 import type { ExaminedLibrary } from './library.ts'
-import type { MemorySettings } from './memory.ts'
-import type { StreamIdMode } from './streams.ts'
+import type { ShardSettings } from './shardSettings.ts'
 import type { TrackingChange } from './tracking.ts'
 
 export type AdminQuestion =
@@ -31,15 +30,11 @@ export type AdminQuestion =
   | ({ what: 'tracking' } & TrackingChange)
   /** Counts of INFO begin anew. */
   | { what: 'resetStats' }
-  /** Changes settings until the next start, or the next change of the configuration. */
+  /** Changes settings until the shard ends (proxies tell the next one), or the configuration says something else of them. */
   | {
       what: 'configure'
       limits?: Readonly<Partial<ShardLimitValues>>
-      memory?: Readonly<Partial<MemorySettings>>
-      /** Of the whole database, shared evenly by its shards; 0: no limit. */
-      trackingTableKeysMax?: number
-      streamIdMode?: StreamIdMode
-      notifyKeyspaceEvents?: string
+      settings?: Readonly<Partial<ShardSettings>>
     }
   /** The last stamp of a cluster that is on its way out, by slot. */
   | { what: 'memberReport'; clusterId: number }
@@ -208,7 +203,6 @@ export interface MemoryFigures {
   peakBytes: number
   /** Of the process before it had data. */
   baseBytes: number
-  settings: MemorySettings
   evictedKeys: number
   /** The limit is reached: peers are slowed down. */
   intakePaused: boolean
@@ -219,9 +213,7 @@ export interface ShardInfo {
   runId: string
   uptimeMs: number
   /** In force. */
-  streamIdMode: StreamIdMode
-  /** The same, in letters of `pubsub/keyspaceEvents.ts`. */
-  notifyKeyspaceEvents: string
+  settings: ShardSettings
   /** Null, or the error that every write gets. */
   writesRefused: string | null
   stale: boolean
@@ -239,8 +231,6 @@ export interface ShardInfo {
   trackedKeys: number
   trackedReaders: number
   trackedPrefixes: number
-  /** In force, of the whole database. */
-  trackingTableKeysMax: number
   /** Clients that wait in a blocking command, those of them that wait for ever, and the keys that they wait for. */
   blockedClients: number
   blockedForEver: number

@@ -5,7 +5,7 @@
  */
 
 import { allocate, latin1, writeLatin1 } from '#runtime/bytes/bytes.ts'
-import { isJsonObject, type JsonObject } from '#runtime/jsonObject.ts'
+import { isCount, isJsonObject, type JsonObject } from '#runtime/jsonObject.ts'
 import { type Frame, FrameKind, frameHeaderBytes, frameVersion, writeFrameHeader } from './frame.ts'
 
 /** Of hello, channelOpen and channelClosed frames from another process. */
@@ -158,7 +158,7 @@ function helloOf(value: unknown): Hello | null {
     // Releases without changes of members don't tell these.
     const { epoch, member } = value
     const told = {
-      ...(isEpoch(epoch) ? { epoch } : {}),
+      ...(isCount(epoch) ? { epoch } : {}),
       ...(isText(member) ? { member } : {}),
     }
     return { role, syncVersion, guid, clusterId, clusterName, instance, compressions, ...told }
@@ -217,5 +217,4 @@ function textsOf(value: unknown): string[] | null {
 const isText = (value: unknown): value is string => typeof value === 'string' && value.length <= 1024
 const isIndex = (value: unknown): value is number =>
   typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < 65536
-const isEpoch = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 export const isClusterId = (value: unknown): value is number => isIndex(value) && value >= 1 && value <= 8

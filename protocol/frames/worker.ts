@@ -3,7 +3,7 @@
  * of them it is connected to: the JSON of `admin` and `adminReply` frames. Both ends are of one node and one release.
  */
 
-import { isJsonObject, type JsonObject } from '#runtime/jsonObject.ts'
+import { isCount, isJsonObject, type JsonObject } from '#runtime/jsonObject.ts'
 import type { AclLogEntry } from './aclLog.ts'
 import type { LatencyAnswer } from './latency.ts'
 import type { SlowlogEntry } from './slowlog.ts'
@@ -63,8 +63,9 @@ export interface WorkerNews {
   isListening: boolean
   ids: ReservedIds
   pause: SharedPause
-  /** What CONFIG SET has changed. */
+  /** What CONFIG SET has changed, of workers and of shards. */
   settings: Readonly<Record<string, SharedSetting>>
+  shardSettings: Readonly<Record<string, SharedSetting>>
 }
 
 /** Client ids that were given, or may be soon. */
@@ -90,7 +91,7 @@ export interface SharedPause extends Version {
   untilWallMs: number
 }
 
-type SettingValue = number | string
+export type SettingValue = number | string
 
 export interface SharedSetting extends Version {
   value: SettingValue
@@ -203,29 +204,38 @@ export function readWorkerQuestion(value: unknown): WorkerQuestion | string {
 /** Null: not what a worker tells. */
 export function readWorkerNews(value: unknown): WorkerNews | null {
   if (!isJsonObject(value)) return null
-  const { clients, monitors, isListening, ids, pause, settings } = value
+  const { clients, monitors, isListening, ids, pause } = value
   if (!isCount(clients) || !isCount(monitors) || typeof isListening !== 'boolean' || !isJsonObject(ids))
     return null
   const { step, upTo } = ids
   if (!isCount(step) || !Array.isArray(upTo) || !upTo.every(isCount)) return null
-  if (!isJsonObject(pause) || !isVersion(pause) || !isJsonObject(settings)) return null
+  if (!isJsonObject(pause) || !isVersion(pause)) return null
   const { mode, untilWallMs, count, worker } = pause
   if ((mode !== 'none' && mode !== 'write' && mode !== 'all') || typeof untilWallMs !== 'number') return null
-  const read: Record<string, SharedSetting> = {}
-  for (const [name, entry] of Object.entries(settings)) {
-    if (!isJsonObject(entry) || !isVersion(entry)) return null
-    const { value: set, over } = entry
-    if (!isSettingValue(set) || !isSettingValue(over)) return null
-    read[name] = { count: entry.count, worker: entry.worker, value: set, over }
-  }
+  const settings = readSharedSettings(value['settings'])
+  const shardSettings = readSharedSettings(value['shardSettings'])
+  if (settings === null || shardSettings === null) return null
   return {
     clients,
     monitors,
     isListening,
     ids: { step, upTo },
     pause: { mode, untilWallMs, count, worker },
-    settings: read,
+    settings,
+    shardSettings,
   }
+}
+
+function readSharedSettings(value: unknown): Record<string, SharedSetting> | null {
+  if (!isJsonObject(value)) return null
+  const settings: Record<string, SharedSetting> = {}
+  for (const [name, entry] of Object.entries(value)) {
+    if (!isJsonObject(entry) || !isVersion(entry)) return null
+    const { value: set, over } = entry
+    if (!isSettingValue(set) || !isSettingValue(over)) return null
+    settings[name] = { count: entry.count, worker: entry.worker, value: set, over }
+  }
+  return settings
 }
 
 function choiceOf(value: unknown): ClientChoice | null {
@@ -241,7 +251,6 @@ function choiceOf(value: unknown): ClientChoice | null {
 
 const isInvalidation = (value: unknown): value is Invalidation =>
   value === null || (Array.isArray(value) && value.every((key) => typeof key === 'string'))
-const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 /** Some may be negative. */
 const isSettingValue = (value: unknown): value is SettingValue =>
   typeof value === 'string' || Number.isSafeInteger(value)

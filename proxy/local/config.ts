@@ -1,8 +1,8 @@
 /**
  * CONFIG: what Redis's settings mean here, and this product's own limits under their names in the configuration file (with
  * dashes). What is set counts at all workers of the node, as long as one of them lives and until the file says something
- * else than it said then; lasting changes are made there. What is about memory and streams is the shards', who know it as
- * long as they run.
+ * else than it said then; lasting changes are made there. What is about memory, streams, events and tracking is the shards': the
+ * workers tell them, and tell one that starts again.
  */
 
 import type { ClientLimits } from '#config/process.ts'
@@ -10,6 +10,7 @@ import { gibibyte, kibibyte } from '#config/units.ts'
 import { defaultUserName } from '#protocol/acl/user.ts'
 import { globMatches } from '#protocol/commands/globPattern.ts'
 import { type EvictionPolicy, evictionPolicies, evictionSamplesMax } from '#protocol/frames/memory.ts'
+import type { ShardSettings } from '#protocol/frames/shardSettings.ts'
 import { type StreamIdMode, streamIdModes } from '#protocol/frames/streams.ts'
 import { KeyspaceEventSetting, unknownEventLetter } from '#protocol/pubsub/keyspaceEvents.ts'
 import { errors, ReplyError } from '#protocol/resp/errors.ts'
@@ -25,7 +26,7 @@ import { checkOutputBufferLimits, outputBufferLimits, parseOutputBufferLimits } 
 import type { Question } from './question.ts'
 import { oneOf, type Setting } from './setting.ts'
 import { infoOf } from './shardInfos.ts'
-import { type ShardSettings, shardSettings } from './shardSettings.ts'
+import { shardSettings } from './shardSettings.ts'
 import { tlsSettings } from './tlsSettings.ts'
 import { changingUsers, settingUser } from './userChange.ts'
 
@@ -295,7 +296,7 @@ function chosenTexts(args: RequestScanner, host: SessionHost): Map<string, strin
   return chosen
 }
 
-/** All are set or none. Answered when they count at every shard; those of the workers alone when they count at each that answers. */
+/** All are set or none; shards that took what another did not are told the former. Answered when they count at every shard; those of the workers alone when they count at each that answers. */
 const SET: LocalCommand = (call) => {
   const chosen = chosenTexts(call.args, call.host)
   const password = chosen.get(passwordName)
@@ -322,21 +323,16 @@ function change(host: SessionHost, chosen: ReadonlyMap<string, string>): Questio
     host.changeSettings(values)
     return { askWorkers: host.siblings.news(), answer: (_, reply) => reply.ok() }
   }
-  const { streamIdMode, notifyKeyspaceEvents, trackingTableKeysMax, ...memory } = ofShards
   return {
-    askShards: {
-      what: 'configure',
-      memory,
-      ...(streamIdMode === undefined ? {} : { streamIdMode }),
-      ...(notifyKeyspaceEvents === undefined ? {} : { notifyKeyspaceEvents }),
-      ...(trackingTableKeysMax === undefined ? {} : { trackingTableKeysMax }),
-    },
+    askShards: { what: 'configure', settings: ofShards },
     answer: ({ shards }, reply) => {
       const silent = shards.find(({ value }) => !isTaken(value))
       if (silent !== undefined) {
+        host.shardSettings.restore(ofShards)
         reply.error(`UNAVAILABLE shard ${silent.shard} did not take the settings; try again`)
         return
       }
+      host.shardSettings.change(ofShards)
       host.changeSettings(values)
       host.siblings.ask(host.siblings.news(), () => {})
       reply.ok()

@@ -2,6 +2,7 @@
  * INFO: one text about the whole database in this cluster, from what every worker and every shard answers.
  * Fields have Redis's names where they mean the same; what has no counterpart here is left out rather than invented.
  */
+
 import { servesTls } from '#config/schema.ts'
 import type { ShardInfo } from '#protocol/frames/admin.ts'
 import { joinedHistograms, percentileUs } from '#protocol/frames/durations.ts'
@@ -10,9 +11,10 @@ import type { SessionHost } from '#proxy/session/host.ts'
 import type { LocalCommand } from './call.ts'
 import { greatest, sum } from './figures.ts'
 import { clockFields, crdtFields } from './infoReplication.ts'
-import { humanBytes, memoryOf, memorySettings, percent, ratio } from './memoryTotals.ts'
+import { humanBytes, memoryOf, percent, ratio } from './memoryTotals.ts'
 import { replicationOffset } from './monitor.ts'
 import { infoOf, type ShardInfos } from './shardInfos.ts'
+import { shardSettings } from './shardSettings.ts'
 import { antipodeVersion, compatibleVersion } from './version.ts'
 import { figuresOf, summedErrors, sumOf } from './workerFigures.ts'
 
@@ -94,7 +96,7 @@ function clientsFields({ host, proxies, shards }: InfoFacts): InfoField[] {
 
 function memoryFields({ host, proxies, shards }: InfoFacts): InfoField[] {
   const { usedBytes, residentBytes, peakBytes, baseBytes, backlogBytes, datasetBytes } = memoryOf(shards)
-  const { memorySizeBytes, evictionPolicy } = memorySettings(host, shards)
+  const { memorySizeBytes, evictionPolicy } = shardSettings(host, shards)
   return [
     ['used_memory', usedBytes],
     ['used_memory_human', humanBytes(usedBytes)],

@@ -1,10 +1,12 @@
 /** MEMORY STATS, DOCTOR and the like: of all shards of this cluster together. */
+
 import { mebibyte } from '#config/units.ts'
 import type { ReplyWriter } from '#protocol/resp/replyWriter.ts'
 import { noAnswer } from '#proxy/routing/question.ts'
 import type { LocalCommand } from './call.ts'
-import { humanBytes, type MemoryTotals, memoryOf, memorySettings, percent, ratio } from './memoryTotals.ts'
+import { humanBytes, type MemoryTotals, memoryOf, percent, ratio } from './memoryTotals.ts'
 import { infoOf, type ShardInfos } from './shardInfos.ts'
+import { shardSettings } from './shardSettings.ts'
 
 /** Below this the ratios say nothing. */
 const littleBytes = 5 * mebibyte
@@ -99,7 +101,7 @@ const DOCTOR: LocalCommand = ({ host }) => ({
   askShards: { what: 'info' },
   answer: ({ shards: answers }, reply) => {
     const infos = infoOf(answers)
-    const findings = findingsOf(infos, memorySettings(host, infos.shards).memorySizeBytes)
+    const findings = findingsOf(infos, shardSettings(host, infos.shards).memorySizeBytes)
     reply.verbatim('txt', findings.length === 0 ? 'Nothing unusual was found.' : findings.join('\n'))
   },
 })

@@ -1,8 +1,6 @@
 /** What all shards together take of memory, for INFO and MEMORY. */
 import { mebibyte } from '#config/units.ts'
 import type { ShardInfo } from '#protocol/frames/admin.ts'
-import type { MemorySettings } from '#protocol/frames/memory.ts'
-import type { SessionHost } from '#proxy/session/host.ts'
 import { sum } from './figures.ts'
 
 export interface MemoryTotals {
@@ -25,10 +23,6 @@ export function humanBytes(bytes: number): string {
   if (bytes < mebibyte * 1024) return `${(bytes / mebibyte).toFixed(2)}M`
   return `${(bytes / mebibyte / 1024).toFixed(2)}G`
 }
-
-/** What is in force: shards hear of CONFIG SET, whichever proxy it came through. */
-export const memorySettings = (host: SessionHost, shards: readonly ShardInfo[]): MemorySettings =>
-  shards[0]?.memory.settings ?? host.config.database
 
 export const ratio = (part: number, whole: number): number => (whole === 0 ? 0 : part / whole)
 

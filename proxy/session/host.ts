@@ -1,4 +1,5 @@
 /** What a session needs of the process around it. */
+
 import type { ClientLimits, KeeperQuestion, ProxyConfig, PulledBytes } from '#config/process.ts'
 import type { ScriptWatchAnswer, ScriptWatchQuestion } from '#protocol/frames/scriptWatch.ts'
 import type { ReplyWriter } from '#protocol/resp/replyWriter.ts'
@@ -7,6 +8,7 @@ import type { AclLog } from '#proxy/acl/aclLog.ts'
 import type { LoginDelay } from '#proxy/acl/loginDelay.ts'
 import type { UserPlan } from '#proxy/acl/userChanges.ts'
 import type { Users } from '#proxy/acl/users.ts'
+import type { ChangedShardSettings } from '#proxy/changedShardSettings.ts'
 import type { Clients } from '#proxy/clients.ts'
 import type { ClientTls } from '#proxy/clientTls.ts'
 import type { Counters } from '#proxy/counters.ts'
@@ -72,6 +74,8 @@ export interface SessionHost {
   askKeeper(question: KeeperQuestion, answered: (answer: unknown) => void): void
   /** So many random hexadecimal digits, which nobody can guess. */
   secretDigits(count: number): string
+  /** Changed by CONFIG SET, of what shards go by; the other workers are to be told. */
+  readonly shardSettings: ChangedShardSettings
   /** CONFIG SET; the other workers are to be told. */
   changeSettings(values: Partial<Settings>): void
   onClientClosed(): void

@@ -29,8 +29,8 @@ it('shows the settings and the messages that they bring, with Redis clients of a
   for (const letters of settings) {
     const subscriber = world.client(0)
     expect(world.client(1).call('CONFIG', 'SET', 'notify-keyspace-events', letters)).toBe('+OK\r\n')
-    expect(world.shards.map(({ shard }) => shard.status().notifyKeyspaceEvents)).toEqual(
-      world.shards.map(() => KeyspaceEventSetting.parse(letters)?.letters),
+    expect(world.shards.map(({ shard }) => shard.status().settings.notifyKeyspaceEvents)).toEqual(
+      world.shards.map(() => letters),
     )
     subscriber.call('PSUBSCRIBE', letters.includes('L') ? '__local*__:*' : '__key*__:*')
     world.client(1).call('SET', 'greeting', 'hello')

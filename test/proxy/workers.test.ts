@@ -395,6 +395,7 @@ describe('who calls on the socket of a worker', () => {
     ids: { step: 3, upTo: [] },
     pause: { count: 0, worker: 0, mode: 'none', untilWallMs: 0 },
     settings: {},
+    shardSettings: {},
   }
 
   it.each([

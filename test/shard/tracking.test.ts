@@ -258,7 +258,7 @@ describe('the table', () => {
     expect(shard.shard.status()).toMatchObject({
       trackedKeys: 10,
       trackedReaders: 10,
-      trackingTableKeysMax: 10,
+      settings: { trackingTableKeysMax: 10 },
     })
     const forgotten = told(shard).map((invalidated) => (invalidated.what === 'read' ? invalidated.key : ''))
     expect(new Set(forgotten).size).toBe(20)
@@ -271,14 +271,14 @@ describe('the table', () => {
     for (let session = 1; session <= 100; session++) tracked(shard, session, ['GET', 'k'])
     expect(shard.shard.status().trackedReaders).toBeLessThanOrEqual(32)
     told(shard)
-    shard.proxy.ask({ what: 'configure', trackingTableKeysMax: 0 })
+    shard.proxy.ask({ what: 'configure', settings: { trackingTableKeysMax: 0 } })
     shard.world.settle()
     for (let session = 1; session <= 100; session++) tracked(shard, session, ['GET', 'k'])
     expect(shard.shard.status().trackedReaders).toBeGreaterThanOrEqual(100)
     expect(told(shard)).toEqual([])
-    const tag = shard.proxy.ask({ what: 'configure', trackingTableKeysMax: -1 })
+    const tag = shard.proxy.ask({ what: 'configure', settings: { trackingTableKeysMax: -1 } })
     shard.world.settle()
-    expect(shard.proxy.adminAnswers.get(tag)).toEqual({ error: 'trackingTableKeysMax is no count' })
+    expect(shard.proxy.adminAnswers.get(tag)).toEqual({ error: 'trackingTableKeysMax can not be -1' })
   })
 
   test('is not kept by keys that were read with a TTL, again and again', () => {
