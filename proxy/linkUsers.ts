@@ -4,7 +4,7 @@
  * that the proxy has let it pass with.
  */
 import type { User } from '#protocol/acl/user.ts'
-import { FrameKind, writeU32 } from '#protocol/frames/frame.ts'
+import { FrameKind, sessionBytes, writeU32 } from '#protocol/frames/frame.ts'
 import { jsonFrame } from '#protocol/frames/hello.ts'
 import type { ScriptUserRules } from '#protocol/frames/scriptUser.ts'
 import { allocate } from '#runtime/bytes/bytes.ts'
@@ -16,8 +16,6 @@ export interface ScriptActor {
   /** Names the client to the shards. */
   readonly shardSession: number
 }
-
-const sessionBytes = 4
 
 export class LinkUsers {
   readonly #output: FrameOutput

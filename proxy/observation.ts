@@ -2,14 +2,12 @@
 import type { ProxyConfig } from '#config/process.ts'
 import type { Watch } from '#protocol/frames/admin.ts'
 import { LatencyLog } from '#protocol/frames/latency.ts'
+import { timesEach } from '#protocol/frames/slowlog.ts'
 import type { Clock } from '#runtime/ports.ts'
 import { Monitors, type MonitorsOwner } from './monitors.ts'
 import type { Settings } from './settings.ts'
 import { Slowlog } from './slowlog.ts'
 import type { Turn } from './turn.ts'
-
-/** Below, every command is timed, those too that a proxy answers at once. */
-const closeBelowUs = 1000
 
 type Watched = Pick<Settings, 'slowlogSlowerThanUs' | 'slowlogMax' | 'latencyThresholdMs' | 'latencyTracking'>
 
@@ -30,7 +28,6 @@ export class Observation {
     const { slowlogSlowerThanUs, slowlogMax, latencyThresholdMs, latencyTracking } = settings
     this.#slowerThanUs = slowlogSlowerThanUs
     this.slowlog.entriesMax = slowlogMax
-    this.slowlog.trim()
     this.latency.thresholdMs = latencyThresholdMs
     this.isTracking = latencyTracking === 1
   }
@@ -42,7 +39,7 @@ export class Observation {
 
   /** Even what can't take long is timed. */
   get isClose(): boolean {
-    return this.#slowerThanUs >= 0 && this.#slowerThanUs < closeBelowUs
+    return timesEach(this.#slowerThanUs)
   }
 
   /** Whether the shards are to be told something else than when this was asked last. */

@@ -335,7 +335,6 @@ export class DatabaseProxy implements SessionHost, RelayHost, SiblingsOwner {
     this.users.defaults.allChannels = aclPubsubAll === 1
     Object.assign(this.limits, limits)
     this.aclLog.entriesMax = limits.aclLogMax
-    this.aclLog.trim()
     const { requestBytesMax, shardPendingMax } = this.limits
     const bulkBytesMax = Math.min(defaultRequestLimits.bulkBytesMax, requestBytesMax)
     for (const limits of [this.requestLimits.authenticated, this.requestLimits.other]) {

@@ -1,5 +1,6 @@
 /** The slow requests of this worker's clients, the latest first: shards tell of those that they have run. */
 import type { SlowlogEntry, SlowRequest } from '#protocol/frames/slowlog.ts'
+import { EntryLog } from './entryLog.ts'
 
 /** Who has asked for something. */
 export interface Asker {
@@ -7,44 +8,16 @@ export interface Asker {
   readonly name: string
 }
 
-export class Slowlog {
-  /** More are forgotten. */
-  entriesMax: number
-  #entries: SlowlogEntry[] = []
-  #nextId: number
-  readonly #idStep: number
-
-  /** Ids of workers of one port differ. */
-  constructor(worker: number, workerCount: number, entriesMax: number) {
-    this.#nextId = worker
-    this.#idStep = Math.max(1, workerCount)
-    this.entriesMax = entriesMax
-  }
-
-  get entries(): readonly SlowlogEntry[] {
-    return this.#entries
-  }
-
+export class Slowlog extends EntryLog<SlowlogEntry> {
   add({ wallMs, durationUs, arguments: texts }: SlowRequest, { remoteAddress, name }: Asker): void {
-    const id = this.#nextId
-    this.#nextId += this.#idStep
-    this.#entries.unshift({
-      id,
+    this.addFirst({
+      id: this.takeId(),
       wallMs,
       durationUs,
       arguments: texts,
       client: remoteAddress,
       clientName: name,
     })
-    this.trim()
-  }
-
-  trim(): void {
-    if (this.#entries.length > this.entriesMax) this.#entries.length = this.entriesMax
-  }
-
-  reset(): void {
-    this.#entries = []
   }
 }
 

@@ -20,8 +20,6 @@ export interface Redirection {
   tell(invalidation: Invalidation, broken: () => void): void
 }
 
-const nobody: ReplyTarget = { onReply() {} }
-
 export class Tracking {
   readonly #links: () => readonly ShardLink[]
   /** Those that are on, by what names them to the shards. */
@@ -121,7 +119,7 @@ export class Tracking {
     prefixes: readonly { prefix: string; isWanted: boolean }[]
     gone: readonly number[]
   }): void {
-    for (const link of this.#links()) if (link.isUp) link.ask(nobody, 0, { what: 'tracking', ...change })
+    for (const link of this.#links()) if (link.isUp) link.tell({ what: 'tracking', ...change })
   }
 }
 

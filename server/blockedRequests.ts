@@ -2,7 +2,7 @@
  * Requests that block, as a link sees them: a frame of their own, a session that they may be ended by, and a reply that
  * comes now or later.
  */
-import { type Frame, FrameFlag, readU32 } from '#protocol/frames/frame.ts'
+import { commandsStart, type Frame, FrameFlag, readU32, sessionBytes } from '#protocol/frames/frame.ts'
 import type { ReplyWriter } from '#protocol/resp/replyWriter.ts'
 import { latin1 } from '#runtime/bytes/bytes.ts'
 import type { Clock, Timers } from '#runtime/ports.ts'
@@ -15,8 +15,6 @@ import type { Link } from './link.ts'
 import type { Runnable } from './runnables.ts'
 import type { Touches } from './touches.ts'
 import type { Tracking } from './tracking.ts'
-
-const sessionBytes = 4
 
 export interface BlockedRequestsParts {
   db: Keyspace
@@ -64,7 +62,7 @@ export class BlockedRequests {
     const { replies } = outbox
     const { execution, flushing } = this.#parts
     const session = payloadEnd - payloadStart >= sessionBytes ? readU32(bytes, payloadStart) : 0
-    const runnable = execution.find(bytes, Math.min(payloadStart + sessionBytes, payloadEnd), payloadEnd)
+    const runnable = execution.find(bytes, commandsStart(frame), payloadEnd)
     if (flushing.active) flushing.precede(runnable?.spec, slot)
     const start = outbox.beginReply()
     const reply = replies.length

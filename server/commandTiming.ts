@@ -8,11 +8,10 @@
  * take. When `slowerThanUs` is so small that this would not do, each is timed alone.
  */
 import type { LatencyLog } from '#protocol/frames/latency.ts'
+import { timesEach } from '#protocol/frames/slowlog.ts'
 import type { Clock } from '#runtime/ports.ts'
 import type { Runnable } from './runnables.ts'
 
-/** Below, each command is timed alone. */
-const closeBelowUs = 1000
 /** Others wait for the step meanwhile. */
 const longStepMs = 20
 /** Copying so much is work of its own. */
@@ -50,7 +49,7 @@ export class CommandTiming {
     this.#slowerThanUs = slowerThanUs
     this.latency.thresholdMs = latencyThresholdMs
     this.#isTracking = isTracking
-    this.#endingReplyBytes = slowerThanUs >= 0 && slowerThanUs < closeBelowUs ? 0 : largeReplyBytes
+    this.#endingReplyBytes = timesEach(slowerThanUs) ? 0 : largeReplyBytes
     this.#tellFromMs = Math.min(
       slowerThanUs < 0 ? Number.POSITIVE_INFINITY : slowerThanUs / 1000,
       latencyThresholdMs === 0 ? Number.POSITIVE_INFINITY : latencyThresholdMs,

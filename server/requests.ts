@@ -3,6 +3,7 @@
  * the link's outbox.
  */
 import {
+  commandsStart,
   type Frame,
   FrameFlag,
   FrameKind,
@@ -18,12 +19,10 @@ import type { Execution } from './execution.ts'
 import type { Flushing } from './flushing.ts'
 import type { Link } from './link.ts'
 import type { Runnable } from './runnables.ts'
-import type { ScriptUser } from './scriptUser.ts'
 import type { Tracking } from './tracking.ts'
 import type { Watches } from './watches.ts'
 import { WatchingSession } from './watches.ts'
 
-const sessionBytes = 4
 /** A database of fewer keys is flushed at once. */
 const sliceAboveKeys = 10_000
 
@@ -71,20 +70,14 @@ export class Requests {
     if (isTracked) this.#tracking.begin(link, readU32(frame.bytes, frame.payloadStart), frame.flags)
     switch (frame.kind) {
       case FrameKind.request:
-        this.#execution.slowRequests.enter(link, frame, isTracked ? sessionBytes : 0)
-        if (link.scriptUser === null) this.#requests(link, frame)
-        else this.#judged(link, link.scriptUser, () => this.#requests(link, frame))
-        break
       case FrameKind.transaction:
-        this.#execution.slowRequests.enter(link, frame, sessionBytes)
-        if (link.scriptUser === null) this.#transaction(link, frame)
-        else this.#judged(link, link.scriptUser, () => this.#transaction(link, frame))
+        this.#run(link, frame)
         break
       case FrameKind.watch:
         this.#watch(link, frame)
         break
       case FrameKind.blocking:
-        this.#execution.slowRequests.enter(link, frame, sessionBytes)
+        this.#execution.slowRequests.enter(link, frame)
         this.#blocked.run(link, frame)
         break
       case FrameKind.unblock:
@@ -139,14 +132,28 @@ export class Requests {
     return this.#flushReplies.length > 0
   }
 
+  /** What scripts call is judged by the rules of the user, if any; the proxy is told what was denied before it gets the reply. */
+  #run(link: Link, frame: Frame): void {
+    const execution = this.#execution
+    execution.slowRequests.enter(link, frame)
+    const user = link.scriptUser
+    link.scriptUser = null
+    execution.scriptUser = user
+    if (frame.kind === FrameKind.request) this.#requests(link, frame)
+    else this.#transaction(link, frame)
+    execution.scriptUser = null
+    const denied = user?.denied ?? null
+    if (user !== null && denied !== null)
+      link.outbox.addFrame(jsonFrame(FrameKind.denied, user.session, denied))
+  }
+
   #requests(link: Link, frame: Frame): void {
     const { bytes, payloadEnd, flags, tag, slot } = frame
     const { outbox } = link
     const { replies } = outbox
     const execution = this.#execution
     const touching = (flags & FrameFlag.noTouch) === 0
-    const first = frame.payloadStart + ((flags & sessionFlags) === 0 ? 0 : sessionBytes)
-    let runnable = execution.find(bytes, first, payloadEnd)
+    let runnable = execution.find(bytes, commandsStart(frame), payloadEnd)
     if (runnable?.flushes === true && this.#parts.keyCount() > sliceAboveKeys) {
       this.#beginFlush(link, tag, runnable)
       return
@@ -179,16 +186,6 @@ export class Requests {
     }
   }
 
-  /** What its scripts call is judged by the rules of this user; the proxy is told what was denied before it gets the reply. */
-  #judged(link: Link, user: ScriptUser, run: () => void): void {
-    link.scriptUser = null
-    this.#execution.scriptUser = user
-    run()
-    this.#execution.scriptUser = null
-    const { denied } = user
-    if (denied !== null) link.outbox.addFrame(jsonFrame(FrameKind.denied, user.session, denied))
-  }
-
   #beginFlush(link: Link, tag: number, runnable: Runnable): void {
     const refusal = this.#execution.refusal(runnable) ?? this.#execution.objection(runnable)
     if (refusal === null) {
@@ -214,7 +211,7 @@ export class Requests {
     outbox.replies.resp3 = (flags & FrameFlag.resp3) !== 0
     const changed = this.#execution.runTransaction(
       bytes,
-      Math.min(payloadStart + sessionBytes, payloadEnd),
+      commandsStart(frame),
       payloadEnd,
       isWatching ? link.sessions.get(id) : null,
       outbox.replies,
@@ -225,17 +222,14 @@ export class Requests {
     this.#unwatch(link, id)
   }
 
-  #watch(link: Link, { bytes, payloadStart, payloadEnd, tag, slot }: Frame): void {
+  #watch(link: Link, frame: Frame): void {
+    const { bytes, payloadStart, payloadEnd, tag, slot } = frame
     const { outbox } = link
     const start = outbox.beginReply()
     const { replies } = outbox
     if (this.#flushing.active) this.#flushing.precede(undefined, slot)
     try {
-      const keys = this.#execution.watchedKeys(
-        bytes,
-        Math.min(payloadStart + sessionBytes, payloadEnd),
-        payloadEnd,
-      )
+      const keys = this.#execution.watchedKeys(bytes, commandsStart(frame), payloadEnd)
       const refusal = typeof keys === 'string' ? keys : this.#tooMany(keys.length)
       if (typeof keys === 'string' || refusal !== null) replies.error(refusal ?? '')
       else {

@@ -1,13 +1,9 @@
 /**
  * A shard: owner of some hash slots of a database in one cluster. A state machine without sockets, timers and files of its
- * own: bytes come in through links, time through `tick` and the ports, and what must go out is gathered over a turn.
+ * own: bytes come in through links, time through `tick` and the ports, and what must go out is gathered over a turn (`turns.ts`).
  *
  *     link ──frames──▶ requests ──▶ execution ──▶ keyspace          turn's end: log.flush ─▶ seal ─▶ release ─▶ feeds
  *                   └▶ channels ──▶ replication ─┘  └──record──▶ log     (always: release again when the log is synced)
- *
- * The order at the turn's end is what durability rests on: first the log takes what the turn has done, then the replies may
- * leave, at once or when the log is durable up to them. When the log can't be written the replies to its writes
- * are turned into errors: the change is in memory and will be logged when the disk works again, but nobody was told so.
  */
 
 import { readWatch, type ShardInfo } from '#protocol/frames/admin.ts'
@@ -56,10 +52,8 @@ import { newSteadyClock } from './steadyClock.ts'
 import { Subscribers } from './subscribers.ts'
 import { Touches } from './touches.ts'
 import { Tracking } from './tracking.ts'
+import { Turns } from './turns.ts'
 import { Watches } from './watches.ts'
-
-/** So many bytes for the log don't wait for the turn's end. */
-const earlyLogBytes = 4 * 1024 * 1024
 
 export class Shard implements LinkHost {
   readonly runId: string
@@ -85,25 +79,16 @@ export class Shard implements LinkHost {
   readonly #settings: SettingsInForce
   readonly #lateness: Lateness
   readonly #latency = new LatencyLog()
+  readonly #turns: Turns
   readonly #subscribers = new Subscribers((link) => this.hasOutput(link))
   readonly #notifications: Notifications
   readonly #links = new Set<Link>()
-  /** With something to seal or send. */
-  readonly #busyLinks = new Set<Link>()
-  readonly #endTurn = (): void => {
-    this.#memory.judge()
-    if (this.#memory.isUrgent && this.#gates.refusal === null) this.#chores?.evictSoon()
-    this.#serveBlocked()
-    this.#waits.serve()
-    this.#commit()
-  }
   /** RSS before there was any data. */
   readonly #baseBytes: number
   #members: readonly ShardMember[]
   #replication: Replication | null = null
   #admin: Admin | null = null
   #chores: Chores | null = null
-  #turnEnds = false
   #stopped = false
 
   constructor(options: ShardOptions, ports: ShardPorts, variations: ShardVariations = {}) {
@@ -145,7 +130,7 @@ export class Shard implements LinkHost {
       (slot) => this.#newKeyspace([{ first: slot, last: slot }]),
       () => {
         this.#watches.settle()
-        this.#needTurnEnd()
+        this.#turns.needEnd()
       },
       () => this.#memory.intakePaused,
       random,
@@ -165,7 +150,7 @@ export class Shard implements LinkHost {
         blocked: this.#blocked,
         waits: this.#waits,
         keyCount: () => this.#db.size,
-        commit: (link) => this.#commitEarly(link),
+        commit: (link) => this.#turns.commitEarly(link),
       },
       limits.watchedKeysMax,
     )
@@ -179,11 +164,32 @@ export class Shard implements LinkHost {
       database,
       logger,
     )
-    this.#settings = new SettingsInForce(shardSettingsOf(options), (settings) => {
+    this.#turns = this.#newTurns(clock)
+    this.#settings = this.#newSettings()
+  }
+
+  #newSettings(): SettingsInForce {
+    return new SettingsInForce(shardSettingsOf(this.#options), (settings) => {
       this.#memory.configure(settings)
       this.#execution.streamIdMode = settings.streamIdMode
       this.#notifications.letters = settings.notifyKeyspaceEvents
       this.#tracking.keysMax = settings.trackingTableKeysMax
+    })
+  }
+
+  #newTurns(clock: Clock): Turns {
+    return new Turns({
+      log: this.#log,
+      gates: this.#gates,
+      timing: this.#execution.timing,
+      tracking: this.#tracking,
+      notifications: this.#notifications,
+      latency: this.#latency,
+      clock,
+      timers: this.#ports.timers,
+      replication: () => this.#replication,
+      coverStamps: () => this.#coverStamps(),
+      beforeEnd: () => this.#beforeTurnEnd(),
     })
   }
 
@@ -194,7 +200,7 @@ export class Shard implements LinkHost {
         events: this.#db.events,
         subscribers: this.#subscribers,
         logger: this.#ports.logger,
-        onWaiting: () => this.#needTurnEnd(),
+        onWaiting: () => this.#turns.needEnd(),
       },
       database.notifyKeyspaceEvents,
       limits.keyEventsBytesMax,
@@ -298,9 +304,10 @@ export class Shard implements LinkHost {
   /** Finishes what has begun, makes it durable, and closes the links; then calls `done`. */
   drain(done: () => void): void {
     this.#stopped = true
+    this.#turns.stop()
     for (const link of this.#links) link.stopReading()
     this.#snapshots.stop()
-    this.#commit()
+    this.#turns.commit()
     this.#log.drain(() => {
       this.#log.stop()
       this.#release()
@@ -312,6 +319,7 @@ export class Shard implements LinkHost {
   /** The end of a process in a simulation: nothing is called back any more. */
   stop(): void {
     this.#stopped = true
+    this.#turns.stop()
     this.#blocked.blocking.stop()
     this.#snapshots.stop()
     this.#log.stop()
@@ -341,7 +349,7 @@ export class Shard implements LinkHost {
     const wasFlushing = this.#requests.isFlushing
     this.#requests.execute(link, frame)
     if (this.#requests.isFlushing && !wasFlushing) this.#chores?.flush()
-    if (link.outbox.isFull || this.#log.end - this.#log.written > earlyLogBytes) this.#commitEarly(link)
+    this.#turns.commitIfFull(link)
   }
 
   ask(link: Link, tag: number, question: unknown): void {
@@ -389,13 +397,12 @@ export class Shard implements LinkHost {
   }
 
   hasOutput(link: Link): void {
-    this.#busyLinks.add(link)
-    this.#needTurnEnd()
+    this.#turns.hasOutput(link)
   }
 
   closed(link: Link, reason: string): void {
     this.#links.delete(link)
-    this.#busyLinks.delete(link)
+    this.#turns.forget(link)
     this.#requests.forget(link)
     this.#subscribers.forget(link)
     this.#ports.logger.info({ link: link.peerName, reason }, 'link closed')
@@ -506,7 +513,7 @@ export class Shard implements LinkHost {
     }
     log.onFailureChange = () => {
       this.#gates.setLogFailure(log.failure)
-      this.#needTurnEnd()
+      this.#turns.needEnd()
     }
     return log
   }
@@ -551,7 +558,7 @@ export class Shard implements LinkHost {
         logger,
         onRecovered: () => this.#onRecovered(),
         onProgress: () => {
-          if (this.#waits.note()) this.#needTurnEnd()
+          if (this.#waits.note()) this.#turns.needEnd()
         },
         onPublished: (published) => this.#subscribers.deliver(published),
       },
@@ -596,7 +603,7 @@ export class Shard implements LinkHost {
       lateness: this.#lateness,
       admin: this.#admin,
       renewLease: (nowMs) => this.#renewLease(nowMs),
-      needTurnEnd: () => this.#needTurnEnd(),
+      needTurnEnd: () => this.#turns.needEnd(),
       answered: (link) => this.hasOutput(link),
       isStopped: () => this.#stopped,
     })
@@ -627,50 +634,19 @@ export class Shard implements LinkHost {
     if (failure !== null || this.#gates.diskFails) this.#gates.setLeaseFailure(failure)
   }
 
+  #beforeTurnEnd(): void {
+    this.#memory.judge()
+    if (this.#memory.isUrgent && this.#gates.refusal === null) this.#chores?.evictSoon()
+    this.#serveBlocked()
+    this.#waits.serve()
+  }
+
   /** Changes that no command of a link made: operations of other clusters, above all. */
   #serveBlocked(): void {
     if (!this.#blocked.isDue) return
     this.#execution.beginStep()
     this.#blocked.serveAll()
     this.#execution.endStep()
-  }
-
-  #needTurnEnd(): void {
-    if (this.#turnEnds || this.#stopped) return
-    this.#turnEnds = true
-    this.#ports.timers.atTurnEnd(this.#endTurn)
-  }
-
-  #commitEarly(link: Link): void {
-    // Who is told of a slow request is told before its reply leaves.
-    this.#execution.timing.end()
-    this.#busyLinks.add(link)
-    this.#commit()
-  }
-
-  #commit(): void {
-    // Feeds that have something to say while this turn ends say it now, not in another one.
-    this.#turnEnds = true
-    this.#tracking.deliverAll()
-    const log = this.#log
-    const isLogged = this.#coverStamps() && this.#flushLog()
-    if (isLogged) this.#notifications.send()
-    else for (const link of this.#busyLinks) link.outbox.refuseUnlogged(this.#gates.unloggedText)
-    const position = log.persistence === 'always' ? log.written : 0
-    for (const link of this.#busyLinks) link.outbox.seal(position)
-    this.#replication?.pump()
-    for (const link of this.#busyLinks) link.release(log.synced)
-    this.#busyLinks.clear()
-    this.#turnEnds = false
-  }
-
-  #flushLog(): boolean {
-    if (this.#latency.thresholdMs === 0 || this.#log.end === this.#log.written) return this.#log.flush()
-    const { clock } = this.#ports
-    const startMs = clock.monotonicMs()
-    const isLogged = this.#log.flush()
-    this.#latency.note('aof-write', clock.monotonicMs() - startMs, clock.wallMs())
-    return isLogged
   }
 
   /** Stamps leave the process with the log: first the lease must cover them. */

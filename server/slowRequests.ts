@@ -2,7 +2,7 @@
  * Tells a proxy which of its clients' requests was slow: by the tag of the request's frame, ahead of the reply, so that the proxy
  * still knows whose it is. Frames are remembered as long as a run of commands may reach back into them: this one and the one before.
  */
-import { type Frame, FrameKind } from '#protocol/frames/frame.ts'
+import { commandsStart, type Frame, FrameKind } from '#protocol/frames/frame.ts'
 import { jsonFrame } from '#protocol/frames/hello.ts'
 import { cutArguments, type SlowRequest } from '#protocol/frames/slowlog.ts'
 import { defaultRequestLimits, RequestScanner } from '#protocol/resp/requestScanner.ts'
@@ -33,16 +33,16 @@ export class SlowRequests {
     this.#hasOutput = hasOutput
   }
 
-  /** The requests of the frame begin `skipped` bytes into its payload. */
-  enter(link: Link, { tag, bytes, payloadStart, payloadEnd }: Frame, skipped: number): void {
+  /** What runs next was asked for by this frame. */
+  enter(link: Link, frame: Frame): void {
     const source = this.#before
     this.#before = this.#current
     this.#current = source
     source.link = link
-    source.tag = tag
-    source.bytes = bytes
-    source.start = Math.min(payloadStart + skipped, payloadEnd)
-    source.end = payloadEnd
+    source.tag = frame.tag
+    source.bytes = frame.bytes
+    source.start = commandsStart(frame)
+    source.end = frame.payloadEnd
   }
 
   /** What runs next belongs to no frame. */

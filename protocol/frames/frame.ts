@@ -103,6 +103,15 @@ export interface Frame {
   payloadEnd: number
 }
 
+/** The session that many frames begin with: a number. */
+export const sessionBytes = 4
+
+/** Where the commands of a frame from a proxy begin: behind the session, if it has one. */
+export function commandsStart({ kind, flags, payloadStart, payloadEnd }: Frame): number {
+  const hasSession = kind !== FrameKind.request || (flags & sessionFlags) !== 0
+  return hasSession ? Math.min(payloadStart + sessionBytes, payloadEnd) : payloadStart
+}
+
 const nothing = (): void => {}
 const noBytes = new Uint8Array(0)
 

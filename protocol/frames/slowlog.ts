@@ -5,6 +5,12 @@ import { isJsonObject } from '#runtime/jsonObject.ts'
 const argumentsMax = 32
 const argumentBytesMax = 128
 
+const timesEachBelowUs = 1000
+
+/** When so little is slow already, every command is timed by itself, those too that can't take long. -1: nothing is slow. */
+export const timesEach = (slowerThanUs: number): boolean =>
+  slowerThanUs >= 0 && slowerThanUs < timesEachBelowUs
+
 /** A request as a scanner shows it. */
 interface ScannedRequest {
   readonly argumentCount: number

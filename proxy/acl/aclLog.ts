@@ -1,5 +1,6 @@
 /** What was denied lately, newest first; what happens again within a minute is one entry. */
 import type { AclLogEntry } from '#protocol/frames/aclLog.ts'
+import { EntryLog } from '#proxy/entryLog.ts'
 
 const sameMs = 60_000
 /** So many of the latest entries are looked at for the same. */
@@ -8,45 +9,17 @@ const lookedAt = 10
 /** So many times now. */
 export type Denied = Pick<AclLogEntry, 'reason' | 'context' | 'object' | 'user' | 'client' | 'count'>
 
-export class AclLog {
-  /** More are forgotten. */
-  entriesMax: number
-  #entries: AclLogEntry[] = []
-  #nextId: number
-  readonly #idStep: number
-
-  /** Ids of workers of one port differ. */
-  constructor(worker: number, workerCount: number, entriesMax: number) {
-    this.#nextId = worker
-    this.#idStep = Math.max(1, workerCount)
-    this.entriesMax = entriesMax
-  }
-
-  get entries(): readonly AclLogEntry[] {
-    return this.#entries
-  }
-
+export class AclLog extends EntryLog<AclLogEntry> {
   add(denied: Denied, wallMs: number): void {
-    const at = this.#entries.slice(0, lookedAt).findIndex((entry) => isSame(entry, denied, wallMs))
-    const before = this.#entries[at]
-    const entry = before ?? { ...denied, id: this.#nextId, count: 0, createdMs: wallMs, updatedMs: wallMs }
-    if (before === undefined) this.#nextId += this.#idStep
-    else this.#entries.splice(at, 1)
-    this.#entries.unshift({
+    const at = this.latest.slice(0, lookedAt).findIndex((entry) => isSame(entry, denied, wallMs))
+    const [before] = at < 0 ? [] : this.latest.splice(at, 1)
+    const entry = before ?? { ...denied, id: this.takeId(), count: 0, createdMs: wallMs }
+    this.addFirst({
       ...entry,
       client: denied.client,
       count: entry.count + denied.count,
       updatedMs: wallMs,
     })
-    this.trim()
-  }
-
-  trim(): void {
-    if (this.#entries.length > this.entriesMax) this.#entries.length = this.entriesMax
-  }
-
-  reset(): void {
-    this.#entries = []
   }
 }
 

@@ -3,7 +3,7 @@ import { changedLibraries, type LibraryChange, type StoredLibrary } from '#confi
 import type { KeptList } from '#proxy/keptChanges.ts'
 import { askShards, type ShardAnswer } from '#proxy/routing/question.ts'
 import type { SessionHost } from '#proxy/session/host.ts'
-import { isInForce, unconfirmed } from '#proxy/siblings/unconfirmed.ts'
+import { isInForce, unconfirmed, unconfirmedBy } from '#proxy/siblings/unconfirmed.ts'
 
 export type LibraryPlan = Omit<LibraryChange, 'version'>
 
@@ -30,9 +30,10 @@ export const libraryList = (host: SessionHost): KeptList<LibraryPlan> => ({
 /** A shard that is down gets the list when it starts. */
 function unconfirmedShards({ links }: SessionHost, answers: readonly ShardAnswer[]): string | null {
   const hanging = answers.filter(({ value }, i) => links.all[i]?.isUp === true && !isInForce(value))
-  if (hanging.length === 0) return null
-  const names = hanging.map(({ shard }) => shard).join(', ')
-  return `UNAVAILABLE the change is kept, but shard ${names} did not confirm it: it may come later`
+  return unconfirmedBy(
+    'shard',
+    hanging.map(({ shard }) => shard),
+  )
 }
 
 export type Policy = 'append' | 'replace' | 'flush'

@@ -1,4 +1,4 @@
-/** What a client is told when a change is kept and some workers do not say that it is in force. */
+/** What a client is told when a change is kept and some processes do not say that it is in force. */
 import { isJsonObject } from '#runtime/jsonObject.ts'
 import type { SiblingAnswer } from './siblings.ts'
 
@@ -7,7 +7,14 @@ export const isInForce = (answer: unknown): boolean => isJsonObject(answer) && a
 /** Null: all have confirmed it, but those that are gone. */
 export function unconfirmed(answers: readonly SiblingAnswer[]): string | null {
   const hanging = answers.filter(({ value, isGone }) => !isGone && !isInForce(value))
-  if (hanging.length === 0) return null
-  const names = hanging.map(({ worker }) => worker).join(', ')
-  return `UNAVAILABLE the change is kept, but proxy worker ${names} did not confirm it: it may come later`
+  return unconfirmedBy(
+    'proxy worker',
+    hanging.map(({ worker }) => worker),
+  )
 }
+
+/** Null: by nobody. */
+export const unconfirmedBy = (what: string, hanging: readonly number[]): string | null =>
+  hanging.length === 0
+    ? null
+    : `UNAVAILABLE the change is kept, but ${what} ${hanging.join(', ')} did not confirm it: it may come later`

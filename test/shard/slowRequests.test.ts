@@ -1,6 +1,6 @@
 /** Which request of which frame a proxy is told of. */
 import { expect, it } from 'vitest'
-import { type Frame, FrameKind, FrameReader } from '#protocol/frames/frame.ts'
+import { type Frame, FrameFlag, FrameKind, FrameReader, sessionBytes } from '#protocol/frames/frame.ts'
 import { readJson } from '#protocol/frames/hello.ts'
 import { bytesOf } from '#runtime/bytes/bytes.ts'
 import type { Connection } from '#runtime/ports.ts'
@@ -33,25 +33,25 @@ class Bench {
     this.#link = new Link(connection as unknown as Connection, {} as LinkHost)
   }
 
-  /** A frame of these requests, behind so many bytes of something else. */
-  enter(tag: number, requests: readonly string[][], skipped = 0): void {
+  /** A frame of these requests; one that is tracked says whose it is. */
+  enter(tag: number, requests: readonly string[][], isTracked = false): void {
     const texts = requests.map(encode)
-    const bytes = bytesOf('\x00'.repeat(skipped) + texts.join(''))
-    let end = skipped
+    let end = isTracked ? sessionBytes : 0
+    const bytes = bytesOf('\x00'.repeat(end) + texts.join(''))
     this.#lengths = texts.map(({ length }) => {
       end += length
       return end
     })
     const frame: Frame = {
       kind: FrameKind.request,
-      flags: 0,
+      flags: isTracked ? FrameFlag.tracked : 0,
       tag,
       slot: 0,
       bytes,
       payloadStart: 0,
       payloadEnd: bytes.length,
     }
-    this.#slow.enter(this.#link, frame, skipped)
+    this.#slow.enter(this.#link, frame)
   }
 
   /** Request `i` of the frame runs now. */
@@ -82,7 +82,7 @@ it('is the one that runs, or the one before it, in whichever frame', () => {
       ['SET', 'c', '1'],
       ['SET', 'd', '1'],
     ],
-    4,
+    true,
   )
   expect(bench.tell(0, false)).toEqual([1, ['GET', 'b']])
   expect(bench.tell(1, false)).toEqual([2, ['SET', 'c', '1']])
