@@ -68,6 +68,7 @@ export interface LuaApi {
   lua_setmetatable(state: LuaState, index: number): number
   lua_settop(state: LuaState, index: number): void
   lua_toboolean(state: LuaState, index: number): number
+  lua_tocfunction(state: LuaState, index: number): number
   lua_tolstring(state: LuaState, index: number, lengthPointer: number): number
   lua_tonumber(state: LuaState, index: number): number
   lua_topointer(state: LuaState, index: number): number
@@ -172,7 +173,17 @@ export class LuaMachine {
     return this.#batchPointer + (place % batchFunctions)
   }
 
-  /** The same for `lua_sethook`. */
+  /** A function of C, of a library that is open, for what stands in its place. */
+  functionOf(library: string, name: string): LuaFunction {
+    const { api, state } = this
+    api.lua_getfield(state, globalsIndex, this.name(library))
+    api.lua_getfield(state, -1, this.name(name))
+    const pointer = api.lua_tocfunction(state, -1)
+    this.pop(state, 2)
+    return this.#exports.__indirect_function_table.get(pointer) as LuaFunction
+  }
+
+  /** As `pointerTo`, for `lua_sethook`. */
   pointerToHook(run: (state: LuaState) => void): number {
     const { __indirect_function_table: table } = this.#exports
     const index = table.grow(1)
@@ -225,8 +236,13 @@ export class LuaMachine {
 
   /** The same for an argument that must be a string: raises Lua's own error when it is none. */
   checkText(state: LuaState, index: number): string {
-    const pointer = this.api.luaL_checklstring(state, index, this.#lengthPointer)
+    const pointer = this.checkPointer(state, index)
     return latin1(this.heap, pointer, pointer + this.length)
+  }
+
+  /** The same as a place in `heap`; `length` is its length. */
+  checkPointer(state: LuaState, index: number): number {
+    return this.api.luaL_checklstring(state, index, this.#lengthPointer)
   }
 
   get length(): number {
@@ -242,6 +258,12 @@ export class LuaMachine {
     this.api.luaL_where(state, 1)
     this.pushText(state, text)
     this.api.lua_concat(state, 2)
+    return this.api.lua_error(state)
+  }
+
+  /** As Lua itself does it when there is none left. */
+  raiseMemory(state: LuaState): never {
+    this.pushText(state, 'not enough memory')
     return this.api.lua_error(state)
   }
 
@@ -283,10 +305,7 @@ export class LuaMachine {
   #room(state: LuaState, lengthBytes: number): number {
     if (lengthBytes <= this.#scratchBytes) return this.#scratch
     const pointer = this.#exports.malloc(lengthBytes)
-    if (pointer === 0) {
-      this.pushText(state, 'not enough memory')
-      return this.api.lua_error(state)
-    }
+    if (pointer === 0) return this.raiseMemory(state)
     this.#exports.free(this.#scratch)
     this.#scratch = pointer
     this.#scratchBytes = lengthBytes

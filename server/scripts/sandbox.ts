@@ -50,8 +50,8 @@ export class Sandbox {
   /** To the metatable of the globals. */
   #shownRef = 0
 
-  /** `libraries` beside Lua's own. */
-  constructor(machine: LuaMachine, libraries: Readonly<Record<string, Library>>) {
+  /** `libraries`, made when Lua's own are open, are put beside those, or into the one of the same name. */
+  constructor(machine: LuaMachine, libraries: () => Readonly<Record<string, Library>>) {
     this.machine = machine
     const { api, state } = machine
     for (const name of [
@@ -62,7 +62,7 @@ export class Sandbox {
       'luaopen_debug',
     ] as const)
       this.#openLibrary(name)
-    for (const [name, library] of Object.entries(libraries)) this.#register(name, library)
+    for (const [name, library] of Object.entries(libraries())) this.#register(name, library)
     this.#replaceFunctions()
     api.lua_pushvalue(state, globalsIndex)
     this.#rawRef = api.luaL_ref(state, registry)
@@ -145,8 +145,17 @@ export class Sandbox {
   }
 
   #register(name: string, library: Library): void {
-    pushLibrary(this.machine, this.machine.state, library)
-    this.machine.api.lua_setfield(this.machine.state, globalsIndex, this.machine.name(name))
+    const { machine } = this
+    const { api, state } = machine
+    api.lua_getfield(state, globalsIndex, machine.name(name))
+    if (api.lua_type(state, -1) === LuaType.table) {
+      setFields(machine, state, library)
+      machine.pop(state, 1)
+      return
+    }
+    machine.pop(state, 1)
+    pushLibrary(machine, state, library)
+    api.lua_setfield(state, globalsIndex, machine.name(name))
   }
 
   #global(name: string, run: LuaFunction): void {
@@ -399,8 +408,13 @@ const raiseMissing =
   }
 
 export function pushLibrary(machine: LuaMachine, state: LuaState, library: Library): void {
+  machine.api.lua_createtable(state, 0, Object.keys(library).length)
+  setFields(machine, state, library)
+}
+
+/** Of the table on top of the stack. */
+function setFields(machine: LuaMachine, state: LuaState, library: Library): void {
   const { api } = machine
-  api.lua_createtable(state, 0, Object.keys(library).length)
   for (const [key, value] of Object.entries(library)) {
     if (typeof value === 'function') machine.pushFunction(state, value)
     else if (typeof value === 'number') api.lua_pushnumber(state, value)

@@ -19,12 +19,16 @@ import {
 } from './luaMachine.ts'
 import { LuaToReply } from './luaToReply.ts'
 import { MessagePackLibrary } from './messagePackLibrary.ts'
+import { PatternLibrary } from './patternLibrary.ts'
 import { type Caller, RedisLibrary } from './redisLibrary.ts'
 import { Sandbox } from './sandbox.ts'
 import { StructLibrary } from './structLibrary.ts'
 
-/** So many instructions of Lua, about a millisecond, between two looks at whether the script is to end. */
-const hookEvery = 100_000
+/**
+ * So many instructions of Lua between two looks at whether the script is to end: some tens of microseconds, but seconds when each
+ * tenth one is a call of C that takes long (`table.insert` at the front of a large table). Looking takes 2 % of the time.
+ */
+const hookEvery = 2_000
 /** Memory that Lua has taken it keeps: with more than this it is given up and built anew. */
 const heapBytesKept = 64 * 1024 * 1024
 
@@ -68,14 +72,15 @@ export class ScriptEngine {
     this.machine = new LuaMachine(module, heapBytesMax)
     this.#caller = caller
     this.#watch = watch
-    this.library = new RedisLibrary(this.machine, caller, (state) => this.#stop(state))
-    this.sandbox = new Sandbox(this.machine, {
+    this.library = new RedisLibrary(this.machine, caller, (state) => this.#stopCalled(state))
+    this.sandbox = new Sandbox(this.machine, () => ({
       redis: kind === 'script' ? this.library.table : this.library.functionsTable,
       bit: bitLibrary(this.machine),
       cjson: new JsonLibrary(this.machine).table,
       cmsgpack: new MessagePackLibrary(this.machine).table,
       struct: new StructLibrary(this.machine).table,
-    })
+      string: new PatternLibrary(this.machine, (state) => this.#lookCalled(state)).table,
+    }))
     if (kind === 'function') this.sandbox.remove('__redis__err__handler')
     this.#toReply = new LuaToReply(this.machine)
     this.#enter = this.machine.pointerTo((state) => this.#entered(state))
@@ -226,16 +231,33 @@ export class ScriptEngine {
     this.machine.api.lua_sethook(state, this.#hook, LuaHook.count, hookEvery)
   }
 
-  /** Called by Lua now and then. */
+  /** Called by Lua now and then. When the script is to end, Lua looks in each line from then on, so that no pcall goes on for long. */
   #look(state: LuaState): void {
-    if (this.#watch.isKilled) this.#stop(state)
+    if (this.#watch.isKilled) {
+      this.#lookAgain(state, LuaHook.line, 0)
+      this.#stop(state)
+    }
     this.onLook?.(state)
   }
 
-  /** From here on Lua looks in each line, so that no pcall goes on for long. */
-  #stop(state: LuaState): never {
+  /** The same, by a function that Lua has called. */
+  #lookCalled(state: LuaState): void {
+    if (this.#watch.isKilled) this.#stopCalled(state)
+  }
+
+  /** Lua looks here while it handles the error, too, as it does not within `#look`: it is to get to the end of that. */
+  #stopCalled(state: LuaState): never {
+    // Counting begins anew, once: the handler takes less than that.
+    if (!this.#isKilled) this.#lookAgain(state, LuaHook.count, hookEvery)
+    return this.#stop(state)
+  }
+
+  #lookAgain(state: LuaState, hook: number, every: number): void {
     this.#isKilled = true
-    this.machine.api.lua_sethook(state, this.#hook, LuaHook.line, 0)
+    this.machine.api.lua_sethook(state, this.#hook, hook, every)
+  }
+
+  #stop(state: LuaState): never {
     return this.library.raise(state, 'Script killed by user with SCRIPT KILL.')
   }
 }

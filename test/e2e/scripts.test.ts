@@ -40,6 +40,7 @@ afterAll(() => started.lab?.down())
 it.each([
   ['an endless loop', forEver],
   ['an endless loop around pcall', forEverProtected],
+  ['a pattern that takes for ever', "return ('x'):rep(200):find(('.-'):rep(20) .. 'y')"],
 ])('%s is stopped by SCRIPT KILL, and others are told that the shard is busy', async (_, script) => {
   const runner = client()
   const other = client()

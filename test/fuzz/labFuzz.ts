@@ -22,6 +22,8 @@ const witnessEveryMs = 20
 const witnessWaitMs = 15_000
 const progressMs = 30_000
 const quietMs = 5_000
+/** Longer than clients wait for their last replies. */
+const clearMs = 90_000
 const mebibyte = 1024 * 1024
 const memorySizeBytes = 256 * mebibyte
 const pipelineMax = 10_000
@@ -171,12 +173,24 @@ class LabFuzzing {
     }
   }
 
-  async #judgeEnd(before: ReadonlyMap<string, Watched>): Promise<void> {
-    for (const judge of this.#judges) {
-      await this.#restore(judge)
-      await judge.flushall()
-      await judge.call('SCRIPT', 'FLUSH')
+  /** What clients that are gone have sent before may still run, scripts without an end among it. */
+  async #clear(judge: Redis): Promise<void> {
+    const endMs = performance.now() + clearMs
+    for (let keys = 1; keys > 0 && performance.now() < endMs; await pause(judgeEveryMs)) {
+      try {
+        await this.#restore(judge)
+        await judge.flushall()
+        await judge.call('SCRIPT', 'FLUSH')
+        keys = await judge.dbsize()
+      } catch (error) {
+        if (!/BUSY|UNAVAILABLE/.test(String(error))) throw error
+        await this.#stopScripts(judge)
+      }
     }
+  }
+
+  async #judgeEnd(before: ReadonlyMap<string, Watched>): Promise<void> {
+    await Promise.all(this.#judges.map((judge) => this.#clear(judge)))
     await pause(quietMs)
     await this.#lab.settle()
     for (const judge of this.#judges) {

@@ -195,7 +195,8 @@ describe('a script that is to be stopped', () => {
       return ++this.looks > afterLooks
     },
   })
-  const killed = '-ERR Script killed by user with SCRIPT KILL. script: '
+  const killed =
+    /^-ERR Script killed by user with SCRIPT KILL\. script: [0-9a-f]{40}, on @user_script:1\.\r\n$/
 
   it.each([
     'while true do end',
@@ -204,6 +205,12 @@ describe('a script that is to be stopped', () => {
     'while true do coroutine.wrap(function() for i = 1, 1e6 do end end)() end',
     'local function f() return f() end f()',
     "while true do xpcall(function() error('x') end, function() end) end",
+    'local t = {} for i = 1, 1e5 do t[i] = i end while true do table.insert(t, 1, 1) table.remove(t, 1) end',
+    "return ('x'):rep(200):find(('.-'):rep(20) .. 'y')",
+    "return ('x'):rep(200):gsub(('.-'):rep(20) .. 'y', '')",
+    "for a in ('x'):rep(200):gmatch(('x*'):rep(20) .. 'y') do end",
+    "while true do pcall(string.find, ('x'):rep(200), ('.-'):rep(20) .. 'y') end",
+    "return ('a'):rep(1e7):find(('a'):rep(5e6) .. 'b', 1, true)",
   ])('ends: %s', (script) => {
     const { run } = bound({ scripting: { ...testScripting, watch: killing(3) } })
     expect(run('EVAL', script, '0')).toMatch(killed)
