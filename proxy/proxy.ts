@@ -2,7 +2,6 @@
  * The database port of one node: RESP clients and the syncers of peer clusters in front of this cluster's shards. Pure: its
  * process gives it connections and ports, and a simulation may give it others.
  */
-
 import type { ClientLimits, KeeperQuestion, ProxyConfig, PulledBytes, ShardAddress } from '#config/process.ts'
 import { FrameKind } from '#protocol/frames/frame.ts'
 import type { ScriptDenials } from '#protocol/frames/scriptUser.ts'

@@ -5,7 +5,6 @@
  *     link ──frames──▶ requests ──▶ execution ──▶ keyspace          turn's end: log.flush ─▶ seal ─▶ release ─▶ feeds
  *                   └▶ channels ──▶ replication ─┘  └──record──▶ log     (always: release again when the log is synced)
  */
-
 import { readWatch, type ShardInfo } from '#protocol/frames/admin.ts'
 import { type Frame, FrameKind } from '#protocol/frames/frame.ts'
 import { type ChannelOpening, type Hello, jsonFrame } from '#protocol/frames/hello.ts'

@@ -7,7 +7,6 @@
  * the same. So two operators who change the members at the same moment get in each other's way, and no two lists of one epoch
  * ever differ.
  */
-
 import type { MemberState } from '#protocol/sync/member.ts'
 import { originsMax } from '#protocol/sync/stamp.ts'
 import { isCount } from '#runtime/jsonObject.ts'

@@ -2,7 +2,6 @@
  * INFO: one text about the whole database in this cluster, from what every worker and every shard answers.
  * Fields have Redis's names where they mean the same; what has no counterpart here is left out rather than invented.
  */
-
 import { servesTls } from '#config/schema.ts'
 import type { ShardInfo } from '#protocol/frames/admin.ts'
 import { joinedHistograms, percentileUs } from '#protocol/frames/durations.ts'

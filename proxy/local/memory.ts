@@ -1,5 +1,4 @@
 /** MEMORY STATS, DOCTOR and the like: of all shards of this cluster together. */
-
 import { mebibyte } from '#config/units.ts'
 import type { ReplyWriter } from '#protocol/resp/replyWriter.ts'
 import { noAnswer } from '#proxy/routing/question.ts'

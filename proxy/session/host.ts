@@ -1,5 +1,4 @@
 /** What a session needs of the process around it. */
-
 import type { ClientLimits, KeeperQuestion, ProxyConfig, PulledBytes } from '#config/process.ts'
 import type { ScriptWatchAnswer, ScriptWatchQuestion } from '#protocol/frames/scriptWatch.ts'
 import type { ReplyWriter } from '#protocol/resp/replyWriter.ts'
