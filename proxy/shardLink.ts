@@ -43,6 +43,9 @@ const nobody: ReplyTarget = { onReply() {} }
 
 type State = 'down' | 'greeting' | 'up'
 
+/** What a shard must know, however long it is in a script: nobody tells it again. */
+const news: ReadonlySet<string> = new Set<AdminQuestion['what']>(['subscribed', 'tracking'])
+
 export class ShardLink {
   readonly index: number
   pendingMax: number
@@ -246,7 +249,7 @@ export class ShardLink {
 
   /** JSON; `target` gets JSON, or an error reply when the link is down or breaks. */
   ask(target: ReplyTarget, place: number, question: AdminQuestion): void {
-    if (this.#state !== 'up' || this.#silence.isBusy) {
+    if (this.#state !== 'up' || (this.#silence.isBusy && !news.has(question.what))) {
       this.#refuse(target, place)
       return
     }
@@ -258,10 +261,7 @@ export class ShardLink {
     if (this.#state === 'up' && !this.#silence.isBusy) this.#users.actFor(actor)
   }
 
-  /**
-   * The same of which nobody awaits the answer. A shard must know it however long it is in a script; one that is not there is told when
-   * it is there again.
-   */
+  /** News of which nobody awaits the answer: a shard that does not get it is told when it is there again. */
   tell(question: AdminQuestion): void {
     if (this.#state === 'up')
       this.#output.addFrame(jsonFrame(FrameKind.admin, this.#takeTag(nobody, 0), question))
