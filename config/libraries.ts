@@ -1,5 +1,5 @@
 /** The libraries of functions of a database, as the config store, the proxies and the shards have them. */
-import { isJsonObject } from '#runtime/jsonObject.ts'
+import { areTexts, isJsonObject } from '#runtime/jsonObject.ts'
 
 export interface StoredLibrary {
   readonly name: string
@@ -42,9 +42,6 @@ export function changedLibraries(
     libraries: [...libraries.filter(({ name }) => !gone.has(name)), ...change.put],
   }
 }
-
-const areTexts = (value: unknown): value is string[] =>
-  Array.isArray(value) && value.every((one) => typeof one === 'string')
 
 function isLibrary(value: unknown): value is StoredLibrary {
   if (!isJsonObject(value)) return false

@@ -7,3 +7,6 @@ export const isJsonObject = (value: unknown): value is JsonObject =>
 /** A whole number from 0 on. */
 export const isCount = (value: unknown): value is number =>
   Number.isSafeInteger(value) && (value as number) >= 0
+
+export const areTexts = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every((one) => typeof one === 'string')

@@ -19,7 +19,7 @@ import {
   originsMax,
   stampWallMs,
 } from '#protocol/sync/stamp.ts'
-import { isJsonObject, type JsonObject } from '#runtime/jsonObject.ts'
+import { areTexts, isJsonObject, type JsonObject } from '#runtime/jsonObject.ts'
 import type { Clock } from '#runtime/ports.ts'
 import type { ClockLease } from '#server/log/lease.ts'
 import type { Log } from '#server/log/log.ts'
@@ -206,8 +206,7 @@ export class Admin {
   }
 
   #examineLibraries(codes: unknown): AdminAnswer<'examineLibraries'> | AdminRefusal {
-    if (!Array.isArray(codes) || !codes.every((code) => typeof code === 'string'))
-      return { error: 'the codes of libraries are needed' }
+    if (!areTexts(codes)) return { error: 'the codes of libraries are needed' }
     const { functions } = this.#parts.execution
     return { libraries: codes.map((code) => functions.examine(code)) }
   }

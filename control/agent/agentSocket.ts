@@ -6,7 +6,7 @@ import type { FromAgent, KeeperQuestion, ProcessConfig, PulledBytes, ToAgent } f
 import { MendableError } from '#control/contract/mendableError.ts'
 import type { AgentReply, MemberRequest } from '#control/contract/requests.ts'
 import type { NodeStatus } from '#control/contract/status.ts'
-import { isJsonObject, type JsonObject } from '#runtime/jsonObject.ts'
+import { areTexts, isJsonObject, type JsonObject } from '#runtime/jsonObject.ts'
 import type { Logger } from '#runtime/ports.ts'
 import { JsonLines } from './jsonLines.ts'
 import { listening } from './listening.ts'
@@ -140,10 +140,8 @@ export function decodeMemberRequest(message: JsonObject): MemberRequest | null {
       return isPlace ? { type, database, name, host, port, id: isNatural(id) ? id : null } : null
     case 'moveMember':
       return isPlace ? { type, database, name, host, port } : null
-    case 'removeMembers': {
-      const areNames = Array.isArray(names) && names.every((one) => typeof one === 'string')
-      return areNames ? { type, database, names, forced: forced === true } : null
-    }
+    case 'removeMembers':
+      return areTexts(names) ? { type, database, names, forced: forced === true } : null
     case 'rejoin':
       return { type, database, forced: forced === true }
     case 'cancelMemberChange':

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { getSystemErrorMessage } from 'node:util'
 import { changedUsers, type UserChange, type UsersAnswer, type UsersQuestion } from '#config/users.ts'
 import type { StoredDatabase } from '#control/store/storeState.ts'
-import { isJsonObject } from '#runtime/jsonObject.ts'
+import { areTexts, isJsonObject } from '#runtime/jsonObject.ts'
 import { NodeDisk } from '#runtime/node/nodeDisk.ts'
 import { DiskError } from '#runtime/ports.ts'
 import { databaseDirectory } from './databaseDirectory.ts'
@@ -83,9 +83,6 @@ function systemWords(error: unknown): string {
   const words = getSystemErrorMessage(error.errno)
   return words.charAt(0).toUpperCase() + words.slice(1)
 }
-
-const areTexts = (value: unknown): value is string[] =>
-  Array.isArray(value) && value.every((one) => typeof one === 'string')
 
 /** Null: none that a proxy asks. */
 export function readUsersQuestion(value: unknown): UsersQuestion | null {

@@ -2,7 +2,7 @@
  * Of a user who may not do everything the shard judges what its scripts call: it is told the user's rules by the proxy, and
  * tells the proxy what was denied, for ACL LOG.
  */
-import { isJsonObject } from '#runtime/jsonObject.ts'
+import { areTexts, isJsonObject } from '#runtime/jsonObject.ts'
 import { type AclLogEntry, isDenialReason } from './aclLog.ts'
 import type { Frame } from './frame.ts'
 import { readJson } from './hello.ts'
@@ -30,8 +30,7 @@ export function readScriptUserRules(frame: Frame): ScriptUserRules | null {
   const value = readJson(frame)
   if (!isJsonObject(value)) return null
   const { name, rules } = value
-  if (typeof name !== 'string' || !Array.isArray(rules)) return null
-  return rules.every((rule) => typeof rule === 'string') ? { name, rules } : null
+  return typeof name === 'string' && areTexts(rules) ? { name, rules } : null
 }
 
 /** Null: it makes no sense. */

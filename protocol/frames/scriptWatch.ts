@@ -1,4 +1,5 @@
 /** How proxies reach the thread beside a shard that sees and stops its scripts: a socket of its own, a line each way. */
+import { areTexts } from '#runtime/jsonObject.ts'
 
 /** Of a shard whose own socket is at `socketPath`. */
 export const scriptWatchPath = (socketPath: string): string => `${socketPath}.s`
@@ -37,7 +38,7 @@ export function readScriptWatchAnswer(line: string): ScriptWatchAnswer | null {
 function commandIn(json: string): string[] | null {
   try {
     const value: unknown = JSON.parse(json)
-    return Array.isArray(value) && value.every((one) => typeof one === 'string') ? value : null
+    return areTexts(value) ? value : null
   } catch {
     return null
   }

@@ -1,5 +1,5 @@
 /** Slow requests, as shards tell proxies of them, and as the workers of a node tell each other. */
-import { isJsonObject } from '#runtime/jsonObject.ts'
+import { areTexts, isJsonObject } from '#runtime/jsonObject.ts'
 
 /** Of an entry, as in Redis. */
 const argumentsMax = 32
@@ -52,8 +52,8 @@ export function readSlowRequest(value: unknown): SlowRequest | null {
   if (!isJsonObject(value)) return null
   const { wallMs, durationUs } = value
   const texts = value['arguments']
-  if (typeof wallMs !== 'number' || typeof durationUs !== 'number' || !Array.isArray(texts)) return null
-  return texts.every((text) => typeof text === 'string') ? { wallMs, durationUs, arguments: texts } : null
+  if (typeof wallMs !== 'number' || typeof durationUs !== 'number' || !areTexts(texts)) return null
+  return { wallMs, durationUs, arguments: texts }
 }
 
 /** None when they are not what a worker tells. */

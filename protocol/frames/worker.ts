@@ -3,7 +3,7 @@
  * of them it is connected to: the JSON of `admin` and `adminReply` frames. Both ends are of one node and one release.
  */
 
-import { isCount, isJsonObject, type JsonObject } from '#runtime/jsonObject.ts'
+import { areTexts, isCount, isJsonObject, type JsonObject } from '#runtime/jsonObject.ts'
 import type { AclLogEntry } from './aclLog.ts'
 import type { LatencyAnswer } from './latency.ts'
 import type { SlowlogEntry } from './slowlog.ts'
@@ -174,8 +174,7 @@ export function readWorkerQuestion(value: unknown): WorkerQuestion | string {
     }
     case 'resetLatency': {
       const { events } = value
-      const isRight = Array.isArray(events) && events.every((name) => typeof name === 'string')
-      return isRight ? { what, events } : 'names of events that are none'
+      return areTexts(events) ? { what, events } : 'names of events that are none'
     }
     case 'monitored': {
       const { lines } = value
@@ -249,8 +248,7 @@ function choiceOf(value: unknown): ClientChoice | null {
   return value
 }
 
-const isInvalidation = (value: unknown): value is Invalidation =>
-  value === null || (Array.isArray(value) && value.every((key) => typeof key === 'string'))
+const isInvalidation = (value: unknown): value is Invalidation => value === null || areTexts(value)
 /** Some may be negative. */
 const isSettingValue = (value: unknown): value is SettingValue =>
   typeof value === 'string' || Number.isSafeInteger(value)
