@@ -43,7 +43,7 @@ const nobody: ReplyTarget = { onReply() {} }
 
 type State = 'down' | 'greeting' | 'up'
 
-/** What a shard must know, however long it is in a script: nobody tells it again. */
+/** What a shard must know, however long it is in a script, also when somebody awaits the answer: nobody tells it again. */
 const news: ReadonlySet<string> = new Set<AdminQuestion['what']>(['subscribed', 'tracking'])
 
 export class ShardLink {
@@ -253,7 +253,7 @@ export class ShardLink {
       this.#refuse(target, place)
       return
     }
-    this.#output.addFrame(jsonFrame(FrameKind.admin, this.#takeTag(target, place), question))
+    this.#sendQuestion(target, place, question)
   }
 
   /** The scripts of the next request or transaction run for a user who may not do everything. */
@@ -263,8 +263,11 @@ export class ShardLink {
 
   /** News of which nobody awaits the answer: a shard that does not get it is told when it is there again. */
   tell(question: AdminQuestion): void {
-    if (this.#state === 'up')
-      this.#output.addFrame(jsonFrame(FrameKind.admin, this.#takeTag(nobody, 0), question))
+    if (this.#state === 'up') this.#sendQuestion(nobody, 0, question)
+  }
+
+  #sendQuestion(target: ReplyTarget, place: number, question: AdminQuestion): void {
+    this.#output.addFrame(jsonFrame(FrameKind.admin, this.#takeTag(target, place), question))
   }
 
   /** Users have changed. */

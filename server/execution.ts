@@ -134,10 +134,6 @@ export class Execution {
   }
 
   /** Which ids XADD takes and gives. */
-  get streamIdMode(): StreamIdMode {
-    return this.#context.streamIdMode
-  }
-
   set streamIdMode(mode: StreamIdMode) {
     this.#context.streamIdMode = mode
   }

@@ -13,6 +13,7 @@ import { shardSettingsOf } from '#protocol/frames/shardSettings.ts'
 import { readTrackingChange } from '#protocol/frames/tracking.ts'
 import { readSubscribed } from '#protocol/pubsub/messages.ts'
 import { slotCount } from '#protocol/slots/crc16.ts'
+import { includesSlot } from '#protocol/slots/slotMap.ts'
 import { originOfCluster, StampClock, stampAt } from '#protocol/sync/stamp.ts'
 import { invariant } from '#runtime/invariant.ts'
 import type { Clock, Connection } from '#runtime/ports.ts'
@@ -357,18 +358,23 @@ export class Shard implements LinkHost {
       link.outbox.addFrame(jsonFrame(FrameKind.adminReply, tag, answer))
       this.hasOutput(link)
     }
+    if (this.#takeNews(link, question)) tell({})
+    else this.answer(question, tell)
+  }
+
+  /** What the proxy tells of its clients; false: it is a question. */
+  #takeNews(link: Link, question: unknown): boolean {
     const subscribed = readSubscribed(question)
-    const watch = readWatch(question)
     const tracking = readTrackingChange(question)
-    if (watch !== null) {
+    const watch = readWatch(question)
+    if (subscribed !== null) for (const change of subscribed) this.#subscribers.set(link, change)
+    else if (tracking !== null) this.#tracking.change(link, tracking)
+    else if (watch !== null) {
       const { slowerThanUs, latencyThresholdMs, isTracking } = watch
       this.#execution.timing.configure(slowerThanUs, latencyThresholdMs, isTracking)
       link.monitors = watch.monitors
-    }
-    for (const change of subscribed ?? []) this.#subscribers.set(link, change)
-    if (tracking !== null) this.#tracking.change(link, tracking)
-    if (watch === null && subscribed === null && tracking === null) this.answer(question, tell)
-    else tell({})
+    } else return false
+    return true
   }
 
   /** Of `protocol/frames/admin.ts`; it may take several turns. */
@@ -424,7 +430,7 @@ export class Shard implements LinkHost {
         pubsub: this.#newPubSub(),
         sharded: database.sharding,
         hasOtherShards: database.shardCount > 1,
-        owns: (slot) => ranges.some(({ first, last }) => first <= slot && slot <= last),
+        owns: (slot) => includesSlot(ranges, slot),
         scripting,
         scriptLimits: limits,
         latency: this.#latency,

@@ -296,7 +296,10 @@ function chosenTexts(args: RequestScanner, host: SessionHost): Map<string, strin
   return chosen
 }
 
-/** All are set or none; shards that took what another did not are told the former. Answered when they count at every shard; those of the workers alone when they count at each that answers. */
+/**
+ * All are set or none; shards that took what another did not are told the former. Answered when they count at every shard; those of
+ * the workers alone when they count at each that answers.
+ */
 const SET: LocalCommand = (call) => {
   const chosen = chosenTexts(call.args, call.host)
   const password = chosen.get(passwordName)
