@@ -7,7 +7,7 @@ import { concatenate } from '#runtime/bytes/bytes.ts'
 import { Keyspace, type KeyspaceOptions } from '#server/store/keyspace.ts'
 import { MemoryConnection, MemoryNet } from '#test/memoryConnection.ts'
 import { MemoryWorld } from '#test/memoryWorld.ts'
-import { portLimits } from '#test/plainClients.ts'
+import { usualLimits } from '#test/plainClients.ts'
 import { countedDigits, FakeKeeper } from '#test/proxy/fakeKeeper.ts'
 import { configOf } from '#test/proxy/proxyWorld.ts'
 import { encodeRequest } from '#test/realRedis.ts'
@@ -17,7 +17,7 @@ import { RecordingLogger } from '#test/silentLogger.ts'
 import type { Request, Side } from './side.ts'
 
 const limits: ProxyConfig['limits'] = {
-  ...portLimits,
+  ...usualLimits,
   clientsMax: 10,
   requestBytesMax: 64 * 1024 * 1024,
   pipelineMax: 10_000,
@@ -25,23 +25,8 @@ const limits: ProxyConfig['limits'] = {
   outputBytesMax: 256 * 1024 * 1024,
   subscriberOutputBytesMax: 256 * 1024 * 1024,
   monitorOutputBytesMax: 32 * 1024 * 1024,
-  slowlogSlowerThanUs: 10_000,
-  slowlogMax: 128,
-  latencyThresholdMs: 0,
-  outputSoftBytes: 0,
-  outputSoftMs: 60_000,
-  subscriberOutputSoftBytes: 0,
-  subscriberOutputSoftMs: 60_000,
-  clientsBytesMax: 0,
-  keepAliveMs: 0,
   shardPendingMax: 100_000,
   transactionCommandsMax: 1000,
-  usersBytesMax: 64 * 1024,
-  functionsBytesMax: 1024 * 1024,
-  aclLogMax: 128,
-  trackingTableKeysMax: 1_000_000,
-  loginDelayMaxMs: 1_000,
-  busyReplyMs: 5000,
 }
 
 /** What is done in slices takes a few timers. */

@@ -35,6 +35,9 @@ const logLinesMax = 12
 /** What a witness may be told instead of what it asked for. */
 const excuses = /^(BUSY|OOM|NOAUTH)|max number of clients|Connection is closed/
 
+/** A shard runs a script. */
+const isBusy = (error: unknown): boolean => /BUSY|UNAVAILABLE/.test(String(error))
+
 interface Watched {
   pid: number
   restarts: number
@@ -139,7 +142,7 @@ class LabFuzzing {
           await judge.call('CLIENT', 'UNBLOCK', id, 'ERROR')
       } catch (error) {
         // A shard that runs a script takes no settings.
-        if (/BUSY|UNAVAILABLE/.test(String(error))) await this.#stopScripts(judge)
+        if (isBusy(error)) await this.#stopScripts(judge)
         else if (!excuses.test((error as Error).message)) this.#faults.push(`the judge: ${error}`)
       }
       await pause(judgeEveryMs)
@@ -183,7 +186,7 @@ class LabFuzzing {
         await judge.call('SCRIPT', 'FLUSH')
         keys = await judge.dbsize()
       } catch (error) {
-        if (!/BUSY|UNAVAILABLE/.test(String(error))) throw error
+        if (!isBusy(error)) throw error
         await this.#stopScripts(judge)
       }
     }

@@ -8,40 +8,12 @@ import { type ConnectionFacts, DatabaseProxy } from '#proxy/proxy.ts'
 import { bytesOf, latin1 } from '#runtime/bytes/bytes.ts'
 import { MemoryConnection, MemoryNet } from '#test/memoryConnection.ts'
 import { MemoryWorld } from '#test/memoryWorld.ts'
-import { plainClients, portLimits } from '#test/plainClients.ts'
+import { plainClients, usualLimits } from '#test/plainClients.ts'
 import { SeededRandom } from '#test/seed.ts'
 import { RecordingLogger } from '#test/silentLogger.ts'
 import { unlimitedMemory } from '#test/unlimitedMemory.ts'
 import { countedDigits, FakeKeeper } from './fakeKeeper.ts'
 import { FakeShard } from './fakeShard.ts'
-
-export const usualLimits: ProxyConfig['limits'] = {
-  ...portLimits,
-  clientsMax: 100,
-  requestBytesMax: 1024 * 1024,
-  pipelineMax: 1000,
-  outputPauseBytes: 64 * 1024,
-  outputBytesMax: 1024 * 1024,
-  subscriberOutputBytesMax: 256 * 1024,
-  monitorOutputBytesMax: 256 * 1024,
-  slowlogSlowerThanUs: 10_000,
-  slowlogMax: 128,
-  latencyThresholdMs: 0,
-  outputSoftBytes: 0,
-  outputSoftMs: 60_000,
-  subscriberOutputSoftBytes: 0,
-  subscriberOutputSoftMs: 60_000,
-  clientsBytesMax: 0,
-  keepAliveMs: 0,
-  shardPendingMax: 10_000,
-  transactionCommandsMax: 100,
-  usersBytesMax: 64 * 1024,
-  functionsBytesMax: 1024 * 1024,
-  aclLogMax: 128,
-  trackingTableKeysMax: 1_000_000,
-  loginDelayMaxMs: 1_000,
-  busyReplyMs: 5000,
-}
 
 export interface WorldOptions {
   shardCount?: number

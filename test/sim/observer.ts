@@ -99,7 +99,7 @@ export class Observer implements WorldWatch {
     this.#views.set(shard, view)
     const origin = originOfCluster(of.cluster.clusterId)
     for (const slot of this.slots) {
-      if (!owns(of, slot)) continue
+      if (!of.owns(slot)) continue
       view.vectors.set(slot, [...shard.db.vectors.of(slot)])
       this.#checkVector(of, shard, slot)
       if (shard.replication.stale) continue
@@ -126,7 +126,7 @@ export class Observer implements WorldWatch {
     })
     this.#noteWritten(of, shard, view)
     for (const slot of touched) this.#checkVector(of, shard, slot)
-    for (const slot of this.slots) if (owns(of, slot)) this.#compareVector(of, shard, view, slot)
+    for (const slot of this.slots) if (of.owns(slot)) this.#compareVector(of, shard, view, slot)
   }
 
   onShardEnds(_: SimShard, shard: Shard): void {
@@ -139,7 +139,7 @@ export class Observer implements WorldWatch {
     const origin = originOfCluster(of.cluster.clusterId)
     for (const slot of this.slots) {
       const name = `${slot}/${origin}`
-      if (owns(of, slot)) this.#excused.set(name, this.#known.get(name) ?? 0)
+      if (of.owns(slot)) this.#excused.set(name, this.#known.get(name) ?? 0)
     }
     this.#lastIssued.delete(of)
     this.promises.onWiped(of)
@@ -285,6 +285,3 @@ export class Observer implements WorldWatch {
     }
   }
 }
-
-const owns = (of: SimShard, slot: number): boolean =>
-  of.address.ranges.some(({ first, last }) => slot >= first && slot <= last)

@@ -310,11 +310,7 @@ export class Simulation {
   }
 
   #ownersOf(slot: number) {
-    return this.world.shards.flatMap(({ shard, address }) =>
-      shard !== null && address.ranges.some(({ first, last }) => slot >= first && slot <= last)
-        ? [shard]
-        : [],
-    )
+    return this.world.shards.flatMap((of) => (of.shard !== null && of.owns(slot) ? [of.shard] : []))
   }
 
   /** Every key of every cluster as a client sees it: equal everywhere, and as the ledger wants it. */

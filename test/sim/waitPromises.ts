@@ -87,11 +87,11 @@ export class WaitPromises {
     const own = originOfCluster(of.cluster.clusterId)
     for (const place of this.#places.values()) {
       const { slot, origin, stamp } = place
-      if (origin === own && owns(of, slot) && shard.db.vectors.get(slot, origin) < stamp) place.lost = true
+      if (origin === own && of.owns(slot) && shard.db.vectors.get(slot, origin) < stamp) place.lost = true
     }
     for (const promised of this.#promised) {
       const lacks = ({ slot, origin, stamp }: Place): boolean =>
-        owns(of, slot) && shard.db.vectors.get(slot, origin) < stamp
+        of.owns(slot) && shard.db.vectors.get(slot, origin) < stamp
       if (this.#world.departed.includes(of.cluster)) continue
       if (!promised.holders.has(of.cluster) || !promised.places.some(lacks)) continue
       promised.holders.delete(of.cluster)
@@ -126,9 +126,6 @@ export class WaitPromises {
 /** One whose shard is down, or is getting lost data back, is looked at when it has come back. */
 function mayHave(cluster: SimCluster, { slot, origin, stamp, lost }: Place): boolean {
   if (lost === true) return false
-  const shard = cluster.shards.find((one) => owns(one, slot))?.shard ?? null
+  const shard = cluster.shards.find((one) => one.owns(slot))?.shard ?? null
   return shard === null || shard.replication.stale || shard.db.vectors.get(slot, origin) >= stamp
 }
-
-const owns = (of: SimShard, slot: number): boolean =>
-  of.address.ranges.some(({ first, last }) => slot >= first && slot <= last)

@@ -17,14 +17,14 @@ import { noUsers } from '#config/users.ts'
 import { ClockService, type ClockSettings } from '#control/clock/clockService.ts'
 import type { SntpQuery } from '#control/clock/sntpClient.ts'
 import type { MemorySettings } from '#protocol/frames/memory.ts'
-import { evenRanges } from '#protocol/slots/slotMap.ts'
+import { evenRanges, includesSlot } from '#protocol/slots/slotMap.ts'
 import { DatabaseProxy } from '#proxy/proxy.ts'
 import { InvariantError } from '#runtime/invariant.ts'
 import { DiskError, type Logger } from '#runtime/ports.ts'
 import { Shard } from '#server/shard.ts'
 import type { ShardOptions, ShardVariations } from '#server/shardOptions.ts'
 import { Syncer } from '#syncer/syncer.ts'
-import { plainClients, portLimits } from '#test/plainClients.ts'
+import { plainClients, usualLimits } from '#test/plainClients.ts'
 import { testScripting } from '#test/scripting.ts'
 import type { SeededRandom } from '#test/seed.ts'
 import { EventQueue } from './eventQueue.ts'
@@ -94,6 +94,10 @@ export class SimShard {
 
   get name(): string {
     return `${this.cluster.clusterId}/${this.address.index}`
+  }
+
+  owns(slot: number): boolean {
+    return includesSlot(this.address.ranges, slot)
   }
 }
 
@@ -240,31 +244,15 @@ export class SimCluster {
       tls: noTls,
       clientTls: plainClients,
       limits: {
-        ...portLimits,
+        ...usualLimits,
         clientsMax: 1000,
-        requestBytesMax: 1 << 20,
-        pipelineMax: 1000,
         outputPauseBytes: 1 << 20,
         outputBytesMax: 1 << 24,
         subscriberOutputBytesMax: 1 << 24,
         monitorOutputBytesMax: 32 * 1024 * 1024,
-        slowlogSlowerThanUs: 10_000,
-        slowlogMax: 128,
-        latencyThresholdMs: 0,
-        outputSoftBytes: 0,
-        outputSoftMs: 60_000,
-        subscriberOutputSoftBytes: 0,
-        subscriberOutputSoftMs: 60_000,
-        clientsBytesMax: 0,
-        keepAliveMs: 0,
         shardPendingMax: 1000,
         transactionCommandsMax: 1000,
-        usersBytesMax: 64 * 1024,
         functionsBytesMax: 64 * 1024,
-        aclLogMax: 128,
-        trackingTableKeysMax: 1_000_000,
-        loginDelayMaxMs: 1_000,
-        busyReplyMs: 5000,
       },
       users: noUsers,
       libraries: noLibraries,
