@@ -1,18 +1,13 @@
-/**
- * Several clients that subscribe and publish, at Antipode (two workers, three shards) and at redis-server: the same random commands by
- * the same clients. Each is sent the same, in the same order. `STEPS=n` says how many, `SEED=n` repeats a run.
- */
-import { once } from 'node:events'
-import { createConnection, type Socket } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { replyEnd } from '#protocol/resp/replyScanner.ts'
 import { bytesOf } from '#runtime/bytes/bytes.ts'
 import { BlockingWorld } from '#test/proxy/blockingWorld.ts'
 import { encode, type TestClient } from '#test/proxy/proxyWorld.ts'
 import { SeededRandom, seedFromEnv } from '#test/seed.ts'
+import { RealClient } from './realClient.ts'
 import { redisForTests } from './redisSide.ts'
 import { decodeReply, show } from './reply.ts'
-import type { Request, SocketSide } from './side.ts'
+import type { Request } from './side.ts'
 
 const steps = Number(process.env['STEPS'] ?? 3000)
 const clientCount = 5
@@ -82,43 +77,14 @@ function unordered(replies: string[]): string[] {
   return [...any.sort(), ...replies.filter((reply) => !isAny(reply))]
 }
 
-class RealClient {
-  received = ''
-  readonly #socket: Socket
-
-  constructor(socket: Socket) {
-    this.#socket = socket
-    socket.on('data', (chunk: Buffer) => {
-      this.received += chunk.toString('latin1')
-    })
-  }
-
-  /** Returns when the server has done it, and all that it sent has come. */
-  async send(request: Request, control: SocketSide): Promise<void> {
-    const before = this.received.length
-    this.#socket.write(bytesOf(encode(request)))
-    while (this.received.length === before) await new Promise((resolve) => setImmediate(resolve))
-    // Twice: what another client is sent leaves in a turn of its own.
-    for (let i = 0; i < 2; i++) {
-      await control.send([['PING']])
-      await new Promise((resolve) => setImmediate(resolve))
-    }
-  }
-
-  close(): void {
-    this.#socket.destroy()
-  }
-}
-
 describe('subscribers, at Antipode and at redis-server', () => {
   it(`are sent the same in ${steps} steps`, async () => {
     const world = new BlockingWorld({ shardCount: 3, limits: { subscriberOutputBytesMax: 1 << 30 } })
     const control = redis.side()
     const pairs: { own: TestClient; real: RealClient; isQueueing: boolean }[] = []
     for (let i = 0; i < clientCount; i++) {
-      const socket = createConnection({ path: redis.socketPath() })
-      await once(socket, 'connect')
-      pairs.push({ own: world.client(i % 2), real: new RealClient(socket), isQueueing: false })
+      const real = await RealClient.connect(redis.socketPath())
+      pairs.push({ own: world.client(i % 2), real, isQueueing: false })
     }
     const history: string[] = []
     let messages = 0
@@ -134,7 +100,7 @@ describe('subscribers, at Antipode and at redis-server', () => {
       history.push(`${pairs.indexOf(pair)}: ${request.join(' ').slice(0, 60)}`)
       pair.own.write(encode(request))
       world.world.settle()
-      await pair.real.send(request, control)
+      await pair.real.send([request], control)
       for (const [i, { own, real }] of pairs.entries()) {
         const replies = unordered(shown(own.read()))
         expect(replies, `step ${step}, client ${i}, after\n${history.slice(-12).join('\n')}`).toEqual(
@@ -145,6 +111,6 @@ describe('subscribers, at Antipode and at redis-server', () => {
       }
     }
     expect(messages).toBeGreaterThan(steps / 2)
-    for (const { real } of pairs) real.close()
+    for (const { real } of pairs) await real.close(control)
   }, 120_000)
 })

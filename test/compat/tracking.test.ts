@@ -1,67 +1,18 @@
-/**
- * Several clients that track keys and change them, at Antipode and at redis-server: the same random commands by the same
- * clients, in RESP2 and RESP3, with redirections and without. Each is sent the same replies and invalidations, in the same order.
- * `STEPS=n` says how many, `SEED=n` repeats a run.
- *
- * Left out is what 7.0 does otherwise than later ones: it tracks the keys that scripts declare, not those that they read.
- */
-import { once } from 'node:events'
-import { createConnection, type Socket } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { replyEnd } from '#protocol/resp/replyScanner.ts'
 import { bytesOf } from '#runtime/bytes/bytes.ts'
 import { BlockingWorld } from '#test/proxy/blockingWorld.ts'
 import { encode, type TestClient } from '#test/proxy/proxyWorld.ts'
 import { SeededRandom, seedFromEnv } from '#test/seed.ts'
+import { RealClient } from './realClient.ts'
 import { redisForTests } from './redisSide.ts'
 import { decodeReply, type Reply, show } from './reply.ts'
-import type { Request, SocketSide } from './side.ts'
+import type { Request } from './side.ts'
 import { TrackingRequests } from './trackingRequests.ts'
 
 const steps = Number(process.env['STEPS'] ?? 1500)
 const clientCount = 6
 const redis = redisForTests()
-
-class RealClient {
-  received = ''
-  readonly #socket: Socket
-
-  constructor(socket: Socket) {
-    this.#socket = socket
-    socket.on('data', (chunk: Buffer) => {
-      this.received += chunk.toString('latin1')
-    })
-  }
-
-  static async connect(): Promise<RealClient> {
-    const socket = createConnection({ path: redis.socketPath() })
-    await once(socket, 'connect')
-    return new RealClient(socket)
-  }
-
-  /** Returns when the server has done it, and all that it sent has come. */
-  async send(requests: readonly Request[], control: SocketSide): Promise<void> {
-    const before = this.received.length
-    this.#socket.write(bytesOf(requests.map(encode).join('')))
-    while (this.received.length === before) await new Promise((resolve) => setImmediate(resolve))
-    await settled(control)
-  }
-
-  async close(control: SocketSide): Promise<void> {
-    if (this.#socket.closed) return
-    this.#socket.end()
-    await once(this.#socket, 'close')
-    await settled(control)
-  }
-}
-
-/** Twice: what another client is sent leaves in a turn of its own. */
-async function settled(control: SocketSide): Promise<void> {
-  for (let i = 0; i < 2; i++) {
-    await control.send([['PING']])
-    await new Promise((resolve) => setImmediate(resolve))
-  }
-}
 
 interface Pair {
   own: TestClient
@@ -141,7 +92,7 @@ async function compare(shardCount: number): Promise<number> {
   const allIds: [number[], number[]] = [[], []]
   const connect = async (place: number): Promise<Pair> => {
     const own = world.client(place % 2)
-    const real = await RealClient.connect()
+    const real = await RealClient.connect(redis.socketPath())
     const [ownId] = own.call('CLIENT', 'ID').match(/\d+/) ?? []
     await real.send([['CLIENT', 'ID']], control)
     const [realId] = real.received.match(/\d+/) ?? []

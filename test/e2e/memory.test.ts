@@ -2,6 +2,7 @@
 import type { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Lab } from './lab.ts'
+import { until } from './until.ts'
 
 const mebibyte = 1024 * 1024
 
@@ -29,14 +30,6 @@ async function load(client: Redis, name: string, count: number): Promise<void> {
       if (left.length > 0) await pause(5)
     }
     expect(left).toEqual([])
-  }
-}
-
-async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-  const deadlineMs = performance.now() + 20_000
-  while (!(await holds())) {
-    if (performance.now() > deadlineMs) throw new Error(`not reached: ${what}`)
-    await pause(50)
   }
 }
 
@@ -105,10 +98,10 @@ describe('a memory limit', () => {
     const clients = [lab.client(1), lab.client(2)]
     await Promise.all(clients.map((client, i) => load(client, `c${i}`, 20_000)))
     for (const client of clients) {
-      await until('80 % of the limit', async () => {
+      await until(async () => {
         const field = await info(client, 'memory')
         return field('used_memory_dataset') <= memorySizeBytes * 0.81
-      })
+      }, '80 % of the limit')
     }
     await lab.settle()
     const evicted = await Promise.all(
@@ -134,7 +127,7 @@ describe('a memory limit', () => {
     // The other cluster is not limited by this one; what it writes arrives when there is room again.
     await lab.client(2).set('from 2', 'v')
     await client.config('SET', 'maxmemory', '0')
-    await until('the write of cluster 2', async () => (await client.get('from 2')) === 'v')
+    await until(async () => (await client.get('from 2')) === 'v', 'the write of cluster 2')
     expect(await client.set('more', 'v')).toBe('OK')
     await lab.settle()
   })

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import type { Redis } from 'ioredis'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { Lab } from './lab.ts'
+import { until } from './until.ts'
 
 let lab: Lab
 
@@ -14,14 +15,6 @@ beforeAll(async () => {
 afterAll(async () => {
   expect(await lab.down()).toBe(0)
 })
-
-async function until(holds: () => boolean): Promise<void> {
-  const deadlineMs = performance.now() + 20_000
-  while (!holds()) {
-    if (performance.now() > deadlineMs) throw new Error('it did not happen within 20 s')
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
-}
 
 /** What a client of the cluster hears of, as `event key`. */
 async function listener(cluster: number, kind: 'key' | 'local'): Promise<string[]> {

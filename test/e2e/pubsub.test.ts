@@ -5,6 +5,7 @@ import type { Redis } from 'ioredis'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { pythonPath } from '#test/debianPackages.ts'
 import { Lab } from './lab.ts'
+import { until } from './until.ts'
 
 const execute = promisify(execFile)
 const subscribersOfCluster = 6
@@ -18,14 +19,6 @@ beforeAll(async () => {
 afterAll(async () => {
   expect(await lab.down()).toBe(0)
 })
-
-async function until(holds: () => boolean): Promise<void> {
-  const deadlineMs = performance.now() + 20_000
-  while (!holds()) {
-    if (performance.now() > deadlineMs) throw new Error('it did not happen within 20 s')
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
-}
 
 it('every message comes once to every subscriber of both clusters, in the order of its publisher', async () => {
   const heard: string[][] = []

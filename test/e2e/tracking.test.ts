@@ -6,6 +6,7 @@ import { BasicClientSideCache, createClient } from 'redis'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { pythonPath } from '#test/debianPackages.ts'
 import { Lab } from './lab.ts'
+import { until } from './until.ts'
 
 const execute = promisify(execFile)
 let lab: Lab
@@ -18,14 +19,6 @@ beforeAll(async () => {
 afterAll(async () => {
   expect(await lab.down()).toBe(0)
 })
-
-async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadlineMs = performance.now() + 20_000
-  while (!(await holds())) {
-    if (performance.now() > deadlineMs) throw new Error('it did not happen within 20 s')
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
-}
 
 it('a cache of node-redis answers by itself until either cluster writes the key', async () => {
   const cache = new BasicClientSideCache({ ttl: 0, maxEntries: 0 })

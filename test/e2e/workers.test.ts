@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { LabStatus } from '#control/contract/status.ts'
 import { Lab } from './lab.ts'
+import { until } from './until.ts'
 
 const clientCount = 50
 const workers = [0, 1, 2]
@@ -36,14 +37,6 @@ describe('three proxy workers', () => {
   async function clientAt(worker: number): Promise<Redis> {
     for (const client of clients) if ((await workerOf(client)) === worker) return client
     throw new Error(`no client is connected to worker ${worker}`)
-  }
-
-  async function until(holds: () => Promise<boolean>): Promise<void> {
-    const deadlineMs = performance.now() + 20_000
-    while (!(await holds())) {
-      if (performance.now() > deadlineMs) throw new Error('it did not happen within 20 s')
-      await new Promise((resolve) => setTimeout(resolve, 20))
-    }
   }
 
   async function pidOf(worker: number): Promise<number> {
