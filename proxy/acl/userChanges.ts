@@ -18,5 +18,5 @@ export const userList = (host: SessionHost): KeptList<UserPlan> => ({
   question: (version, plan) => ({ what: 'change', change: { version, ...plan } }),
   ask: (question, answered) => host.askKeeper(question, answered),
   confirm: (version, done) =>
-    host.siblings.ask({ what: 'users', version }, (answers) => done(unconfirmed(answers))),
+    host.siblings.confirm('users', version, (answers) => done(unconfirmed(answers))),
 })

@@ -23,7 +23,7 @@ export const libraryList = (host: SessionHost): KeptList<LibraryPlan> => ({
     askShards(host.links, { what: 'librariesInForce', version }, (shards) => {
       const error = unconfirmedShards(host, shards)
       if (error !== null) done(error)
-      else host.siblings.ask({ what: 'libraries', version }, (answers) => done(unconfirmed(answers)))
+      else host.siblings.confirm('libraries', version, (answers) => done(unconfirmed(answers)))
     }),
 })
 

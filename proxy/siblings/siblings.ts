@@ -22,6 +22,11 @@ import { SiblingLink, type SiblingLinkOwner, type SiblingPorts } from './sibling
 
 /** How long an answer is waited for. Who misses it once is not waited for until it answers again. */
 export const siblingAnswerMs = 500
+/**
+ * How long the others are waited for until a change that is kept holds at all: to say that it may not costs the client more
+ * than to wait, and a busy disk or machine holds a process for seconds.
+ */
+export const confirmMs = 5_000
 
 export interface SiblingAnswer {
   worker: number
@@ -129,28 +134,17 @@ export class Siblings implements Flushable, SiblingLinkOwner, SiblingCallerOwner
    * but not waited for.
    */
   ask(question: WorkerQuestion, done: (answers: readonly SiblingAnswer[]) => void): void {
-    const answers = this.#links.map(({ worker }): SiblingAnswer => ({ worker, value: null, isGone: false }))
-    const awaited = new Set(this.#links.filter((link) => !link.isSilent))
-    let isAsking = true
-    let cancel: () => void = () => {}
-    const take = (link: SiblingLink, i: number, value: unknown): void => {
-      if (!awaited.delete(link)) return
-      answers[i] = { worker: link.worker, value, isGone: value === null && link.isGone }
-      if (awaited.size > 0 || isAsking) return
-      cancel()
-      done(answers)
-    }
-    for (const [i, link] of this.#links.entries()) link.ask(question, (value) => take(link, i, value))
-    isAsking = false
-    if (awaited.size === 0) {
-      done(answers)
-      return
-    }
-    cancel = this.#ports.timers.after(siblingAnswerMs, () => {
-      for (const link of awaited) this.#fallSilent(link, question)
-      awaited.clear()
-      done(answers)
-    })
+    this.#ask(
+      question,
+      this.#links.filter((link) => !link.isSilent),
+      siblingAnswerMs,
+      done,
+    )
+  }
+
+  /** Asks all of them whether the list of this version is in force, and waits for all. */
+  confirm(list: KeptListName, version: number, done: (answers: readonly SiblingAnswer[]) => void): void {
+    this.#ask({ what: list, version }, this.#links, confirmMs, done)
   }
 
   /** Asks one of them, without a time limit; null: it is not there, or has too much to answer. */
@@ -235,9 +229,40 @@ export class Siblings implements Flushable, SiblingLinkOwner, SiblingCallerOwner
     )
   }
 
+  #ask(
+    question: WorkerQuestion,
+    awaitedLinks: readonly SiblingLink[],
+    limitMs: number,
+    done: (answers: readonly SiblingAnswer[]) => void,
+  ): void {
+    const answers = this.#links.map(({ worker }): SiblingAnswer => ({ worker, value: null, isGone: false }))
+    const awaited = new Set(awaitedLinks)
+    let isAsking = true
+    let cancel: () => void = () => {}
+    const take = (link: SiblingLink, i: number, value: unknown): void => {
+      if (!awaited.delete(link)) return
+      answers[i] = { worker: link.worker, value, isGone: value === null && link.isGone }
+      if (awaited.size > 0 || isAsking) return
+      cancel()
+      done(answers)
+    }
+    for (const [i, link] of this.#links.entries()) link.ask(question, (value) => take(link, i, value))
+    isAsking = false
+    if (awaited.size === 0) {
+      done(answers)
+      return
+    }
+    cancel = this.#ports.timers.after(limitMs, () => {
+      for (const link of awaited) this.#fallSilent(link, question, limitMs)
+      awaited.clear()
+      done(answers)
+    })
+  }
+
+  /** A "no" is to be there before whoever asks gives up. */
   #answerVersion(list: KeptListName, version: number, done: (answer: WorkerAnswer<'users'>) => void): void {
     let giveUp: () => void = () => {}
-    const cancelTimer = this.#ports.timers.after(siblingAnswerMs, () => {
+    const cancelTimer = this.#ports.timers.after(confirmMs - siblingAnswerMs, () => {
       giveUp()
       done({ isInForce: false })
     })
@@ -247,12 +272,9 @@ export class Siblings implements Flushable, SiblingLinkOwner, SiblingCallerOwner
     })
   }
 
-  #fallSilent(link: SiblingLink, { what }: WorkerQuestion): void {
+  #fallSilent(link: SiblingLink, { what }: WorkerQuestion, waitedMs: number): void {
     link.isSilent = true
-    this.logger.warn(
-      { worker: link.worker, what, waitedMs: siblingAnswerMs },
-      'a proxy worker does not answer',
-    )
+    this.logger.warn({ worker: link.worker, what, waitedMs }, 'a proxy worker does not answer')
   }
 
   #checkMet(): void {

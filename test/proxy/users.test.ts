@@ -1,7 +1,7 @@
 /** Users at several workers, and what ends with them. */
 import { describe, expect, it } from 'vitest'
 import { waitingChangesMax } from '#proxy/keptChanges.ts'
-import { siblingAnswerMs } from '#proxy/siblings/siblings.ts'
+import { confirmMs, siblingAnswerMs } from '#proxy/siblings/siblings.ts'
 import { BlockingWorld } from './blockingWorld.ts'
 import { encode, ProxyWorld, type TestClient } from './proxyWorld.ts'
 import { WorkersWorld } from './workersWorld.ts'
@@ -137,11 +137,37 @@ describe('the workers of a port', () => {
     const one = world.client(0)
     world.hang(1)
     one.write(encode(['ACL', 'SETUSER', 'alice', 'on', 'nopass', '+@all']))
-    world.world.advance(siblingAnswerMs + 10)
+    world.world.advance(confirmMs + 10)
     expect(one.read()).toContain('-UNAVAILABLE the change is kept, but proxy worker 1 did not confirm it')
     world.goOn(1)
     world.reconfigure(1, { users: world.keeper.list })
     expect(world.client(1).call('AUTH', 'alice', 'x')).toBe('+OK\r\n')
+  })
+
+  it('of which one takes long, is waited for, also when it has let others wait in vain', () => {
+    const world = new WorkersWorld()
+    const one = world.client(0)
+    world.hang(1)
+    one.call('CLIENT', 'LIST')
+    world.world.advance(siblingAnswerMs)
+    one.read()
+    one.write(encode(['ACL', 'SETUSER', 'alice', 'on', 'nopass', '+@all']))
+    world.world.advance(confirmMs - siblingAnswerMs - 10)
+    expect(one.read()).toBe('')
+    world.goOn(1)
+    world.reconfigure(1, { users: world.keeper.list })
+    expect(one.read()).toBe('+OK\r\n')
+    expect(world.client(1).call('AUTH', 'alice', 'x')).toBe('+OK\r\n')
+  })
+
+  it('of which one is not told by the agent, are told so before they give up', () => {
+    const world = new WorkersWorld()
+    const one = world.client(0)
+    world.unreached.add(1)
+    one.write(encode(['ACL', 'SETUSER', 'alice', 'on']))
+    world.world.advance(confirmMs)
+    expect(one.read()).toContain('-UNAVAILABLE the change is kept, but proxy worker 1 did not confirm it')
+    expect(world.logger.lines.filter(({ level }) => level === 'warn')).toEqual([])
   })
 
   it('show one log of all that was denied', () => {

@@ -72,13 +72,16 @@ export class WorkersWorld {
   readonly world = new MemoryWorld()
   readonly logger = new RecordingLogger()
   readonly shards: FakeShard[]
+  /** Workers that the agent tells nothing. */
+  readonly unreached = new Set<number>()
   readonly #config: ProxyConfig
   /** Tells who runs and does not hang. */
   readonly keeper = new FakeKeeper(
     (run) => this.world.post(run),
     (kept) => {
       for (const [worker, { proxy, life }] of this.#running)
-        if (!life.isHanging) proxy.reconfigure({ ...this.#config, worker, ...kept })
+        if (!life.isHanging && !this.unreached.has(worker))
+          proxy.reconfigure({ ...this.#config, worker, ...kept })
     },
   )
   readonly #running = new Map<number, RunningWorker>()
