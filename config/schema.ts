@@ -184,7 +184,7 @@ export const schema = {
     ),
     pipeline_max: integer('count', 1, 1_000_000, 10_000, {
       reloadable: true,
-      doc: 'Requests of one client that are not answered yet. Beyond, nothing is read from it until replies have left.',
+      doc: 'Requests of one client that are not answered yet. Beyond, nothing is read from it until replies have left. A new client may have 8, one that holds a shard for long only one, and more with each reply.',
     }),
     output_pause_bytes: integer('bytes', 4 * kibibyte, gibibyte, mebibyte, {
       reloadable: true,

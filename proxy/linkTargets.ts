@@ -3,7 +3,14 @@ import type { Frame } from '#protocol/frames/frame.ts'
 import type { ScriptDenials } from '#protocol/frames/scriptUser.ts'
 import type { SlowRequest } from '#protocol/frames/slowlog.ts'
 import type { ShardLink } from './shardLink.ts'
-import type { Asker } from './slowlog.ts'
+
+/** Who has asked for something. */
+export interface Asker {
+  readonly remoteAddress: string
+  readonly name: string
+  /** What it has asked for has held a shard for long. */
+  onHeld(): void
+}
 
 /** Who waits for replies. */
 export interface ReplyTarget {

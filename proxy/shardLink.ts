@@ -9,7 +9,7 @@
  */
 import type { ShardAddress } from '#config/process.ts'
 import type { AdminQuestion } from '#protocol/frames/admin.ts'
-import { type Frame, FrameKind, FrameReader, sessionFlags } from '#protocol/frames/frame.ts'
+import { type Frame, FrameFlag, FrameKind, FrameReader, sessionFlags } from '#protocol/frames/frame.ts'
 import { helloFrame, jsonFrame, readHello, readJson } from '#protocol/frames/hello.ts'
 import { readScriptDenials } from '#protocol/frames/scriptUser.ts'
 import { readSlowRequest } from '#protocol/frames/slowlog.ts'
@@ -329,7 +329,7 @@ export class ShardLink {
     else this.#takeOther(frame)
   }
 
-  #takeReplies({ tag, bytes, payloadStart, payloadEnd }: Frame, count: number): void {
+  #takeReplies({ tag, flags, bytes, payloadStart, payloadEnd }: Frame, count: number): void {
     this.#silence.heard()
     const target = this.#targets[tag]
     const missing = (this.#missing[tag] as number) - count
@@ -347,6 +347,7 @@ export class ShardLink {
     }
     if (this.#blocked.size === 0 || !this.#blocked.delete(tag)) this.#pending -= count
     target.onReply(place, bytes, payloadStart, payloadEnd, count)
+    if ((flags & FrameFlag.held) !== 0) target.asker?.onHeld()
   }
 
   #takeOther(frame: Frame): void {

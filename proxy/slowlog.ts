@@ -1,15 +1,13 @@
 /** The slow requests of this worker's clients, the latest first: shards tell of those that they have run. */
 import type { SlowlogEntry, SlowRequest } from '#protocol/frames/slowlog.ts'
+import type { Asker } from '#proxy/linkTargets.ts'
 import { EntryLog } from './entryLog.ts'
 
-/** Who has asked for something. */
-export interface Asker {
-  readonly remoteAddress: string
-  readonly name: string
-}
-
 export class Slowlog extends EntryLog<SlowlogEntry> {
-  add({ wallMs, durationUs, arguments: texts }: SlowRequest, { remoteAddress, name }: Asker): void {
+  add(
+    { wallMs, durationUs, arguments: texts }: SlowRequest,
+    { remoteAddress, name }: Pick<Asker, 'remoteAddress' | 'name'>,
+  ): void {
     this.addFirst({
       id: this.takeId(),
       wallMs,

@@ -13,7 +13,7 @@ import type { Clock } from '#runtime/ports.ts'
 import type { Runnable } from './runnables.ts'
 
 /** Others wait for the step meanwhile. */
-const longStepMs = 20
+export const longStepMs = 20
 /** Copying so much is work of its own. */
 const largeReplyBytes = 64 * 1024
 
@@ -59,6 +59,11 @@ export class CommandTiming {
   /** A chunk of requests, or what else is run in one go, begins. */
   beginStep(): void {
     this.#stepMs = 0
+  }
+
+  /** What may take long has taken so much of this step. */
+  get stepMs(): number {
+    return this.#stepMs
   }
 
   /** What may take long has taken long. */

@@ -150,6 +150,11 @@ export class Link implements ConnectionHandler {
     this.relieve()
   }
 
+  /** The commands of this frame from `offset` on wait for a turn of their own. */
+  putOff(offset: number): void {
+    this.#reader.holdFrom(offset)
+  }
+
   #goOnLater(): void {
     if (this.#isGoingOn) return
     this.#isGoingOn = true

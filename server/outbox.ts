@@ -65,9 +65,9 @@ export class Outbox {
   }
 
   /** The frame holds `count` replies. */
-  endReply(start: number, tag: number, count = 1): void {
+  endReply(start: number, tag: number, count = 1, flags = 0): void {
     const { bytes, length } = this.replies
-    writeFrameHeader(bytes, start, FrameKind.reply, tag, count, 0, length - start - frameHeaderBytes)
+    writeFrameHeader(bytes, start, FrameKind.reply, tag, count, flags, length - start - frameHeaderBytes)
   }
 
   /** There is no reply yet after all. */

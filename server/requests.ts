@@ -15,6 +15,7 @@ import { jsonFrame } from '#protocol/frames/hello.ts'
 import { ReplyError } from '#protocol/resp/errors.ts'
 import type { BlockedRequests } from './blockedRequests.ts'
 import type { ClusterWaits } from './clusterWaits.ts'
+import { longStepMs } from './commandTiming.ts'
 import type { Execution } from './execution.ts'
 import type { Flushing } from './flushing.ts'
 import type { Link } from './link.ts'
@@ -25,6 +26,8 @@ import { WatchingSession } from './watches.ts'
 
 /** A database of fewer keys is flushed at once. */
 const sliceAboveKeys = 10_000
+
+const heldFlag = (forMs: number): number => (forMs >= longStepMs ? FrameFlag.held : 0)
 
 interface FlushReply {
   link: Link
@@ -139,35 +142,42 @@ export class Requests {
     const user = link.scriptUser
     link.scriptUser = null
     execution.scriptUser = user
-    if (frame.kind === FrameKind.request) this.#requests(link, frame)
-    else this.#transaction(link, frame)
+    if (frame.kind === FrameKind.request) {
+      const isDone = this.#requests(link, frame)
+      if (!isDone) link.scriptUser = user
+    } else this.#transaction(link, frame)
     execution.scriptUser = null
-    const denied = user?.denied ?? null
+    const denied = user?.takeDenied() ?? null
     if (user !== null && denied !== null)
       link.outbox.addFrame(jsonFrame(FrameKind.denied, user.session, denied))
   }
 
-  #requests(link: Link, frame: Frame): void {
+  /** False: some of them are put off. */
+  #requests(link: Link, frame: Frame): boolean {
     const { bytes, payloadEnd, flags, tag, slot } = frame
     const { outbox } = link
     const { replies } = outbox
     const execution = this.#execution
+    const { timing } = execution
+    const beganMs = timing.stepMs
     const touching = (flags & FrameFlag.noTouch) === 0
     let runnable = execution.find(bytes, commandsStart(frame), payloadEnd)
     if (runnable?.flushes === true && this.#parts.keyCount() > sliceAboveKeys) {
       this.#beginFlush(link, tag, runnable)
-      return
+      return true
     }
-    if (this.#flushing.active) this.#flushing.precede(runnable?.isScript ? undefined : runnable?.spec, slot)
+    this.#precede(runnable, slot)
     let start = outbox.beginReply()
     for (let count = 1; ; count++) {
       const reply = replies.length
       replies.resp3 = (flags & FrameFlag.resp3) !== 0
       if (execution.run(runnable, replies, touching)) outbox.markUnlogged(reply)
       const at = execution.foundEnd
-      if (at === payloadEnd) {
-        outbox.endReply(start, tag, count)
-        return
+      const { isStepLong } = timing
+      if (at === payloadEnd || isStepLong) {
+        outbox.endReply(start, tag, count, heldFlag(timing.stepMs - beganMs))
+        if (at < payloadEnd) link.putOff(at)
+        return at === payloadEnd
       }
       if (outbox.isFull || this.#blocked.isDue || this.#tracking.isDue) {
         outbox.endReply(start, tag, count)
@@ -178,12 +188,16 @@ export class Requests {
         count = 0
       }
       runnable = execution.find(bytes, at, payloadEnd)
-      if (this.#flushing.active && runnable !== null)
-        this.#flushing.precede(
-          runnable.isScript ? undefined : runnable.spec,
-          execution.foundSlot(runnable.spec),
-        )
+      this.#precede(runnable, slot)
     }
+  }
+
+  /** `slot` is that of the frame's first request, which may have several keys or none. */
+  #precede(runnable: Runnable | null, slot: number): void {
+    if (!this.#flushing.active) return
+    const spec = runnable === null || runnable.isScript ? undefined : runnable.spec
+    const hasOneKey = spec !== undefined && spec.onlyKey > 0
+    this.#flushing.precede(spec, hasOneKey ? this.#execution.foundSlot(spec) : slot)
   }
 
   #beginFlush(link: Link, tag: number, runnable: Runnable): void {
@@ -203,6 +217,8 @@ export class Requests {
   #transaction(link: Link, frame: Frame): void {
     const { bytes, payloadStart, payloadEnd, flags, tag, slot } = frame
     const { outbox } = link
+    const { timing } = this.#execution
+    const beganMs = timing.stepMs
     const id = readU32(bytes, payloadStart)
     const isWatching = (flags & FrameFlag.watching) !== 0
     if (this.#flushing.active) this.#flushing.precede(undefined, slot)
@@ -218,7 +234,7 @@ export class Requests {
       (flags & FrameFlag.noTouch) === 0,
     )
     if (changed) outbox.markUnlogged(reply)
-    outbox.endReply(start, tag)
+    outbox.endReply(start, tag, 1, heldFlag(timing.stepMs - beganMs))
     this.#unwatch(link, id)
   }
 

@@ -41,10 +41,12 @@ export class ScriptUser {
     this.session = session
   }
 
-  /** Null: nothing was. */
-  get denied(): ScriptDenials | null {
+  /** What was denied since this was asked last; null: nothing. */
+  takeDenied(): ScriptDenials | null {
     if (this.#denials.size === 0) return null
-    return { user: this.user.name, denials: [...this.#denials.values()] }
+    const denials = [...this.#denials.values()]
+    this.#denials.clear()
+    return { user: this.user.name, denials }
   }
 
   /** Null: the user may run it; else an error reply. What is denied is remembered. */

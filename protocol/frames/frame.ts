@@ -87,6 +87,8 @@ export const FrameFlag = {
   noLoop: 8,
   /** Of a transaction: it depends on what its session watches. */
   watching: 16,
+  /** Of a reply: what it answers has held the shard for long. */
+  held: 32,
 } as const
 
 /** With one of these a request says whose it is. */
@@ -130,6 +132,8 @@ export class FrameReader {
   #rest: Uint8Array = new Uint8Array(0)
   #restLength = 0
   #isHeld = false
+  /** Where the commands of the last frame begin that are to come again; 0: it is done with. */
+  #againFrom = 0
 
   constructor(lengthMax = frameBytesMax) {
     this.#lengthMax = lengthMax
@@ -148,6 +152,12 @@ export class FrameReader {
   /** Within `take`: those behind this frame are kept until `goOn`. */
   hold(): void {
     this.#isHeld = true
+  }
+
+  /** Within `take`: so is this frame, without its commands before `offset`, which lies behind its first one. */
+  holdFrom(offset: number): void {
+    this.#isHeld = true
+    this.#againFrom = offset
   }
 
   /** As `feed`, of what was held. */
@@ -181,10 +191,11 @@ export class FrameReader {
       }
       if (end - at - 4 < length) break
       this.#emit(bytes, at, length, take)
-      at += 4 + length
+      if (this.#againFrom === 0) at += 4 + length
     }
     taken()
-    if (this.#restLength > 0) {
+    if (this.#againFrom > 0) this.#keepFrom(bytes, at, end)
+    else if (this.#restLength > 0) {
       // The payloads just given away may be kept by nobody, so the buffer is ours to move.
       this.#rest.copyWithin(0, at, end)
       this.#restLength = end - at
@@ -203,6 +214,22 @@ export class FrameReader {
     frame.payloadStart = at + frameHeaderBytes
     frame.payloadEnd = at + 4 + length
     take(frame)
+  }
+
+  /** Keeps the frame at `at`, without the commands that are done, and what is behind it. The bytes of a chunk are not ours to change. */
+  #keepFrom(bytes: Uint8Array, at: number, end: number): void {
+    const from = this.#againFrom
+    const envelope = bytes.slice(at, commandsStart(this.#frame))
+    writeU32(envelope, 0, readU32(bytes, at) - (from - at - envelope.length))
+    this.#againFrom = 0
+    if (this.#restLength === 0) {
+      this.#keep(envelope, 0)
+      this.#keep(bytes, from)
+      return
+    }
+    this.#rest.set(envelope, 0)
+    this.#rest.copyWithin(envelope.length, from, end)
+    this.#restLength = envelope.length + end - from
   }
 
   #keep(chunk: Uint8Array, from: number): void {

@@ -1,7 +1,6 @@
 /** One request that several shards answer: waits for all parts, then hands them over in order. */
 
-import type { ReplyTarget } from '#proxy/linkTargets.ts'
-import type { Asker } from '#proxy/slowlog.ts'
+import type { Asker, ReplyTarget } from '#proxy/linkTargets.ts'
 import { copyOf } from '#runtime/bytes/bytes.ts'
 
 export class FanOut implements ReplyTarget {

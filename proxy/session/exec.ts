@@ -5,8 +5,7 @@
  */
 import { replyElements } from '#protocol/resp/replyScanner.ts'
 import { ReplyWriter } from '#protocol/resp/replyWriter.ts'
-import type { ReplyTarget } from '#proxy/linkTargets.ts'
-import type { Asker } from '#proxy/slowlog.ts'
+import type { Asker, ReplyTarget } from '#proxy/linkTargets.ts'
 import { copyOf } from '#runtime/bytes/bytes.ts'
 import type { TransactionQueue } from './transactionQueue.ts'
 

@@ -12,8 +12,7 @@
  * messages come whether it reads or not.
  */
 import type { ClientLimits } from '#config/process.ts'
-import type { ReplyTarget } from '#proxy/linkTargets.ts'
-import type { Asker } from '#proxy/slowlog.ts'
+import type { Asker, ReplyTarget } from '#proxy/linkTargets.ts'
 import type { Flushable, Turn } from '#proxy/turn.ts'
 import { copyBytes } from '#runtime/bytes/bytes.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
@@ -38,6 +37,11 @@ const withPrevious = -4
 
 const placeMask = 0x3fffffff
 const noPlace = -1
+/**
+ * Requests of a client that are on their way before any reply tells how long they take: each may take a second, and
+ * others wait behind them.
+ */
+const windowStart = 8
 const compactBytes = 256 * 1024
 /** A client whose replies came early keeps so much room for the next ones. */
 const earlyBytesKept = 8 * 1024
@@ -50,6 +54,8 @@ export class ClientOutput implements ReplyTarget, Flushable {
   limits: ClientLimits
   /** Requests that are not answered yet. */
   pending = 0
+  /** How many there may be, like the window of TCP's slow start (RFC 5681). */
+  #window = windowStart
   /** The limit of what it does not read. */
   unreadLimit: UnreadLimit = 'outputBytesMax'
   #next = 0
@@ -106,6 +112,25 @@ export class ClientOutput implements ReplyTarget, Flushable {
   /** The reply for the place comes in parts, one after the other. */
   comesInParts(place: number): void {
     this.#lastInParts = place
+  }
+
+  /** No more requests may be sent until replies have come. */
+  get isFull(): boolean {
+    return this.pending >= this.#pendingMax
+  }
+
+  /** Half: or each reply would let a single request go. */
+  get isHalfEmpty(): boolean {
+    return this.pending * 2 <= this.#pendingMax
+  }
+
+  get #pendingMax(): number {
+    return Math.min(this.#window, this.limits.pipelineMax)
+  }
+
+  /** What was asked takes long: one after the other, so that others have their turn between. */
+  narrow(): void {
+    this.#window = 1
   }
 
   /** Replies gathered, early or written and not read by the client. */
@@ -192,6 +217,7 @@ export class ClientOutput implements ReplyTarget, Flushable {
   }
 
   #answered(count: number): void {
+    if (this.#window < this.limits.pipelineMax) this.#window += count
     this.#due = (this.#due + count) & placeMask
     this.pending -= count
   }

@@ -348,8 +348,7 @@ export class Session
       case Gate.open:
         return
       case Gate.pipeline:
-        // Half: or each reply would wake it for a single request.
-        if (this.output.pending * 2 <= this.#host.limits.pipelineMax) this.#wake()
+        if (this.output.isHalfEmpty) this.#wake()
         return
       case Gate.output:
         this.onDrain()
@@ -361,6 +360,10 @@ export class Session
       case Gate.closing:
         if (this.output.pending === 0 && !this.#isClosed) this.#connection.close()
     }
+  }
+
+  onHeld(): void {
+    this.output.narrow()
   }
 
   onOverflow(): void {
@@ -461,7 +464,7 @@ export class Session
     const scanner = this.#scanner
     const output = this.output
     const run = this.#run
-    if (output.pending >= host.limits.pipelineMax) return this.#hold(Gate.pipeline)
+    if (output.isFull) return this.#hold(Gate.pipeline)
     const slot = slotOf(bytes, scanner.start(spec.onlyKey), scanner.endOf(spec.onlyKey))
     const link = host.links.of(slot)
     const continues = run.continues(link)
@@ -492,8 +495,8 @@ export class Session
 
   /** False: it has to wait and will be given again. */
   #dispatch(found: CommandSpec | undefined, bytes: Uint8Array, start: number, end: number): boolean {
-    const { limits, pause, counters } = this.#host
-    if (this.output.pending >= limits.pipelineMax) return this.#hold(Gate.pipeline)
+    const { pause, counters } = this.#host
+    if (this.output.isFull) return this.#hold(Gate.pipeline)
     if (this.output.isCongested) return this.#hold(Gate.output)
     const spec = commandOf(found, this.#scanner)
     if (typeof spec === 'string') return this.#refuse(spec, found ?? null)

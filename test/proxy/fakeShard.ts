@@ -41,6 +41,9 @@ export interface ShardRequest {
   frame: RequestFrame
 }
 
+/** In the header of a frame. */
+const flagsOffset = 11
+
 /** A frame that was received. Its commands may be answered in any order; the replies leave in theirs. */
 class RequestFrame {
   readonly tag: number
@@ -85,6 +88,8 @@ export class FakeShard {
   connections: Connection[] = []
   /** Overrides the answer to a request; undefined: the usual one. */
   answer: (request: ShardRequest) => string | undefined = () => undefined
+  /** Whether a request is answered as one that has held the shard for long. */
+  holds: (commands: string[][]) => boolean = () => false
   info: (what: string, question: unknown) => unknown = () => ({})
   readonly #values = new Map<string, string>()
   readonly #watches = new Map<number, Map<string, string | undefined>>()
@@ -215,6 +220,7 @@ export class FakeShard {
     const { frame: whole, place } = request
     const reply = whole.answer(place, this.answer(request) ?? this.#usual(request))
     if (reply === undefined) return
+    if (this.holds(request.commands)) reply[flagsOffset] = FrameFlag.held
     for (let at = 0; at < reply.length; at += this.pieceBytesMax) {
       whole.connection.write(reply.subarray(at, Math.min(reply.length, at + this.pieceBytesMax)))
     }

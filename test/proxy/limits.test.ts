@@ -44,6 +44,7 @@ describe('limits of clients', () => {
   it('pipelineMax: nothing more is read until replies have left', () => {
     const world = new ProxyWorld({ limits: { pipelineMax: 10 } })
     const client = world.client()
+    client.widen()
     world.shard.isHolding = true
     client.write(Array.from({ length: 100 }, (_, i) => encode(['GET', `k${i}`])).join(''))
     expect(client.read()).toBe('')
@@ -64,6 +65,7 @@ describe('limits of clients', () => {
   it('pipelineMax: also for what the proxy answers itself', () => {
     const world = new ProxyWorld({ limits: { pipelineMax: 10 } })
     const client = world.client()
+    client.widen()
     world.shard.isHolding = true
     client.write(encode(['GET', 'a']) + 'PING\r\n'.repeat(100))
     expect(client.read()).toBe('')

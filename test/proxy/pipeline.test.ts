@@ -32,6 +32,7 @@ describe('a pipeline', () => {
     const client = world.client()
     const [first, second] = world.shards
     if (!first || !second) throw new Error('two shards')
+    client.widen()
     const a = encode(['GET', 'a'])
     const b = encode(['GET', 'b'])
     const nothing = '*0\r\n'
@@ -44,10 +45,50 @@ describe('a pipeline', () => {
   it('is cut so that the shard can start before its end', () => {
     const world = new ProxyWorld()
     const client = world.client()
+    client.widen()
     expect(client.raw(encode(['GET', 'a']).repeat(150))).toBe('$-1\r\n'.repeat(150))
     expect(world.shard.frameSizes).toEqual([64, 64, 22])
     expect(client.raw(encode(['SET', 'a', 'x'.repeat(6000)]).repeat(5))).toBe('+OK\r\n'.repeat(5))
     expect(world.shard.frameSizes.slice(3)).toEqual([3, 2])
+  })
+
+  it('has few requests on their way until replies have shown how long they take', () => {
+    const world = new ProxyWorld()
+    const client = world.client()
+    world.shard.isHolding = true
+    client.write(encode(['GET', 'a']).repeat(100))
+    const onTheirWay: number[] = []
+    let replies = client.read()
+    while (world.shard.held.length > 0) {
+      onTheirWay.push(world.shard.held.length)
+      world.shard.release()
+      world.shard.isHolding = true
+      replies += client.read()
+    }
+    expect(onTheirWay).toEqual([8, 16, 32, 44])
+    expect(replies).toBe('$-1\r\n'.repeat(100))
+  })
+
+  it('of requests that hold the shard for long goes one by one, so that others have their turn', () => {
+    const world = new ProxyWorld()
+    const [slow, quick] = [world.client(), world.client()]
+    slow.widen()
+    world.shard.answer = ({ commands }) => (commands[0]?.[0] === 'LRANGE' ? '*0\r\n' : undefined)
+    world.shard.holds = ([command]) => command?.[0] === 'LRANGE'
+    slow.call('LRANGE', 'a', '0', '-1')
+    world.shard.isHolding = true
+    slow.raw(encode(['LRANGE', 'a', '0', '-1']).repeat(20))
+    quick.raw(encode(['GET', 'b']))
+    const names = (): unknown[] => world.shard.held.map(({ commands }) => commands[0]?.[0])
+    expect(names()).toEqual(['LRANGE', 'GET'])
+    world.shard.release()
+    expect(quick.read()).toBe('$-1\r\n')
+    expect(slow.read()).toBe('*0\r\n'.repeat(20))
+    // Quick ones widen the window again.
+    slow.widen()
+    world.shard.isHolding = true
+    slow.raw(encode(['GET', 'b']).repeat(20))
+    expect(names()).toHaveLength(20)
   })
 
   it('is answered in part when its shard dies', () => {

@@ -185,6 +185,11 @@ export class TestClient {
     return this.#near.keepAliveMs
   }
 
+  /** Has so many requests answered that the proxy lets it send many at once. */
+  widen(): void {
+    for (let i = 0; i < 10; i++) this.raw('PING\r\n'.repeat(100))
+  }
+
   /** What has come since the last call. */
   read(): string {
     this.#world.settle()

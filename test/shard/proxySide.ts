@@ -51,7 +51,7 @@ export function sessionText(session: number): string {
 export class ProxySide implements ConnectionHandler {
   readonly connection: MemoryConnection
   /** Frames of replies in the order of their arrival. */
-  readonly arrived: { tag: number; text: string; count: number }[] = []
+  readonly arrived: { tag: number; text: string; count: number; isHeld: boolean }[] = []
   /** Messages to subscribers, and how many replies had come before. */
   readonly published: { channel: string; message: string; replies: number }[] = []
   readonly invalidated: Invalidated[] = []
@@ -179,6 +179,7 @@ export class ProxySide implements ConnectionHandler {
           tag: frame.tag,
           text: latin1(frame.bytes, frame.payloadStart, frame.payloadEnd),
           count: frame.slot,
+          isHeld: (frame.flags & FrameFlag.held) !== 0,
         })
         break
       case FrameKind.denied: {

@@ -66,7 +66,9 @@ describe('requests', () => {
     proxy.sendRun(['SET', 'k', 'v'], ['GET', 'k'], ['HGET', 'k', 'f'], ['GET', 'absent'])
     world.settle()
     const wrongType = '-WRONGTYPE Operation against a key holding the wrong kind of value\r\n'
-    expect(proxy.arrived).toEqual([{ tag: 1, text: `+OK\r\n$1\r\nv\r\n${wrongType}$-1\r\n`, count: 4 }])
+    expect(proxy.arrived).toEqual([
+      { tag: 1, text: `+OK\r\n$1\r\nv\r\n${wrongType}$-1\r\n`, count: 4, isHeld: false },
+    ])
   })
 
   test('of one frame that does not end with a whole one get an error for the rest', () => {
@@ -74,7 +76,12 @@ describe('requests', () => {
     proxy.frame(FrameKind.request, `${requestText(['SET', 'k', 'v'])}*2\r\n$3\r\nGET`)
     world.settle()
     expect(proxy.arrived).toEqual([
-      { tag: 1, text: expect.stringMatching(/^\+OK\r\n-ERR shard doesn't know the command/), count: 2 },
+      {
+        tag: 1,
+        text: expect.stringMatching(/^\+OK\r\n-ERR shard doesn't know the command/),
+        count: 2,
+        isHeld: false,
+      },
     ])
     expect(run('GET', 'k')).toBe('$1\r\nv\r\n')
   })
