@@ -7,6 +7,7 @@ import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Redis } from 'ioredis'
 import type { LabStatus } from '#control/contract/status.ts'
+import type { ProxyStatus } from '#proxy/proxyStatus.ts'
 import { Lab } from '#test/e2e/lab.ts'
 import { residentBytesOf } from '#test/e2e/residentBytes.ts'
 import { SeededRandom } from '#test/seed.ts'
@@ -22,6 +23,8 @@ const witnessEveryMs = 20
 const witnessWaitMs = 15_000
 const progressMs = 30_000
 const quietMs = 5_000
+/** Processes have reported meanwhile. */
+const reportMs = 1_500
 /** Longer than clients wait for their last replies. */
 const clearMs = 90_000
 const mebibyte = 1024 * 1024
@@ -37,6 +40,8 @@ const excuses = /^(BUSY|OOM|NOAUTH)|max number of clients|Connection is closed/
 
 /** A shard runs a script. */
 const isBusy = (error: unknown): boolean => /BUSY|UNAVAILABLE/.test(String(error))
+
+type ShardReport = ProxyStatus['shards'][number]
 
 interface Watched {
   pid: number
@@ -176,7 +181,25 @@ class LabFuzzing {
     }
   }
 
-  /** What clients that are gone have sent before may still run, scripts without an end among it. */
+  /** What clients that are gone have sent before still runs, scripts without an end among it. */
+  async #awaitReplies(): Promise<void> {
+    const endMs = performance.now() + clearMs
+    let pending: number
+    do {
+      await pause(reportMs)
+      for (const judge of this.#judges) await this.#stopScripts(judge)
+      pending = await this.#pendingRequests()
+    } while (pending > 0 && performance.now() < endMs)
+    if (pending > 0) this.#faults.push(`${pending} requests have no replies`)
+  }
+
+  async #pendingRequests(): Promise<number> {
+    const status = JSON.parse(await this.#lab.lab('status', '--json')) as LabStatus
+    const reports = status.clusters.flatMap(({ node }) => (node?.processes ?? []).map(({ status }) => status))
+    const links = reports.flatMap(({ shards }) => (Array.isArray(shards) ? (shards as ShardReport[]) : []))
+    return links.reduce((sum, { pending }) => sum + pending, 0)
+  }
+
   async #clear(judge: Redis): Promise<void> {
     const endMs = performance.now() + clearMs
     for (let keys = 1; keys > 0 && performance.now() < endMs; await pause(judgeEveryMs)) {
@@ -193,6 +216,7 @@ class LabFuzzing {
   }
 
   async #judgeEnd(before: ReadonlyMap<string, Watched>): Promise<void> {
+    await this.#awaitReplies()
     await Promise.all(this.#judges.map((judge) => this.#clear(judge)))
     await pause(quietMs)
     await this.#lab.settle()
