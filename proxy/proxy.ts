@@ -14,6 +14,7 @@ import { bytesOf } from '#runtime/bytes/bytes.ts'
 import type { Clock, Connection, Logger, Net, Random, Timers } from '#runtime/ports.ts'
 import type { TlsFacts } from '#runtime/tlsFacts.ts'
 import { AclLog } from './acl/aclLog.ts'
+import { AclSaves } from './acl/aclSaves.ts'
 import { LoginDelay } from './acl/loginDelay.ts'
 import { type UserPlan, userList } from './acl/userChanges.ts'
 import { Users } from './acl/users.ts'
@@ -103,6 +104,7 @@ export class DatabaseProxy implements SessionHost, RelayHost, SiblingsOwner {
   readonly libraries: Libraries
   readonly libraryChanges: KeptChanges<LibraryPlan> = new KeptChanges(libraryList(this))
   readonly aclLog: AclLog
+  readonly aclSaves: AclSaves = new AclSaves(this)
   readonly observation: Observation
   readonly loginDelay = new LoginDelay()
   clientTls: ClientTls

@@ -1,7 +1,6 @@
 /** ACL and its subcommands. */
-import type { UsersAnswer } from '#config/users.ts'
 import { dryRun } from '#protocol/acl/dryRun.ts'
-import { aclFileOf, isUserName, nameError, readAclFile } from '#protocol/acl/rules.ts'
+import { isUserName, nameError, readAclFile } from '#protocol/acl/rules.ts'
 import { categoryNamed, type Selector, specsOf } from '#protocol/acl/selector.ts'
 import { defaultUserName, openRules, type User } from '#protocol/acl/user.ts'
 import { categories } from '#protocol/commands/table.ts'
@@ -11,6 +10,7 @@ import { errors, ReplyError } from '#protocol/resp/errors.ts'
 import type { ReplyWriter } from '#protocol/resp/replyWriter.ts'
 import type { RequestScanner } from '#protocol/resp/requestScanner.ts'
 import { joinedLogs } from '#proxy/acl/aclLog.ts'
+import { keeperError } from '#proxy/acl/aclSaves.ts'
 import type { UserPlan } from '#proxy/acl/userChanges.ts'
 import type { PlanChange } from '#proxy/keptChanges.ts'
 import { parseInteger64 } from '#runtime/integer64.ts'
@@ -199,14 +199,10 @@ const saveError =
   'ERR There was an error trying to save the ACLs. Please check the server logs for more information'
 
 const SAVE: LocalCommand = ({ host }) => ({
-  begin: (done) => {
-    const text = aclFileOf(host.users.list())
-    host.askKeeper({ what: 'writeFile', text }, (answer) => {
-      const error = errorOf(answer)
-      if (error !== null) host.logger.error({ error }, 'the ACL file was not written')
-      done(replying((_, reply) => (error === null ? reply.ok() : reply.error(saveError))))
-    })
-  },
+  begin: (done) =>
+    host.aclSaves.save((isWritten) =>
+      done(replying((_, reply) => (isWritten ? reply.ok() : reply.error(saveError)))),
+    ),
 })
 
 /** In the file, or in the way of reading it. */
@@ -217,7 +213,7 @@ const LOAD: LocalCommand = (call) => {
     begin: (done) => {
       host.askKeeper({ what: 'readFile' }, (answer) => {
         const text = isJsonObject(answer) ? answer['text'] : undefined
-        const error = `ERR Error loading ACLs, opening file '${host.config.aclFilePath}': ${errorOf(answer) ?? ''}`
+        const error = `ERR Error loading ACLs, opening file '${host.config.aclFilePath}': ${keeperError(answer) ?? ''}`
         if (typeof text !== 'string') done(replying((_, reply) => reply.error(error)))
         else changingUsers(call, () => loadPlan(call, text), ok).begin(done)
       })
@@ -232,13 +228,6 @@ function loadPlan({ host }: LocalCall, text: string): ReturnType<PlanChange<User
   const put = Object.fromEntries([...users.values()].map((user: User) => [user.name, user.rules]))
   // A file that says nothing of it leaves it open to everybody, as in Redis.
   return { put: { [defaultUserName]: openRules, ...put }, remove: [], replacesAll: true }
-}
-
-/** Null: there is none. */
-function errorOf(answer: unknown): string | null {
-  if (!isJsonObject(answer)) return 'the agent of the node does not answer'
-  const { error } = answer as Extract<UsersAnswer, { error: string }> | { error?: undefined }
-  return error ?? null
 }
 
 export const aclCommands = {

@@ -4,6 +4,7 @@ import type { ScriptWatchAnswer, ScriptWatchQuestion } from '#protocol/frames/sc
 import type { ReplyWriter } from '#protocol/resp/replyWriter.ts'
 import type { RequestLimits } from '#protocol/resp/requestScanner.ts'
 import type { AclLog } from '#proxy/acl/aclLog.ts'
+import type { AclSaves } from '#proxy/acl/aclSaves.ts'
 import type { LoginDelay } from '#proxy/acl/loginDelay.ts'
 import type { UserPlan } from '#proxy/acl/userChanges.ts'
 import type { Users } from '#proxy/acl/users.ts'
@@ -67,6 +68,7 @@ export interface SessionHost {
   readonly libraries: Libraries
   readonly libraryChanges: KeptChanges<LibraryPlan>
   readonly aclLog: AclLog
+  readonly aclSaves: AclSaves
   readonly observation: Observation
   readonly loginDelay: LoginDelay
   /** Of the agent of the node, which keeps users and libraries; null: it does not answer. */

@@ -13,6 +13,7 @@ export class FakeKeeper {
   libraries: LibraryList = noLibraries
   /** Null: there is none. */
   file: string | null = null
+  fileWrites = 0
   /** Answers nothing, and what is asked is lost. */
   isAway = false
   /** Makes every change fail. */
@@ -55,6 +56,7 @@ export class FakeKeeper {
         return { done: libraries !== null, version: this.libraries.version }
       }
       case 'writeFile':
+        this.fileWrites++
         if (this.diskError !== null) return { error: this.diskError }
         this.file = question.text
         return { text: '' }

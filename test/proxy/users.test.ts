@@ -287,6 +287,20 @@ describe('changing users', () => {
     expect(admin.call('ACL', 'USERS')).toBe('*3\r\n$5\r\nalice\r\n$3\r\nbob\r\n$7\r\ndefault\r\n')
   })
 
+  it('writes the file once for all who ask while it is written, with what has changed before they asked', () => {
+    const world = new ProxyWorld()
+    const [one, other] = [world.client(), world.client()]
+    one.write(encode(['ACL', 'SAVE']).repeat(100))
+    other.write(encode(['ACL', 'SETUSER', 'late', 'on']) + encode(['ACL', 'SAVE']).repeat(100))
+    expect([one.read(), other.read()]).toEqual(['+OK\r\n'.repeat(100), '+OK\r\n'.repeat(101)])
+    expect(world.keeper.file).toContain('user late on')
+    expect(world.keeper.fileWrites).toBeLessThan(20)
+    world.keeper.diskError = 'the disk is full'
+    expect(one.raw(encode(['ACL', 'SAVE']).repeat(3))).toMatch(/^(-ERR There was an error[^\r]*\r\n){3}$/)
+    world.keeper.diskError = null
+    expect(one.call('ACL', 'SAVE')).toBe('+OK\r\n')
+  })
+
   it('makes passwords of as many digits as are asked for', () => {
     const client = new ProxyWorld().client()
     expect(client.call('ACL', 'GENPASS')).toMatch(/^\$64\r\n/)
