@@ -354,7 +354,7 @@ export const schema = {
     }),
     silent_ms: integer('ms', second, hour, minute, {
       reloadable: true,
-      doc: 'A process that does not report for so long is killed, and so started again.',
+      doc: 'A process that does not report for so long is killed, and so started again. A shard reports nothing while it runs one script or one transaction.',
     }),
     drain_ms: integer('ms', 100, 10 * minute, 5 * second, {
       reloadable: true,

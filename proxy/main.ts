@@ -10,7 +10,7 @@ import { syncAlpn } from '#protocol/sync/alpn.ts'
 import { type ClientTls, clientAlpn } from '#proxy/clientTls.ts'
 import { DatabaseProxy } from '#proxy/proxy.ts'
 import { AgentLink } from '#runtime/node/agentLink.ts'
-import { flushCompileCacheSoon } from '#runtime/node/compileCache.ts'
+import { keepCompiled } from '#runtime/node/compileCache.ts'
 import { nodeClock } from '#runtime/node/nodeClock.ts'
 import { checkPortUnused, type Listening, listenPort, listenUnix } from '#runtime/node/nodeListener.ts'
 import { nodeLogger } from '#runtime/node/nodeLogger.ts'
@@ -130,6 +130,7 @@ class ProxyProcess {
     })
     this.#proxy = proxy
     if (this.#newConfig !== null) proxy.reconfigure(this.#newConfig)
+    keepCompiled()
     await new Promise<void>((resolve) => proxy.whenMet(resolve))
     await this.#listen(() => this.#listenPort(config, proxy))
     if (this.#draining) return
@@ -209,4 +210,3 @@ function processFigures() {
 }
 
 new ProxyProcess(processArguments())
-flushCompileCacheSoon()

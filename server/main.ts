@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import type { FromAgent, ShardConfig, ToAgent } from '#config/process.ts'
 import { scriptWatchPath } from '#protocol/frames/scriptWatch.ts'
 import { AgentLink } from '#runtime/node/agentLink.ts'
-import { flushCompileCacheSoon } from '#runtime/node/compileCache.ts'
+import { keepCompiled } from '#runtime/node/compileCache.ts'
 import { nodeClock } from '#runtime/node/nodeClock.ts'
 import { NodeDisk } from '#runtime/node/nodeDisk.ts'
 import { type Listening, listenUnix } from '#runtime/node/nodeListener.ts'
@@ -127,6 +127,7 @@ class ShardProcess {
   }
 
   async #listen(config: ShardConfig, shard: Shard): Promise<void> {
+    keepCompiled()
     const where = { path: config.socketPath, logger: this.#logger }
     this.#listening = await listenUnix(where, (connection) => shard.accept(connection))
     if (this.#draining) return
@@ -197,4 +198,3 @@ function processFacts(): ShardProcessFacts {
 }
 
 new ShardProcess(processArguments())
-flushCompileCacheSoon()

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { FromAgent, ToAgent } from '#config/process.ts'
 import { AgentLink } from '#runtime/node/agentLink.ts'
-import { flushCompileCacheSoon } from '#runtime/node/compileCache.ts'
+import { keepCompiled } from '#runtime/node/compileCache.ts'
 import { nodeClock } from '#runtime/node/nodeClock.ts'
 import { nodeLogger } from '#runtime/node/nodeLogger.ts'
 import { NodeNet } from '#runtime/node/nodeNet.ts'
@@ -46,6 +46,7 @@ function onMessage(message: FromAgent): void {
       onPeerOffset: (peer, offsetMs, delayMs) => agent.send({ type: 'peerOffset', peer, offsetMs, delayMs }),
       onPeerRefused: (peer, list) => agent.send({ type: 'refused', peer, list }),
     })
+    keepCompiled()
     syncer.start()
     agent.announce({ type: 'ready' })
   }
@@ -66,4 +67,3 @@ function drain(): void {
 
 process.on('SIGTERM', drain)
 process.on('SIGINT', drain)
-flushCompileCacheSoon()

@@ -31,7 +31,8 @@ const seed = process.env['SEED'] ?? String(randomInt(2 ** 31))
 const root = join(import.meta.dirname, '..')
 const bin = (name: string) => join(root, 'node_modules', '.bin', name)
 const scratch = mkdtempSync(join(tmpdir(), 'antipode-test-'))
-const env = { ...process.env, RUN_SEED: seed }
+// One for all: else each cluster that a test starts compiles everything anew.
+const env = { ...process.env, RUN_SEED: seed, NODE_COMPILE_CACHE: join(scratch, 'compiled') }
 
 function run(title: string, command: string, args: string[]): boolean {
   const startMs = performance.now()

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { ConfigStore } from '#control/store/configStore.ts'
 import { lockDirectory } from '#control/supervisor/directoryLock.ts'
 import { NodeProcessHost } from '#control/supervisor/processHost.ts'
+import { keepCompiled } from '#runtime/node/compileCache.ts'
 import { nodeClock } from '#runtime/node/nodeClock.ts'
 import { NodeDisk } from '#runtime/node/nodeDisk.ts'
 import { canSharePorts } from '#runtime/node/nodeListener.ts'
@@ -68,7 +69,8 @@ async function serve(
     process.on('SIGTERM', stop)
     process.on('SIGINT', stop)
     process.on('SIGHUP', () => guardReload(reload, file))
-    agent.start(options.reimport).catch(reject)
+    // The processes it has started are getting ready meanwhile.
+    agent.start(options.reimport).then(keepCompiled).catch(reject)
   })
 }
 

@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { MendableError } from '#control/contract/mendableError.ts'
-import { flushCompileCacheSoon } from '#runtime/node/compileCache.ts'
 import { addLabCommands } from './labCommands.ts'
 import { addMemberCommands } from './memberCommands.ts'
 import { addNodeCommands } from './nodeCommands.ts'
@@ -48,7 +47,6 @@ addNodeCommands(program)
 addMemberCommands(program)
 addLabCommands(program, { root, agentProgram: [process.execPath, import.meta.filename, 'agent'] })
 
-flushCompileCacheSoon()
 try {
   await program.parseAsync()
   // What has been stopped must not keep the process by a handle that it forgot.

@@ -208,7 +208,9 @@ export class Lab {
       id: `agent/${clusterName(number)}`,
       command,
       arguments: [...leading, '--config', join(directory, 'node.toml'), '--reimport'],
-      environment: { [compileCacheVariable]: join(this.#options.directory, 'cache') },
+      environment: {
+        [compileCacheVariable]: process.env[compileCacheVariable] ?? join(this.#options.directory, 'cache'),
+      },
       logPath: join(directory, 'log', 'agent.log'),
       stopRank: 0,
       reports: false,
