@@ -21,6 +21,8 @@ import { ScriptUser, scriptUserOf } from './scriptUser.ts'
 import type { TrackedClient } from './trackingTable.ts'
 import type { WatchingSession } from './watches.ts'
 
+/** After so much from peers it is the turn of others: some milliseconds of work. */
+const channelBytesWanted = 64 * 1024
 /** With more than this on its way out a link is not read from, until half of it has left. */
 export const linkOutputPauseBytes = 64 * 1024 * 1024
 /** Sync channels of one link: all shards of all peers are far fewer. */
@@ -71,9 +73,16 @@ export class Link implements ConnectionHandler {
   readonly #channels = new Map<number, ChannelEnd>()
   readonly #take = (frame: Frame): void => {
     this.#frame(frame)
-    if (this.#host.isStepLong || this.outbox.sizeBytes > linkOutputPauseBytes) this.#hold()
+    if (
+      this.#host.isStepLong ||
+      this.#channelBytes >= channelBytesWanted ||
+      this.outbox.sizeBytes > linkOutputPauseBytes
+    )
+      this.#hold()
   }
   readonly #endStep = (): void => this.#host.endStep()
+  /** Taken from channels since it was the turn of others. */
+  #channelBytes = 0
   /** What is held is going to be taken. */
   #isGoingOn = false
   /** The proxy at the other end wants to see what scripts call. */
@@ -145,6 +154,7 @@ export class Link implements ConnectionHandler {
 
   /** What has come behind this frame waits: others are to have their turn, or what was written here is to leave first. */
   #hold(): void {
+    this.#channelBytes = 0
     this.#reader.hold()
     this.#pause()
     this.relieve()
@@ -313,6 +323,7 @@ export class Link implements ConnectionHandler {
     if (end === undefined) return
     // A plain array over the same memory: what the channel keeps of it it copies with `slice`, and a Buffer's doesn't copy.
     const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    this.#channelBytes += payloadEnd - payloadStart
     end.receive(plain, payloadStart, payloadEnd)
   }
 

@@ -1,13 +1,13 @@
 /** Clusters of Antipode as `antipode lab` starts them. */
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import type { Persistence } from '#config/process.ts'
 import { databasePortMax, databasePortMin, databasePortsExcluded } from '#config/schema.ts'
 import { pidDirectoryName } from '#control/agent/nodeDirectory.ts'
 import { isFree } from '#control/lab/freePort.ts'
 import { killProcess } from '#control/lab/kill.ts'
 import { clusterName } from '#control/lab/labFile.ts'
+import { askLab } from '#control/lab/labSocket.ts'
 import { isAlive, PidDirectory } from '#control/supervisor/pidFile.ts'
 import { ended, makeDirectory, removeDirectory } from './child.ts'
 import { cpuTime, residentBytes } from './processes.ts'
@@ -63,8 +63,10 @@ export async function startLab({ name, clusters, persistence }: LabOptions): Pro
         ),
       ]),
     residentBytes: () => residentBytes(pids(1, 'shard')),
-    async setLink(state) {
-      await promisify(execFile)(program, ['lab', state, '1', '2', '--dir', directory])
+    // Not by the command line: starting it would disturb what is measured.
+    async setLink(type) {
+      const reply = await askLab(directory, { type, one: 1, other: 2, oneWay: false })
+      if (reply.type === 'refused') throw new Error(reply.message)
     },
     async killData() {
       await killProcess(directory, 1, 'shard', 0)

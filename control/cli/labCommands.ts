@@ -4,7 +4,6 @@ import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { Persistence } from '#config/process.ts'
-import { ask } from '#control/agent/jsonLines.ts'
 import type { LabReply, LabRequest } from '#control/contract/requests.ts'
 import type { ClusterStatus, LabStatus } from '#control/contract/status.ts'
 import { type KillRole, killProcess, killRoles } from '#control/lab/kill.ts'
@@ -18,7 +17,7 @@ import {
   labLockName,
   labLogName,
 } from '#control/lab/labFile.ts'
-import { labSocketPath } from '#control/lab/labSocket.ts'
+import { askLab } from '#control/lab/labSocket.ts'
 import { clearRun, stopLeftovers } from '#control/lab/leftovers.ts'
 import { labDatabase } from '#control/lab/nodeToml.ts'
 import { lockOwner } from '#control/supervisor/directoryLock.ts'
@@ -33,7 +32,6 @@ export interface CliPlaces {
 }
 
 /** Longer than any request takes; `down` waits for the process to end instead. */
-const answerMs = 10_000
 const downMs = 30_000
 const lookMs = 25
 
@@ -331,7 +329,7 @@ async function request(
   if (lockOwner(join(directory, labLockName)) === null) {
     throw new LabError(`no lab is running in ${directory}; start it with \`antipode lab up\``)
   }
-  const reply = (await ask(labSocketPath(directory), message, answerMs)) as unknown as LabReply
+  const reply = await askLab(directory, message)
   if (reply.type === 'refused') throw new LabError(reply.message)
   return reply
 }

@@ -2,7 +2,7 @@
 import { rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
-import { JsonLines } from '#control/agent/jsonLines.ts'
+import { ask, JsonLines } from '#control/agent/jsonLines.ts'
 import { listening } from '#control/agent/listening.ts'
 import { socketDirectory } from '#control/agent/socketDirectory.ts'
 import type { LabReply, LabRequest } from '#control/contract/requests.ts'
@@ -10,8 +10,14 @@ import type { JsonObject } from '#runtime/jsonObject.ts'
 
 /** Requests at the same time. */
 const connectionsMax = 100
+/** Members come and go within it. */
+const answerMs = 20_000
 
 export const labSocketPath = (directory: string): string => join(socketDirectory(directory), 'lab.sock')
+
+/** Asks the lab of this directory. Throws when there is none. */
+export const askLab = async (directory: string, request: LabRequest): Promise<LabReply> =>
+  (await ask(labSocketPath(directory), request, answerMs)) as unknown as LabReply
 
 /** Answers each request with what `handle` resolves to; what it throws becomes a refusal. */
 export async function serveLab(

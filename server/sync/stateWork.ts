@@ -1,10 +1,12 @@
-/** Slot states that have come are taken in slices. In between they rest as long: clients are served then. */
+/** Slot states that have come are taken in slices. In between they rest three times as long: clients are served then. */
 import type { Clock, Timers } from '#runtime/ports.ts'
 import type { Intake } from './intake.ts'
 import type { LocalShard } from './localShard.ts'
 import type { ReplicationVariations } from './syncOptions.ts'
 
 const sliceMs = 2
+/** Rests are so many times as long. */
+const restFactor = 3
 
 export class StateWork {
   readonly #shard: LocalShard
@@ -38,7 +40,7 @@ export class StateWork {
   soon(): void {
     if (this.#isDue || !this.#isThere) return
     this.#isDue = true
-    this.#timers.after(this.#pauseMs + this.#lastMs, () => {
+    this.#timers.after(this.#pauseMs + restFactor * this.#lastMs, () => {
       this.#isDue = false
       const startMs = this.#clock.monotonicMs()
       for (let steps = 0; steps < this.#steps && this.#step(); steps++)

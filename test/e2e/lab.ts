@@ -6,12 +6,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { Redis, type RedisOptions } from 'ioredis'
-import { ask } from '#control/agent/jsonLines.ts'
 import type { LabRequest } from '#control/contract/requests.ts'
-import { labSocketPath } from '#control/lab/labSocket.ts'
+import { askLab } from '#control/lab/labSocket.ts'
 
 const execute = promisify(execFile)
-const answerMs = 20_000
 const root = join(import.meta.dirname, '..', '..')
 export const antipode = join(root, 'bin', 'antipode')
 
@@ -124,8 +122,8 @@ export class Lab {
 
   /** What `antipode lab cut` asks of the lab, without a process for each. */
   async #request(request: LabRequest): Promise<void> {
-    const reply = await ask(labSocketPath(this.directory), request, answerMs)
-    if (reply['type'] === 'refused') throw new Error(String(reply['message']))
+    const reply = await askLab(this.directory, request)
+    if (reply.type === 'refused') throw new Error(reply.message)
   }
 
   /** What each cluster holds, hidden metadata and version vectors included: equal texts mean equal clusters. */

@@ -1,7 +1,7 @@
 /** A link takes what it is sent in turns: others are served between them, and what was answered leaves first. */
 import { expect, it } from 'vitest'
 import { type Frame, FrameKind } from '#protocol/frames/frame.ts'
-import { helloFrame } from '#protocol/frames/hello.ts'
+import { helloFrame, jsonFrame } from '#protocol/frames/hello.ts'
 import { concatenate } from '#runtime/bytes/bytes.ts'
 import type { Connection } from '#runtime/ports.ts'
 import { Link, type LinkHost, linkOutputPauseBytes } from '#server/link.ts'
@@ -13,6 +13,8 @@ class Bench {
   /** What is to run in a later turn. */
   turns: (() => void)[] = []
   isPaused = false
+  /** Taken from channels. */
+  channelBytes = 0
   readonly connection = {
     bufferedBytes: 0,
     write: (bytes: Uint8Array) => {
@@ -55,6 +57,12 @@ class Bench {
         this.executed.push(tag)
         if (replyBytes > 0) link.outbox.addFrame(new Uint8Array(replyBytes))
       },
+      openChannel: () => ({
+        receive: (_: Uint8Array, start: number, end: number) => {
+          this.channelBytes += end - start
+        },
+        closed() {},
+      }),
       hasOutput: (link: Link) => link.release(0),
       closed() {},
     }
@@ -89,6 +97,20 @@ it('others have their turn when it has taken long', () => {
   expect(bench.executed).toEqual(upTo(9))
   bench.turn()
   expect([bench.isPaused, bench.turns.length]).toEqual([false, 0])
+})
+
+it('others have their turn when much has come from peers', () => {
+  const bench = new Bench(() => 1000)
+  const opening = { role: 'feed', peer: 2, shard: 0, ranges: [] }
+  bench.link.onData(jsonFrame(FrameKind.channelOpen, 1, opening))
+  const operations = 'x'.repeat(10_000)
+  const count = 30
+  const many = Array.from({ length: count }, () => frameBytes(FrameKind.channelData, 1, 0, 0, operations))
+  bench.link.onData(concatenate(many))
+  const taken: number[] = []
+  for (; taken.length < 10 && bench.turns.length > 0; bench.turn()) taken.push(bench.channelBytes / 10_000)
+  expect([...taken, bench.channelBytes / 10_000]).toEqual([7, 14, 21, 28, 30])
+  expect(bench.isPaused).toBe(false)
 })
 
 it('what was answered leaves before more is answered', () => {
