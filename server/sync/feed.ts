@@ -16,7 +16,7 @@
  * Beside that, operations of other origins: those that the peer asks for because they are missing (`missing.ts`), and, where the
  * database wants causal consistency, an offer of the latest, from which the peer asks for what it lacks.
  *
- * At most `linkInflightBytesMax` (and one message) is on its way unacknowledged: a slow peer costs a position in the log and
+ * At most `linkInflightBytesMax` (and one message) is on its way unacknowledged, less while the peer catches up: a slow peer costs a position in the log and
  * nothing else. When the window of the log has moved past that position the peer is told ("behind") and subscribes again.
  */
 
@@ -231,6 +231,12 @@ export class Feed {
     if (!this.#sendMark()) this.#sendHeartbeat([])
   }
 
+  /** States that are asked for later go into less room, too. */
+  get #inflightBytesMax(): number {
+    if (this.caughtUp) return this.linkInflightBytesMax
+    return Math.min(this.linkInflightBytesMax, this.#flow.catchUpBytes)
+  }
+
   /** Slot states are on their way. */
   get isSendingStates(): boolean {
     return this.#following && this.#states === 'sending'
@@ -242,7 +248,7 @@ export class Feed {
     const stateUntil = this.#flow.sentBytes + stateBytesMax
     this.#askForStates()
     while (this.#following) {
-      if (this.inflightBytes >= this.linkInflightBytesMax) return false
+      if (this.inflightBytes >= this.#inflightBytesMax) return false
       if (this.#next < this.#shard.log.start) {
         this.#fallBehind()
         return false
@@ -369,7 +375,7 @@ export class Feed {
 
   /** Sends a part of the next state that is owed; false: none can be sent now. */
   #sendState(): boolean {
-    if (this.#states !== 'sending' || this.inflightBytes >= this.#flow.statesBytes) return false
+    if (this.#states !== 'sending' || this.inflightBytes >= this.#flow.catchUpBytes) return false
     this.#cuts.cut()
     this.#writer.clear()
     if (this.#cuts.write(this.#writer, this.#next)) {

@@ -1,17 +1,18 @@
 /**
  * What is on its way on one channel: sent, and not yet acknowledged to be taken.
  *
- * Of slot states there is to be as much on the way as keeps a long link busy and no more, as clients' replies leave by the same link.
+ * While the peer catches up, by slot states or by the log, there is to be as much on the way as keeps a long link busy and no more, as
+ * clients' replies leave by the same link.
  * How long it is shows in the acknowledgements of what was sent while nothing else was on its way; behind a queue each takes as long as the
  * queue is, and a longer queue would follow from it. The shortest counts.
  */
 import { FormatError } from '#runtime/bytes/byteReader.ts'
 
 /** Whatever the link: what a peer next door takes while it works. */
-export const statesBytesMin = 512 * 1024
-const statesBytesMax = 4 * 1024 * 1024
+export const catchUpBytesMin = 512 * 1024
+const catchUpBytesMax = 4 * 1024 * 1024
 /** 25 MB a second: more than a shard sends while it serves clients. */
-const statesBytesPerMs = 25 * 1024
+const catchUpBytesPerMs = 25 * 1024
 
 export class LinkFlow {
   #sentBytes = 0
@@ -29,10 +30,10 @@ export class LinkFlow {
     return this.#sentBytes - this.#acknowledgedBytes
   }
 
-  /** So much of states may be on the way, with all else that is. */
-  get statesBytes(): number {
-    if (this.#shortestMs === Number.POSITIVE_INFINITY) return statesBytesMin
-    return Math.max(statesBytesMin, Math.min(statesBytesMax, this.#shortestMs * statesBytesPerMs))
+  /** So much may be on the way until the peer has caught up. */
+  get catchUpBytes(): number {
+    if (this.#shortestMs === Number.POSITIVE_INFINITY) return catchUpBytesMin
+    return Math.max(catchUpBytesMin, Math.min(catchUpBytesMax, this.#shortestMs * catchUpBytesPerMs))
   }
 
   sent(sizeBytes: number, nowMs: number): void {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { FormatError } from '#runtime/bytes/byteReader.ts'
-import { LinkFlow, statesBytesMin } from '#server/sync/linkFlow.ts'
+import { LinkFlow, catchUpBytesMin } from '#server/sync/linkFlow.ts'
 
 const kibibyte = 1024
 
@@ -15,19 +15,19 @@ test('what is acknowledged is not on its way any more', () => {
 })
 
 test.each([
-  { wayMs: 1, bytes: statesBytesMin },
-  { wayMs: 20, bytes: statesBytesMin },
+  { wayMs: 1, bytes: catchUpBytesMin },
+  { wayMs: 20, bytes: catchUpBytesMin },
   { wayMs: 80, bytes: 2000 * kibibyte },
   { wayMs: 500, bytes: 4096 * kibibyte },
 ])('over a link of $wayMs ms there and back $bytes bytes of states are on their way', ({ wayMs, bytes }) => {
   const flow = new LinkFlow()
-  expect(flow.statesBytes).toBe(statesBytesMin)
+  expect(flow.catchUpBytes).toBe(catchUpBytesMin)
   flow.sent(10, 1000)
   // Behind another one it may have waited, however soon its acknowledgement comes.
   flow.sent(10, 1000 + wayMs - 0.5)
   flow.acknowledged(10, 1000 + wayMs)
   flow.acknowledged(20, 1000 + wayMs)
-  expect(flow.statesBytes).toBe(bytes)
+  expect(flow.catchUpBytes).toBe(bytes)
 })
 
 test('the shortest way counts: a peer that is slow to take them is not sent more', () => {
@@ -41,5 +41,5 @@ test('the shortest way counts: a peer that is slow to take them is not sent more
     flow.sent(1, sentMs)
     flow.acknowledged(flow.sentBytes, takenMs)
   }
-  expect(flow.statesBytes).toBe(25 * 25 * kibibyte)
+  expect(flow.catchUpBytes).toBe(25 * 25 * kibibyte)
 })
