@@ -31,7 +31,7 @@ export interface CliPlaces {
   agentProgram: readonly string[]
 }
 
-/** Longer than any request takes; `down` waits for the process to end instead. */
+/** The process of the lab ends within it. */
 const downMs = 30_000
 const lookMs = 25
 

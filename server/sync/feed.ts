@@ -231,12 +231,6 @@ export class Feed {
     if (!this.#sendMark()) this.#sendHeartbeat([])
   }
 
-  /** States that are asked for later go into less room, too. */
-  get #inflightBytesMax(): number {
-    if (this.caughtUp) return this.linkInflightBytesMax
-    return Math.min(this.linkInflightBytesMax, this.#flow.catchUpBytes)
-  }
-
   /** Slot states are on their way. */
   get isSendingStates(): boolean {
     return this.#following && this.#states === 'sending'
@@ -248,7 +242,8 @@ export class Feed {
     const stateUntil = this.#flow.sentBytes + stateBytesMax
     this.#askForStates()
     while (this.#following) {
-      if (this.inflightBytes >= this.#inflightBytesMax) return false
+      const bytesMax = this.caughtUp ? this.linkInflightBytesMax : this.#flow.catchUpBytes
+      if (this.inflightBytes >= Math.min(this.linkInflightBytesMax, bytesMax)) return false
       if (this.#next < this.#shard.log.start) {
         this.#fallBehind()
         return false

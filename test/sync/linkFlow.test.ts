@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { FormatError } from '#runtime/bytes/byteReader.ts'
-import { LinkFlow, catchUpBytesMin } from '#server/sync/linkFlow.ts'
+import { catchUpBytesMin, LinkFlow } from '#server/sync/linkFlow.ts'
 
 const kibibyte = 1024
 
