@@ -1,3 +1,7 @@
+/**
+ * Several clients that subscribe and publish, at Antipode (two workers, three shards) and at redis-server: the same random commands by
+ * the same clients. Each is sent the same, in the same order. `STEPS=n` says how many, `SEED=n` repeats a run.
+ */
 import { describe, expect, it } from 'vitest'
 import { replyEnd } from '#protocol/resp/replyScanner.ts'
 import { bytesOf } from '#runtime/bytes/bytes.ts'

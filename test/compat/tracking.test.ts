@@ -1,3 +1,10 @@
+/**
+ * Several clients that track keys and change them, at Antipode and at redis-server: the same random commands by the same
+ * clients, in RESP2 and RESP3, with redirections and without. Each is sent the same replies and invalidations, in the same order.
+ * `STEPS=n` says how many, `SEED=n` repeats a run.
+ *
+ * Left out is what 7.0 does otherwise than later ones: it tracks the keys that scripts declare, not those that they read.
+ */
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { replyEnd } from '#protocol/resp/replyScanner.ts'
 import { bytesOf } from '#runtime/bytes/bytes.ts'

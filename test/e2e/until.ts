@@ -1,6 +1,7 @@
+/** Waits for what processes do by themselves. */
 const withinMs = 20_000
 
-/** Waits for what processes do by themselves; `what` says what did not happen. */
+/** `what` is for the error: it did not happen. */
 export async function until(holds: () => boolean | Promise<boolean>, what = 'it'): Promise<void> {
   const deadlineMs = performance.now() + withinMs
   while (!(await holds())) {
