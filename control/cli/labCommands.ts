@@ -4,7 +4,7 @@ import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { Persistence } from '#config/process.ts'
-import type { LabReply, LabRequest } from '#control/contract/requests.ts'
+import type { LabRequest } from '#control/contract/requests.ts'
 import type { ClusterStatus, LabStatus } from '#control/contract/status.ts'
 import { type KillRole, killProcess, killRoles } from '#control/lab/kill.ts'
 import {
@@ -17,7 +17,7 @@ import {
   labLockName,
   labLogName,
 } from '#control/lab/labFile.ts'
-import { askLab } from '#control/lab/labSocket.ts'
+import { askLab, type LabAnswer } from '#control/lab/labSocket.ts'
 import { clearRun, stopLeftovers } from '#control/lab/leftovers.ts'
 import { labDatabase } from '#control/lab/nodeToml.ts'
 import { lockOwner } from '#control/supervisor/directoryLock.ts'
@@ -321,17 +321,12 @@ async function changeLink(
   await request(directory, { type, one: first, other, oneWay })
 }
 
-/** Asks the lab that runs; what it refuses is thrown. */
-async function request(
-  directory: string,
-  message: LabRequest,
-): Promise<Exclude<LabReply, { type: 'refused' }>> {
+/** Asks the lab that runs. */
+async function request(directory: string, message: LabRequest): Promise<LabAnswer> {
   if (lockOwner(join(directory, labLockName)) === null) {
     throw new LabError(`no lab is running in ${directory}; start it with \`antipode lab up\``)
   }
-  const reply = await askLab(directory, message)
-  if (reply.type === 'refused') throw new LabError(reply.message)
-  return reply
+  return await askLab(directory, message)
 }
 
 async function down(directory: string): Promise<void> {

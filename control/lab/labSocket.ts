@@ -7,6 +7,7 @@ import { listening } from '#control/agent/listening.ts'
 import { socketDirectory } from '#control/agent/socketDirectory.ts'
 import type { LabReply, LabRequest } from '#control/contract/requests.ts'
 import type { JsonObject } from '#runtime/jsonObject.ts'
+import { LabError } from './labFile.ts'
 
 /** Requests at the same time. */
 const connectionsMax = 100
@@ -15,9 +16,14 @@ const answerMs = 20_000
 
 export const labSocketPath = (directory: string): string => join(socketDirectory(directory), 'lab.sock')
 
-/** Asks the lab of this directory. Throws when there is none. */
-export const askLab = async (directory: string, request: LabRequest): Promise<LabReply> =>
-  (await ask(labSocketPath(directory), request, answerMs)) as unknown as LabReply
+export type LabAnswer = Exclude<LabReply, { type: 'refused' }>
+
+/** Asks the lab of this directory. Throws when there is none, and what it refuses as `LabError`. */
+export async function askLab(directory: string, request: LabRequest): Promise<LabAnswer> {
+  const reply = (await ask(labSocketPath(directory), request, answerMs)) as unknown as LabReply
+  if (reply.type === 'refused') throw new LabError(reply.message)
+  return reply
+}
 
 /** Answers each request with what `handle` resolves to; what it throws becomes a refusal. */
 export async function serveLab(

@@ -16,8 +16,8 @@
  * Beside that, operations of other origins: those that the peer asks for because they are missing (`missing.ts`), and, where the
  * database wants causal consistency, an offer of the latest, from which the peer asks for what it lacks.
  *
- * At most `linkInflightBytesMax` (and one message) is on its way unacknowledged, less while the peer catches up: a slow peer costs a position in the log and
- * nothing else. When the window of the log has moved past that position the peer is told ("behind") and subscribes again.
+ * At most `linkInflightBytesMax` (and one message) is unacknowledged, less while the peer catches up: a slow peer costs a position in the
+ * log and nothing else. When the window of the log has moved past that position the peer is told ("behind") and subscribes again.
  */
 
 import type { SlotRange } from '#protocol/slots/slotMap.ts'

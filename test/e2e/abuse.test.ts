@@ -5,7 +5,6 @@ import { createConnection, type Socket } from 'node:net'
 import { join } from 'node:path'
 import type { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { LabStatus } from '#control/contract/status.ts'
 import { Lab } from './lab.ts'
 import { residentBytesOf } from './residentBytes.ts'
 
@@ -65,9 +64,7 @@ describe('a database whose clients mean harm', () => {
 
   /** Process ids by name. */
   async function processes(): Promise<ReadonlyMap<string, number>> {
-    const status = JSON.parse(await lab.lab('status', '--json')) as LabStatus
-    const found = status.clusters[0]?.node?.processes ?? []
-    return new Map(found.map(({ id, pid }) => [id, pid ?? 0]))
+    return new Map((await lab.processes()).map(({ id, pid }) => [id, pid ?? 0]))
   }
 
   function memory(): { proxies: number; shards: number } {

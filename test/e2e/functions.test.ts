@@ -4,7 +4,6 @@ import { readFileSync } from 'node:fs'
 import { promisify } from 'node:util'
 import type { Redis } from 'ioredis'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import type { LabStatus } from '#control/contract/status.ts'
 import { Lab } from './lab.ts'
 import { patiently } from './patiently.ts'
 
@@ -36,11 +35,6 @@ beforeAll(async () => {
 })
 afterAll(() => started.lab?.down())
 
-async function processes(): Promise<readonly { id: string; pid: number | null }[]> {
-  const status = JSON.parse(await lab().lab('status', '--json')) as LabStatus
-  return status.clusters[0]?.node?.processes ?? []
-}
-
 it('they belong to a cluster, and what they write to all', async () => {
   const [here, there] = [client(1), client(2)]
   expect(await here.function('LOAD', code)).toBe('counting')
@@ -54,7 +48,7 @@ it('they belong to a cluster, and what they write to all', async () => {
 })
 
 it('they outlive every process of the node', async () => {
-  const before = await processes()
+  const before = await lab().processes()
   const victims = before.filter(({ id }) => /^(?:shard|proxy)\//.test(id))
   expect(victims.length).toBe(4)
   for (const { pid } of victims) if (pid !== null) process.kill(pid, 'SIGKILL')

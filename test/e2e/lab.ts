@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { Redis, type RedisOptions } from 'ioredis'
-import type { LabRequest } from '#control/contract/requests.ts'
+import type { LabStatus, ProcessStatus } from '#control/contract/status.ts'
 import { askLab } from '#control/lab/labSocket.ts'
 
 const execute = promisify(execFile)
@@ -112,18 +112,23 @@ export class Lab {
   }
 
   async cut(one: number, other: number): Promise<void> {
-    await this.#request({ type: 'cut', one, other, oneWay: false })
+    await askLab(this.directory, { type: 'cut', one, other, oneWay: false })
   }
 
   async heal(one: number | 'all' = 'all', other?: number): Promise<void> {
-    if (one === 'all' || other === undefined) await this.#request({ type: 'healAll' })
-    else await this.#request({ type: 'heal', one, other, oneWay: false })
+    if (one === 'all' || other === undefined) await askLab(this.directory, { type: 'healAll' })
+    else await askLab(this.directory, { type: 'heal', one, other, oneWay: false })
   }
 
-  /** What `antipode lab cut` asks of the lab, without a process for each. */
-  async #request(request: LabRequest): Promise<void> {
-    const reply = await askLab(this.directory, request)
-    if (reply.type === 'refused') throw new Error(reply.message)
+  async status(): Promise<LabStatus> {
+    const answer = await askLab(this.directory, { type: 'status' })
+    if (answer.type !== 'status') throw new Error(`a lab that answers ${answer.type}`)
+    return answer.status
+  }
+
+  /** Of a cluster's node, as far as its agent answers. */
+  async processes(cluster = 1): Promise<readonly ProcessStatus[]> {
+    return (await this.status()).clusters[cluster - 1]?.node?.processes ?? []
   }
 
   /** What each cluster holds, hidden metadata and version vectors included: equal texts mean equal clusters. */

@@ -8,7 +8,6 @@ import { promisify } from 'node:util'
 import type { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ensureCertificates } from '#control/certificates/certificates.ts'
-import type { LabStatus } from '#control/contract/status.ts'
 import type { TlsIdentity } from '#runtime/ports.ts'
 import { Authority } from '#test/certificates.ts'
 import { pythonPath } from '#test/debianPackages.ts'
@@ -124,10 +123,6 @@ describe('two clusters', () => {
       socket.on('error', (error) => resolve(error.message))
     })
 
-  const labStatus = async (): Promise<LabStatus> => JSON.parse(await lab.lab('status', '--json'))
-  const processes = async (cluster: number) =>
-    (await labStatus()).clusters[cluster - 1]?.node?.processes ?? []
-
   let writes = 0
   async function replicates(): Promise<void> {
     for (const [from, to] of [
@@ -200,7 +195,7 @@ describe('two clusters', () => {
       file,
       readFileSync(file, 'utf8').replace('client_min_version = "1.3"', 'client_min_version = "1.2"'),
     )
-    const status = await labStatus()
+    const status = await lab.status()
     process.kill(status.clusters[0]?.agent.pid ?? 0, 'SIGHUP')
     await expect.poll(async () => await handshake('TLSv1.2'), within).toMatch(/^[0-9A-F]+$/)
   })
@@ -221,7 +216,7 @@ describe('two clusters', () => {
     const id = await first.client('ID')
     await expect.poll(async () => await handshake(), within).toMatch(new RegExp(`^(?!${before})[0-9A-F]+$`))
     // The other cluster's syncer makes its links anew.
-    const links = (await processes(2)).filter(({ role }) => role === 'syncer')
+    const links = (await lab.processes(2)).filter(({ role }) => role === 'syncer')
     for (const { pid } of links) process.kill(pid ?? 0, 'SIGKILL')
     await replicates()
     isOver = true

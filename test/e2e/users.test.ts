@@ -4,7 +4,6 @@ import { readFileSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { LabStatus } from '#control/contract/status.ts'
 import { Lab } from './lab.ts'
 import { patiently } from './patiently.ts'
 
@@ -35,11 +34,6 @@ describe('users', () => {
     })
     opened.push(...clients)
     return clients
-  }
-
-  async function processes(): Promise<readonly { id: string; pid: number | null }[]> {
-    const status = JSON.parse(await lab.lab('status', '--json')) as LabStatus
-    return status.clusters[0]?.node?.processes ?? []
   }
 
   const shell = async (command: string): Promise<string> => {
@@ -73,7 +67,7 @@ describe('users', () => {
 
   it('outlive all workers', async () => {
     await admin.call('ACL', 'SETUSER', 'bob', 'on', '>secret', '~*', '+@all')
-    const victims = (await processes()).filter(({ id }) => id.startsWith('proxy/'))
+    const victims = (await lab.processes()).filter(({ id }) => id.startsWith('proxy/'))
     for (const { pid } of victims) if (pid !== null) process.kill(pid, 'SIGKILL')
     const again = lab.client(1, {
       username: 'bob',

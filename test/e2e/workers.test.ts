@@ -1,7 +1,6 @@
 /** A node whose database has three proxy workers: to its clients they are one server. */
 import type { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { LabStatus } from '#control/contract/status.ts'
 import { Lab } from './lab.ts'
 import { until } from './until.ts'
 
@@ -40,8 +39,7 @@ describe('three proxy workers', () => {
   }
 
   async function pidOf(worker: number): Promise<number> {
-    const status = JSON.parse(await lab.lab('status', '--json')) as LabStatus
-    const found = status.clusters[0]?.node?.processes.find(({ id }) => id === `proxy/db1/${worker}`)
+    const found = (await lab.processes()).find(({ id }) => id === `proxy/db1/${worker}`)
     return found?.pid ?? 0
   }
 
@@ -193,8 +191,7 @@ describe('three proxy workers', () => {
     for (const client of clients) expect(await listedIds(client)).toHaveLength(clientCount)
     // Its successor sends the configuration again, which changes nothing.
     await until(async () => {
-      const status = JSON.parse(await lab.lab('status', '--json')) as LabStatus
-      const found = status.clusters[0]?.node?.processes ?? []
+      const found = await lab.processes()
       return found.length > 0 && found.every(({ state }) => state === 'running')
     })
     for (const client of clients)

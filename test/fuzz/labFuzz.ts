@@ -6,7 +6,6 @@
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Redis } from 'ioredis'
-import type { LabStatus } from '#control/contract/status.ts'
 import type { ProxyStatus } from '#proxy/proxyStatus.ts'
 import { Lab } from '#test/e2e/lab.ts'
 import { residentBytesOf } from '#test/e2e/residentBytes.ts'
@@ -194,8 +193,8 @@ class LabFuzzing {
   }
 
   async #pendingRequests(): Promise<number> {
-    const status = JSON.parse(await this.#lab.lab('status', '--json')) as LabStatus
-    const reports = status.clusters.flatMap(({ node }) => (node?.processes ?? []).map(({ status }) => status))
+    const { clusters: all } = await this.#lab.status()
+    const reports = all.flatMap(({ node }) => (node?.processes ?? []).map(({ status }) => status))
     const links = reports.flatMap(({ shards }) => (Array.isArray(shards) ? (shards as ShardReport[]) : []))
     return links.reduce((sum, { pending }) => sum + pending, 0)
   }
@@ -241,7 +240,7 @@ class LabFuzzing {
   }
 
   async #processes(): Promise<Map<string, Watched>> {
-    const status = JSON.parse(await this.#lab.lab('status', '--json')) as LabStatus
+    const status = await this.#lab.status()
     const found = new Map<string, Watched>()
     for (const { number, node } of status.clusters) {
       for (const { id, pid, restarts } of node?.processes ?? [])

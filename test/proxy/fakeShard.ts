@@ -41,9 +41,6 @@ export interface ShardRequest {
   frame: RequestFrame
 }
 
-/** In the header of a frame. */
-const flagsOffset = 11
-
 /** A frame that was received. Its commands may be answered in any order; the replies leave in theirs. */
 class RequestFrame {
   readonly tag: number
@@ -58,12 +55,12 @@ class RequestFrame {
   }
 
   /** The reply frame that may leave now; undefined: others have to come first. */
-  answer(place: number, text: string): Uint8Array | undefined {
+  answer(place: number, text: string, flags: number): Uint8Array | undefined {
     this.#replies[place] = text
     const from = this.#sent
     while (this.#replies[this.#sent] !== undefined) this.#sent++
     const due = this.#replies.slice(from, this.#sent)
-    return due.length === 0 ? undefined : frame(FrameKind.reply, this.tag, due.join(''), due.length)
+    return due.length === 0 ? undefined : frame(FrameKind.reply, this.tag, due.join(''), due.length, flags)
   }
 }
 
@@ -218,9 +215,9 @@ export class FakeShard {
 
   #reply(request: ShardRequest): void {
     const { frame: whole, place } = request
-    const reply = whole.answer(place, this.answer(request) ?? this.#usual(request))
+    const flags = this.holds(request.commands) ? FrameFlag.held : 0
+    const reply = whole.answer(place, this.answer(request) ?? this.#usual(request), flags)
     if (reply === undefined) return
-    if (this.holds(request.commands)) reply[flagsOffset] = FrameFlag.held
     for (let at = 0; at < reply.length; at += this.pieceBytesMax) {
       whole.connection.write(reply.subarray(at, Math.min(reply.length, at + this.pieceBytesMax)))
     }
@@ -298,9 +295,9 @@ export class FakeShard {
 const bulk = (text: string | undefined): string =>
   text === undefined ? '$-1\r\n' : `$${text.length}\r\n${text}\r\n`
 
-export function frame(kind: number, tag: number, payload: string, slot = 0): Uint8Array {
+export function frame(kind: number, tag: number, payload: string, slot = 0, flags = 0): Uint8Array {
   const bytes = allocate(frameHeaderBytes + payload.length)
-  writeLatin1(bytes, writeFrameHeader(bytes, 0, kind, tag, slot, 0, payload.length), payload)
+  writeLatin1(bytes, writeFrameHeader(bytes, 0, kind, tag, slot, flags, payload.length), payload)
   return bytes
 }
 

@@ -147,10 +147,7 @@ describe('the workers of a port', () => {
   it('of which one takes long, is waited for, also when it has let others wait in vain', () => {
     const world = new WorkersWorld()
     const one = world.client(0)
-    world.hang(1)
-    one.call('CLIENT', 'LIST')
-    world.world.advance(siblingAnswerMs)
-    one.read()
+    world.fallSilent(1, one)
     one.write(encode(['ACL', 'SETUSER', 'alice', 'on', 'nopass', '+@all']))
     world.world.advance(confirmMs - siblingAnswerMs - 10)
     expect(one.read()).toBe('')

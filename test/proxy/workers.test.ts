@@ -357,10 +357,7 @@ describe('a worker that hangs', () => {
   it('costs little, however much it is asked', () => {
     const world = new WorkersWorld()
     const own = world.client(0)
-    world.hang(1)
-    own.call('CLIENT', 'LIST')
-    world.world.advance(siblingAnswerMs)
-    own.read()
+    world.fallSilent(1, own)
     const perBatch = 1000
     const kill = encode(['CLIENT', 'KILL', 'ID', '999']).repeat(perBatch)
     for (let asked = 0; asked <= siblingPendingMax; asked += perBatch)

@@ -1,6 +1,7 @@
 /** Several proxy workers of one port with their shards and clients in memory; workers are killed, hang and start again. */
 import type { ProxyConfig } from '#config/process.ts'
 import { DatabaseProxy } from '#proxy/proxy.ts'
+import { siblingAnswerMs } from '#proxy/siblings/siblings.ts'
 import type { Connection, ConnectionHandler, Net, Target, Timers } from '#runtime/ports.ts'
 import { MemoryConnection, MemoryNet } from '#test/memoryConnection.ts'
 import { MemoryWorld } from '#test/memoryWorld.ts'
@@ -148,6 +149,14 @@ export class WorkersWorld {
 
   hang(worker: number): void {
     this.#runningWorker(worker).life.hang()
+  }
+
+  /** It hangs, and has let another one's client wait for it in vain. */
+  fallSilent(worker: number, client: TestClient): void {
+    this.hang(worker)
+    client.call('CLIENT', 'LIST')
+    this.world.advance(siblingAnswerMs)
+    client.read()
   }
 
   goOn(worker: number): void {

@@ -16,6 +16,15 @@ function runOf(test: TestShard, ...requests: string[][]): string {
   return reply?.text ?? ''
 }
 
+/** Each look at the clock takes so long, and a command whose time is not constant is looked at twice. */
+function slowClock(test: TestShard, ms: number): void {
+  const { monotonicMs } = test.world
+  test.world.monotonicMs = function (this: typeof test.world) {
+    this.spend(ms)
+    return monotonicMs.call(this)
+  }
+}
+
 test('memory that ends in the middle refuses what needs it, and nothing else', () => {
   const test = new TestShard({ database: { memorySizeBytes: 100_000, evictionPolicy: 'noeviction' } })
   const value = 'v'.repeat(30_000)
@@ -48,11 +57,7 @@ test('what a running flush has not reached yet is gone for each request', () => 
   test.world.settle()
   expect(test.shard.db.size).toBe(11_000)
   // Work takes so long that a slice ends after each slot.
-  const { monotonicMs } = test.world
-  test.world.monotonicMs = function (this: typeof test.world) {
-    this.spend(1)
-    return monotonicMs.call(this)
-  }
+  slowClock(test, 1)
   const flush = test.proxy.send('FLUSHALL')
   const run = test.proxy.sendRun(['GET', 'k1'], ['SETNX', 'k2', 'new'], ['GET', 'k2'], ['STRLEN', 'k3'])
   test.world.settle()
@@ -63,15 +68,6 @@ test('what a running flush has not reached yet is gone for each request', () => 
   expect(test.proxy.reply(flush)).toBe(ok)
   expect([test.shard.db.size, test.run('GET', 'k2')]).toEqual([1, '$3\r\nnew\r\n'])
 })
-
-/** Each look at the clock takes so long, and a command whose time is not constant is looked at twice. */
-function slowClock(test: TestShard, ms: number): void {
-  const { monotonicMs } = test.world
-  test.world.monotonicMs = function (this: typeof test.world) {
-    this.spend(ms)
-    return monotonicMs.call(this)
-  }
-}
 
 test('a run that takes long is cut, and others have their turn between', () => {
   const test = new TestShard()
