@@ -27,9 +27,12 @@ export function raiseTo(target: VersionVector, source: VersionVector): void {
 /** The version vectors of all hash slots of one shard, in one block of memory. */
 export class SlotVectors {
   readonly #stamps: Float64Array
+  /** 1: something was applied in the slot. Most slots of a small database are empty, and who looks for others passes them over at once. */
+  readonly #isOccupied: Uint8Array
 
   constructor(slotCount: number) {
     this.#stamps = new Float64Array(slotCount * originsMax)
+    this.#isOccupied = new Uint8Array(slotCount)
   }
 
   get(slot: number, origin: Origin): Stamp {
@@ -38,24 +41,27 @@ export class SlotVectors {
 
   set(slot: number, origin: Origin, stamp: Stamp): void {
     this.#stamps[slot * originsMax + origin] = stamp
+    this.#isOccupied[slot] = 1
+  }
+
+  raise(slot: number, label: VersionVector): void {
+    raiseTo(this.of(slot), label)
+    this.#isOccupied[slot] = 1
   }
 
   covers(slot: number, stamp: Stamp): boolean {
     return stamp <= (this.#stamps[slot * originsMax + originOf(stamp)] as number)
   }
 
-  /** A live view: it changes with the slot, and writing to it writes the slot. */
+  /** A live view, to read: it changes with the slot. */
   of(slot: number): VersionVector {
     return this.#stamps.subarray(slot * originsMax, (slot + 1) * originsMax)
   }
 
   /** The first slot in [first, last] in which anything was applied; -1: there is none. */
   firstOccupied(first: number, last: number): number {
-    const end = (last + 1) * originsMax
-    for (let at = first * originsMax; at < end; at++) {
-      if (this.#stamps[at] !== 0) return Math.floor(at / originsMax)
-    }
-    return -1
+    const slot = this.#isOccupied.indexOf(1, first)
+    return slot <= last ? slot : -1
   }
 
   /** Slots of these ranges in which anything was applied. */
@@ -69,11 +75,7 @@ export class SlotVectors {
   /** Of each origin the greatest stamp applied in these slots. */
   greatestOf(ranges: Iterable<{ first: number; last: number }>): VersionVector {
     const greatest = emptyVector()
-    for (const { first, last } of ranges)
-      for (let at = first * originsMax, end = (last + 1) * originsMax; at < end; at++) {
-        const stamp = this.#stamps[at] as number
-        if (stamp > (greatest[at % originsMax] as number)) greatest[at % originsMax] = stamp
-      }
+    for (const slot of this.occupied(ranges)) raiseTo(greatest, this.of(slot))
     return greatest
   }
 

@@ -22,7 +22,7 @@ export class ShardLinks {
   /** Whether the keys of a command must lie in one slot; without there is one shard. */
   readonly sharding: boolean
   /** Place of each slot's owner in `all`: small, because every request reads a random one of its entries. */
-  readonly #owners: Uint8Array
+  readonly #owners = new Uint8Array(slotCount)
 
   /** Each slot has an owner, or it is an error: a command must have somewhere to go. */
   constructor(shards: readonly LinkedShard[], sharding: boolean) {
@@ -37,8 +37,8 @@ export class ShardLinks {
       throw new RangeError(`${this.all.length} shards of a database without sharding`)
     const map = new SlotMap(this.shards.map(({ address }) => address))
     if (map.firstUnowned() >= 0) throw new RangeError(`no shard owns slot ${map.firstUnowned()}`)
-    const places = new Map(this.all.map(({ index }, place) => [index, place]))
-    this.#owners = Uint8Array.from({ length: slotCount }, (_, slot) => places.get(map.shardOf(slot)) ?? 0)
+    for (const [place, { address }] of this.shards.entries())
+      for (const { first, last } of address.ranges) this.#owners.fill(place, first, last + 1)
   }
 
   of(slot: number): ShardLink {

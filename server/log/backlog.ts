@@ -38,8 +38,8 @@ export class Backlog {
   readonly #chunkBytes: number
   readonly #chunks: Chunk[] = []
   #spare: Uint8Array | null = null
-  /** Origin by origin: mostly those of one rise, and they are dense then. */
-  readonly #floors = new Float64Array(slotsMax * originsMax)
+  /** Origin by origin: mostly those of one rise, and they are dense then. None before the first one. */
+  #floors: Float64Array | null = null
   readonly #reader = new RecordReader()
   /** Lies over the last chunk while a record is written. */
   readonly #writer = new ByteWriter(0)
@@ -125,10 +125,11 @@ export class Backlog {
   }
 
   floor(slot: number, origin: Origin): Stamp {
-    return this.#floors[origin * slotsMax + slot] as number
+    return this.#floors?.[origin * slotsMax + slot] ?? 0
   }
 
   raiseFloor(slot: number, origin: Origin, stamp: Stamp): void {
+    this.#floors ??= new Float64Array(slotsMax * originsMax)
     const at = origin * slotsMax + slot
     if (stamp > (this.#floors[at] as number)) this.#floors[at] = stamp
   }

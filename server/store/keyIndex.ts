@@ -218,7 +218,23 @@ export class KeyIndex {
 
   /** Slots with entries, ascending. */
   *occupied(): IterableIterator<number> {
-    for (let slot = 0; slot < slotCount; slot++) if (this.sizeOf(slot) > 0) yield slot
+    for (let slot = this.#occupiedFrom(0); slot < slotCount; slot = this.#occupiedFrom(slot + 1)) yield slot
+  }
+
+  /** The next slot with entries; behind the last one comes the first. There must be one. */
+  occupiedBehind(slot: number): number {
+    const next = this.#occupiedFrom(slot + 1)
+    return next < slotCount ? next : this.#occupiedFrom(0)
+  }
+
+  /** `slotCount`: there is none. */
+  #occupiedFrom(first: number): number {
+    let slot = first
+    while (slot < slotCount && this.sizeOf(slot) === 0) {
+      const isGroupStart = slot % groupSlots === 0
+      slot += isGroupStart && this.#groupCounts[slot / groupSlots] === 0 ? groupSlots : 1
+    }
+    return slot
   }
 
   /** A bucket or directory has moved. */

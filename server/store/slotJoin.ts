@@ -10,7 +10,7 @@
  * What takes a slot as a whole (a cut of it, a flush, another state) must wait for the end, or bring it about (`finish`).
  */
 import type { VersionVector } from '#protocol/sync/versionVector.ts'
-import { includes, raiseTo } from '#protocol/sync/versionVector.ts'
+import { includes } from '#protocol/sync/versionVector.ts'
 import type { Absences } from './absences.ts'
 import type { Ref } from './arena.ts'
 import { watchJoin } from './joinEvents.ts'
@@ -55,7 +55,7 @@ export class SlotJoin {
     this.#own = tables.vectors.of(slot).slice()
     this.#label = label
     const floor = staged.deleteFloors.of(slot)
-    raiseTo(tables.vectors.of(slot), label)
+    tables.vectors.raise(slot, label)
     if (floor === undefined) return
     tables.deleteFloors.raiseTo(slot, floor)
     // What is here has seen less than what the other side has forgotten: it has all of it, less what was deleted.

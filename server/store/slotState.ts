@@ -16,7 +16,7 @@
 import { slotOf } from '#protocol/slots/crc16.ts'
 import { readStamp, readVector, writeVector } from '#protocol/sync/record.ts'
 import { originOf, type Stamp } from '#protocol/sync/stamp.ts'
-import { emptyVector, includes, raiseTo, type VersionVector } from '#protocol/sync/versionVector.ts'
+import { emptyVector, includes, type VersionVector } from '#protocol/sync/versionVector.ts'
 import { type ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
 import { latin1 } from '#runtime/bytes/bytes.ts'
 import type { ByteWriter } from '#runtime/bytes/byteWriter.ts'
@@ -177,7 +177,7 @@ export function loadPart(
   reader: ByteReader,
   isForeign: boolean,
 ): void {
-  raiseTo(tables.vectors.of(slot), label)
+  tables.vectors.raise(slot, label)
   while (!reader.atEnd) loadKey(tables, slot, reader, isForeign ? kindsOfPeer : kindsOfPart)
 }
 
@@ -255,7 +255,7 @@ export function mergeTables(
   tables.showLoss(slot)
   const own = tables.vectors.of(slot).slice()
   // Before the keys: what is remembered of a ghost is all that the slot has seen now.
-  raiseTo(tables.vectors.of(slot), label)
+  tables.vectors.raise(slot, label)
   if (floor.some((stamp) => stamp > 0)) tables.deleteFloors.raiseTo(slot, floor)
   // What is here has seen less than what the other side has forgotten: it has all of it, less what was deleted.
   const isVoid = !includes(own, floor)

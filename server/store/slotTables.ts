@@ -128,8 +128,9 @@ export class SlotTables extends EntryTable {
     let left = count
     let looked = 0
     const first = index.randomSlot(random)
-    for (let step = 0; step < slotCount && left > 0 && looked < sampledKeysMax; step++) {
-      index.scan((first + step) % slotCount, random.below(2 ** 32), 1, (ref) => refs.push(ref))
+    let slot = first
+    do {
+      index.scan(slot, random.below(2 ** 32), 1, (ref) => refs.push(ref))
       looked += refs.length
       while (left > 0 && refs.length > 0) {
         const picked = random.below(refs.length)
@@ -143,7 +144,8 @@ export class SlotTables extends EntryTable {
         left--
       }
       refs.length = 0
-    }
+      slot = index.occupiedBehind(slot)
+    } while (slot !== first && left > 0 && looked < sampledKeysMax)
   }
 
   /**

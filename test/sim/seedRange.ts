@@ -52,7 +52,7 @@ function runSeeds(from: number, tally: (name: string, times: number) => void): v
   }
   for (const { seed, failure, trace } of failures) {
     const end = trace.split('\n').slice(-traceLinesShown).join('\n')
-    console.log(`${end}\nSEED=${seed} ${failure}\nagain: node test/sim/main.ts --seed ${seed} --verbose\n`)
+    console.log(`${end}\nSEED=${seed} ${failure}\nagain: npm run sim -- --seed ${seed} --verbose\n`)
   }
   expect(failures.map(({ seed, failure }) => `${seed}: ${failure}`)).toEqual([])
 }

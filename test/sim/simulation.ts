@@ -130,6 +130,9 @@ const drawPortions = (random: SeededRandom): StateSizes => ({
   comparedStepBytes: random.pick([1, 1 << 16]),
 })
 
+/** In one world of three: a Lua for each life of a shard takes a third of a run's time, and what runs without it is another world. */
+const drawScriptedShare = (random: SeededRandom): number => (random.chance(1 / 3) ? 0.4 : 0)
+
 export class Simulation {
   readonly world: World
   readonly observer: Observer
@@ -179,9 +182,13 @@ export class Simulation {
     this.world.watch = this.observer
     this.ledger = new Ledger(this.world, this.observer.torn)
     this.nemesis = new Nemesis(this.world, this.ledger, this.observer, options.harms)
-    const lawful = this.world.options.memory.evictionPolicy === 'noeviction'
-    const spanning = !this.world.options.sharding
-    this.workload = new Workload(random, spreadTags(2), random.chance(0.2), lawful, spanning)
+    this.workload = new Workload(random, {
+      tags: spreadTags(2),
+      flushing: random.chance(0.2),
+      lawful: this.world.options.memory.evictionPolicy === 'noeviction',
+      spanning: !this.world.options.sharding,
+      scriptedShare: drawScriptedShare(new SeededRandom(seed * 47 + 23)),
+    })
     this.world.start()
     this.clients = this.world.clusters.flatMap((cluster) =>
       Array.from(

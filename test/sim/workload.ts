@@ -29,8 +29,16 @@ export interface Operation {
   token: string
 }
 
-/** Of the writes, those that are done by scripts. */
-const scriptedShare = 0.25
+export interface WorkloadOptions {
+  tags: readonly string[]
+  flushing: boolean
+  /** Nobody but the clients deletes, so that keys with a law may be written. */
+  lawful: boolean
+  /** Transactions and commands of several keys span slots. */
+  spanning: boolean
+  /** Of the writes, those that are done by scripts. */
+  scriptedShare: number
+}
 
 export const keyOf = (tag: string, name: string): string => `{${tag}}${name}`
 
@@ -54,26 +62,16 @@ export const keyNames: readonly string[] = [
 
 export class Workload {
   readonly #random: SeededRandom
-  readonly tags: readonly string[]
-  readonly #flushing: boolean
-  readonly #lawful: boolean
-  /** Transactions and commands of several keys span slots. */
-  readonly #spanning: boolean
+  readonly #options: WorkloadOptions
   #tokens = 0
 
-  /** `lawful`: nobody but the clients deletes, so that keys with a law may be written. */
-  constructor(
-    random: SeededRandom,
-    tags: readonly string[],
-    flushing: boolean,
-    lawful = true,
-    spanning = false,
-  ) {
+  constructor(random: SeededRandom, options: WorkloadOptions) {
     this.#random = random
-    this.tags = tags
-    this.#flushing = flushing
-    this.#lawful = lawful
-    this.#spanning = spanning
+    this.#options = options
+  }
+
+  get tags(): readonly string[] {
+    return this.#options.tags
   }
 
   /** Two counters in two slots that one MULTI moves oppositely. */
@@ -84,7 +82,8 @@ export class Workload {
   next(): Operation {
     const operation = this.#plain()
     const mayBeScript = operation.write && operation.law !== 'flush'
-    return mayBeScript && this.#random.chance(scriptedShare) ? scripted(operation, this.#random) : operation
+    const isScript = mayBeScript && this.#random.chance(this.#options.scriptedShare)
+    return isScript ? scripted(operation, this.#random) : operation
   }
 
   #plain(): Operation {
@@ -98,11 +97,11 @@ export class Workload {
       commands,
       token,
     })
-    if (this.#spanning && random.chance(0.3)) {
+    if (this.#options.spanning && random.chance(0.3)) {
       const { law, write, commands, token } = this.#across()
       return operation(law, write, commands, token)
     }
-    const x = random.below(this.#lawful ? 100 : 54)
+    const x = random.below(this.#options.lawful ? 100 : 54)
     if (x < 50) return operation('none', true, [this.#free(tag)])
     if (x < 54) return operation('none', true, this.#transaction(tag))
     if (x < 64) {
@@ -134,7 +133,7 @@ export class Workload {
       return operation('text', true, [['SET', key('text'), value]], value)
     }
     if (x < 94) return operation('text', true, [['DEL', key('text')]])
-    if (x < 98 || !this.#flushing) return operation('text', false, [['GET', key('text')]])
+    if (x < 98 || !this.#options.flushing) return operation('text', false, [['GET', key('text')]])
     return operation('flush', true, [['FLUSHALL']])
   }
 
@@ -320,7 +319,7 @@ export class Workload {
   #across(): Pick<Operation, 'law' | 'write' | 'commands' | 'token'> {
     const random = this.#random
     const [near, far] = this.acrossKeys
-    const x = random.below(this.#lawful ? 100 : 40)
+    const x = random.below(this.#options.lawful ? 100 : 40)
     if (x < 40) return { law: 'none', write: true, commands: this.#freeAcross(), token: '' }
     if (x < 70) return { law: 'across', write: false, commands: [['MGET', near, far]], token: '' }
     const token = `${1 + random.below(2 ** 31)}`

@@ -93,7 +93,7 @@ describe('the gate', () => {
   test('parts that are covered are left out, the others still applied (A17)', () => {
     const both = far.write({ slot: 1, token: 'x' }, { slot: 2, token: 'y' })
     here.slotOf(1)
-    here.vectors.of(1).set(far.vectors.of(1))
+    here.vectors.raise(1, far.vectors.of(1))
     offer(both)
     expect(here.applied).toEqual(['y'])
   })
@@ -105,7 +105,7 @@ describe('the gate', () => {
     offer(covered)
     offer(far.write({ slot: 5, token: 'behind' }))
     expect(lost.length).toBeGreaterThan(0)
-    here.vectors.of(5).set(label)
+    here.vectors.raise(5, label)
     gate.risen(5)
     expect(here.applied).toEqual(['behind'])
     expect(gate.heldCount).toBe(0)

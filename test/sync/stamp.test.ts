@@ -77,7 +77,7 @@ test('vectors cover prefixes, include each other, and are raised entry by entry'
 test('the vectors of all slots lie apart, and those in use are found', () => {
   const vectors = new SlotVectors(16384)
   vectors.set(0, 3, 83)
-  vectors.of(16383)[7] = 807
+  vectors.raise(16383, Float64Array.of(0, 0, 0, 0, 0, 0, 0, 807))
   expect([vectors.greatest(0), vectors.greatest(1), vectors.get(16383, 7)]).toEqual([83, 0, 807])
   expect([vectors.covers(0, 75), vectors.covers(1, 75)]).toEqual([true, false])
   expect(vectors.firstOccupied(0, 16383)).toBe(0)

@@ -14,13 +14,7 @@ import {
   slotsMax,
 } from '#protocol/sync/record.ts'
 import { type ClusterId, originOf, originOfCluster, type Stamp, StampClock } from '#protocol/sync/stamp.ts'
-import {
-  emptyVector,
-  includes,
-  raiseTo,
-  SlotVectors,
-  type VersionVector,
-} from '#protocol/sync/versionVector.ts'
+import { emptyVector, includes, SlotVectors, type VersionVector } from '#protocol/sync/versionVector.ts'
 import { ByteReader, FormatError } from '#runtime/bytes/byteReader.ts'
 import { bytesOf } from '#runtime/bytes/bytes.ts'
 import { ByteWriter } from '#runtime/bytes/byteWriter.ts'
@@ -259,7 +253,7 @@ export class ToyShard implements LocalShard {
       const stamp = label[origin] as number
       if (stamp > this.vectors.get(slot, origin)) this.log.backlog.raiseFloor(slot, origin, stamp)
     }
-    raiseTo(this.vectors.of(slot), label)
+    this.vectors.raise(slot, label)
     this.merges++
   }
 

@@ -9,7 +9,13 @@ export class Anything extends Law {
 
   constructor(seed: number) {
     super()
-    this.#workload = new Workload(new SeededRandom(seed), spreadTags(3), false, false)
+    this.#workload = new Workload(new SeededRandom(seed), {
+      tags: spreadTags(3),
+      flushing: false,
+      lawful: false,
+      spanning: false,
+      scriptedShare: 0.25,
+    })
   }
 
   async step(session: LawSession): Promise<void> {
