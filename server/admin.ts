@@ -345,7 +345,7 @@ export class Admin {
       heldRecords: gate.heldCount,
       heldBytes: gate.heldBytes,
       holdOverflows: gate.overflows,
-      observed: this.#observed(),
+      observed: byCluster((o) => state.vectors.greatestStamps[o] as number),
       leastApplied: byCluster((o) => leastAt(replication, o)),
       recoveredWithStates: replication.recoveredWithStates,
       members: this.#memberFigures(),
@@ -368,13 +368,6 @@ export class Admin {
         heldCount: intake.held.count,
       })),
     }
-  }
-
-  /** What was applied last, whatever the slot. */
-  #observed(): Record<number, number> {
-    const { ranges, state } = this.#parts
-    const greatest = state.vectors.greatestOf(ranges)
-    return byCluster((o) => greatest[o] as number)
   }
 
   #memberFigures(): MemberFigures[] {

@@ -64,6 +64,7 @@ export async function askUntil(
   args: readonly string[],
   accepts: (reply: string) => boolean,
   withinMs: number,
+  everyMs = 5,
 ): Promise<void> {
   const deadlineMs = performance.now() + withinMs
   let last = 'nothing'
@@ -74,7 +75,7 @@ export async function askUntil(
     } catch (error) {
       last = String(error)
     }
-    await new Promise((resolve) => setTimeout(resolve, 5))
+    await new Promise((resolve) => setTimeout(resolve, everyMs))
   }
   throw new Error(`port ${port} answers ${args.join(' ')} with ${last.trim()}`)
 }

@@ -18,6 +18,8 @@ const loadSeconds = 600
 /** Of the probes: not counted. */
 const warmUpSeconds = 1
 const giveUpMs = 5 * 60_000
+/** INFO asks all shards: who polls it is a client, too. */
+const lookEveryMs = 200
 /** All in one hash slot. */
 const slotKey = '{slot}:{n}'
 
@@ -107,7 +109,7 @@ async function fullSync(lab: LabServer, shape: Shape): Promise<FullSync> {
   await lab.setLink('heal')
   const isDone = (info: string) =>
     infoNumber(info, 'crdt_merge_reqs') > before && /^crdt_replica_1:.*state=in-sync/m.test(info)
-  await askUntil(taker, ['INFO', 'crdt'], isDone, giveUpMs)
+  await askUntil(taker, ['INFO', 'crdt'], isDone, giveUpMs, lookEveryMs)
   const seconds = (performance.now() - startMs) / 1000
   for (const probe of probes) probe.stop()
   const [gives, takes] = await Promise.all(probes.map(({ outcome }) => outcome))

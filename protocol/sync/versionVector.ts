@@ -29,6 +29,8 @@ export class SlotVectors {
   readonly #stamps: Float64Array
   /** 1: something was applied in the slot. Most slots of a small database are empty, and who looks for others passes them over at once. */
   readonly #isOccupied: Uint8Array
+  /** Of each origin the greatest stamp applied in any slot. */
+  readonly greatestStamps: VersionVector = emptyVector()
 
   constructor(slotCount: number) {
     this.#stamps = new Float64Array(slotCount * originsMax)
@@ -42,11 +44,13 @@ export class SlotVectors {
   set(slot: number, origin: Origin, stamp: Stamp): void {
     this.#stamps[slot * originsMax + origin] = stamp
     this.#isOccupied[slot] = 1
+    if (stamp > (this.greatestStamps[origin] as number)) this.greatestStamps[origin] = stamp
   }
 
   raise(slot: number, label: VersionVector): void {
     raiseTo(this.of(slot), label)
     this.#isOccupied[slot] = 1
+    raiseTo(this.greatestStamps, label)
   }
 
   covers(slot: number, stamp: Stamp): boolean {
@@ -70,13 +74,6 @@ export class SlotVectors {
       let slot = this.firstOccupied(first, last)
       for (; slot >= 0; slot = this.firstOccupied(slot + 1, last)) yield slot
     }
-  }
-
-  /** Of each origin the greatest stamp applied in these slots. */
-  greatestOf(ranges: Iterable<{ first: number; last: number }>): VersionVector {
-    const greatest = emptyVector()
-    for (const slot of this.occupied(ranges)) raiseTo(greatest, this.of(slot))
-    return greatest
   }
 
   /** The greatest stamp applied in the slot, of any origin. */

@@ -74,7 +74,7 @@ while (done < runs && performance.now() < deadlineMs && !interrupted) {
     console.log(`SEED=${result.seed} FAILED ${result.failure}\n`)
   }
   if (performance.now() >= progressDueMs) {
-    progressDueMs += progressEveryMs
+    progressDueMs = performance.now() + progressEveryMs
     console.error(summary())
   }
   // Signals are delivered between runs.

@@ -83,6 +83,8 @@ test('the vectors of all slots lie apart, and those in use are found', () => {
   expect(vectors.firstOccupied(0, 16383)).toBe(0)
   expect(vectors.firstOccupied(1, 16383)).toBe(16383)
   expect(vectors.firstOccupied(1, 16382)).toBe(-1)
+  vectors.set(5, 3, 75)
+  expect([...vectors.greatestStamps]).toEqual([0, 0, 0, 83, 0, 0, 0, 807])
 })
 
 test('a stamp is read as time, counter and cluster', () => {
