@@ -13,11 +13,13 @@ const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 
 /** Shards and proxies make much short-lived garbage; a larger nursery keeps it from growing old. */
 const nurseryFlag = '--max-semi-space-size=32'
+/** A collection waits for every thread that has a part of it, and a node's many processes leave such threads without a core (ADR 19). */
+const helpersFlag = '--v8-pool-size=1'
 
 const programs = {
-  shard: [process.execPath, nurseryFlag, join(root, 'server', 'main.ts')],
-  proxy: [process.execPath, nurseryFlag, join(root, 'proxy', 'main.ts')],
-  syncer: [process.execPath, join(root, 'syncer', 'main.ts')],
+  shard: [process.execPath, nurseryFlag, helpersFlag, join(root, 'server', 'main.ts')],
+  proxy: [process.execPath, nurseryFlag, helpersFlag, join(root, 'proxy', 'main.ts')],
+  syncer: [process.execPath, helpersFlag, join(root, 'syncer', 'main.ts')],
 }
 
 const program = new Command('antipode')
