@@ -1,4 +1,4 @@
-/** Slot states that have come are taken in slices. In between they rest three times as long: clients are served then. */
+/** Slot states that have come are taken in slices. In between they rest four times as long: clients are served then. */
 import type { Clock, Timers } from '#runtime/ports.ts'
 import type { Intake } from './intake.ts'
 import type { LocalShard } from './localShard.ts'
@@ -6,7 +6,7 @@ import type { ReplicationVariations } from './syncOptions.ts'
 
 const sliceMs = 2
 /** Rests are so many times as long. */
-const restFactor = 3
+const restFactor = 4
 
 export class StateWork {
   readonly #shard: LocalShard
