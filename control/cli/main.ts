@@ -13,13 +13,13 @@ const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 
 /** Shards and proxies make much short-lived garbage; a larger nursery keeps it from growing old. */
 const nurseryFlag = '--max-semi-space-size=32'
-/** A collection waits for every thread that has a part of it, and a node's many processes leave such threads without a core (ADR 19). */
-const helpersFlag = '--v8-pool-size=1'
+/** With one helper thread: a collection waits for every thread that has a part of it, and many processes leave those without a core (ADR 35). */
+const node = [process.execPath, '--v8-pool-size=1']
 
 const programs = {
-  shard: [process.execPath, nurseryFlag, helpersFlag, join(root, 'server', 'main.ts')],
-  proxy: [process.execPath, nurseryFlag, helpersFlag, join(root, 'proxy', 'main.ts')],
-  syncer: [process.execPath, helpersFlag, join(root, 'syncer', 'main.ts')],
+  shard: [...node, nurseryFlag, join(root, 'server', 'main.ts')],
+  proxy: [...node, nurseryFlag, join(root, 'proxy', 'main.ts')],
+  syncer: [...node, join(root, 'syncer', 'main.ts')],
 }
 
 const program = new Command('antipode')
