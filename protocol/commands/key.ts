@@ -177,7 +177,7 @@ export const keyCommands = {
         geo: 'local',
         geoNote: 'Counts accesses in this cluster, and writes of all.',
         difference:
-          "A command that only looks whether a condition holds (NX, XX, GT, LT, a key that must not exist, a type) doesn't count as a use of the key.",
+          'A command that reads a key and writes it counts as several uses; a key that gets a value of another type begins anew.',
         since: '4.0.0',
         complexity: 'O(1)',
         summary: 'Tells how often a key is used, on a logarithmic scale; only under an LFU eviction policy.',
@@ -207,8 +207,6 @@ export const keyCommands = {
         reply: 'single',
         geo: 'local',
         geoNote: 'Counts accesses in this cluster, and writes of all.',
-        difference:
-          "A command that only looks whether a condition holds (NX, XX, GT, LT, a key that must not exist, a type) doesn't count as a use of the key.",
         since: '2.2.3',
         complexity: 'O(1)',
         summary: 'Tells how many seconds ago a key was last used; not under an LFU eviction policy.',

@@ -13,7 +13,7 @@ export const RENAME: Handler = (context) => {
   const { args, db, reply } = context
   const source = args.text(1)
   const target = args.text(2)
-  if (db.type(source) === 'none') throw new ReplyError(errors.noSuchKey)
+  if (db.use(source) === 'none') throw new ReplyError(errors.noSuchKey)
   if (source !== target) {
     move(context, source, target)
   }
@@ -24,8 +24,8 @@ export const RENAMENX: Handler = (context) => {
   const { args, db, reply } = context
   const source = args.text(1)
   const target = args.text(2)
-  if (db.type(source) === 'none') throw new ReplyError(errors.noSuchKey)
-  if (db.type(target) !== 'none') return reply.integer(0)
+  if (db.use(source) === 'none') throw new ReplyError(errors.noSuchKey)
+  if (db.use(target) !== 'none') return reply.integer(0)
   move(context, source, target)
   reply.integer(1)
 }
@@ -36,11 +36,11 @@ export const COPY: Handler = (context) => {
   const source = args.text(1)
   const target = args.text(2)
   if (source === target) throw new ReplyError(errors.sameObject)
-  if (db.type(source) === 'none') {
+  if (db.use(source) === 'none') {
     events.note(EventClass.missed, 'keymiss', source)
     return reply.integer(0)
   }
-  if (!replace && db.type(target) !== 'none') return reply.integer(0)
+  if (!replace && db.use(target) !== 'none') return reply.integer(0)
   writeValue(db, write, target, takeValue(db, source), db.expireAtMs(source) ?? never)
   events.note(EventClass.generic, 'copy_to', target)
   reply.integer(1)

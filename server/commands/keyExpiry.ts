@@ -34,7 +34,7 @@ function expire(context: CommandContext, form: TimeForm, command: string): void 
       write.expire(key, atMs)
       events.note(EventClass.generic, 'expire', key)
     }
-  } else db.countAccess(key)
+  } else db.use(key)
   reply.integer(allowed ? 1 : 0)
 }
 
@@ -78,7 +78,7 @@ export const PERSIST: Handler = ({ args, db, write, events, reply }) => {
   if (volatile) {
     write.expire(key, never)
     events.note(EventClass.generic, 'persist', key)
-  } else db.countAccess(key)
+  } else db.use(key)
   reply.integer(volatile ? 1 : 0)
 }
 

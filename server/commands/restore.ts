@@ -18,7 +18,7 @@ export const RESTORE: Handler = (context) => {
   const { args, db, write, events, reply, nowMs } = context
   const key = args.text(1)
   const { replace, absolute, idleSeconds, frequency } = parseOptions(args)
-  if (!replace && db.type(key) !== 'none') throw new ReplyError(errors.busyKey)
+  if (!replace && db.use(key) !== 'none') throw new ReplyError(errors.busyKey)
   const ttl = args.integer(2)
   if (ttl < 0) throw new ReplyError(errors.negativeTtl)
   const value = unexpired(decoded(args.bytes.subarray(args.start(3), args.end(3))), nowMs)

@@ -31,6 +31,8 @@ const SMOVE: Handler = (context) => {
   const source = args.text(1)
   const target = args.text(2)
   const member = args.text(3)
+  // Used whatever there is under the other name.
+  db.use(target)
   const set = db.set(source)
   if (set === undefined) return reply.integer(0)
   db.requireWritable(target, 'set')

@@ -47,7 +47,7 @@ export class SortPattern {
     if (this.#isElement) return text
     if (this.isConstant) return undefined
     const key = this.#before + text + this.#after
-    const type = db.type(key)
+    const type = db.use(key)
     if (this.#field === null) return type === 'string' ? db.string(key) : undefined
     return type === 'hash' ? db.hash(key)?.get(this.#field) : undefined
   }

@@ -173,7 +173,9 @@ function parseAutoClaim(args: Arguments): AutoClaimOptions {
 }
 
 export const XAUTOCLAIM: Handler = (context) => {
-  const { args, reply, nowMs } = context
+  const { args, db, reply, nowMs } = context
+  // Used before the options are looked at.
+  db.use(args.text(1))
   const leastIdleMs = leastIdleAt(args, 'XAUTOCLAIM')
   const from = intervalStartAt(args, 5)
   const options = parseAutoClaim(args)

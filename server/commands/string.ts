@@ -21,7 +21,8 @@ const clear = { kind: 'clear' } as const
 const keep = { kind: 'keep' } as const
 
 const GET: Handler = ({ args, db, reply }) => {
-  db.replyWithString(args.bytes, args.start(1), args.end(1), reply)
+  if (!db.replyWithString(args.bytes, args.start(1), args.end(1), reply))
+    throw new ReplyError(errors.wrongType)
 }
 
 const never = Number.POSITIVE_INFINITY
@@ -51,7 +52,7 @@ function setWithOptions(context: CommandContext): void {
   const key = args.text(1)
   const old = options.GET ? db.string(key) : undefined
   if (options.GET && old === undefined) events.note(EventClass.missed, 'keymiss', key)
-  const wanted = !(options.NX || options.XX) || (db.type(key) !== 'none') === options.XX > 0
+  const wanted = !(options.NX || options.XX) || (db.use(key) !== 'none') === options.XX > 0
   if (wanted) {
     const value = args.text(2)
     if (atMs !== undefined) setUntil(context, key, value, atMs)
@@ -129,7 +130,7 @@ const GETSET: Handler = (context) => {
 const SETNX: Handler = (context) => {
   const { args, db, reply } = context
   const key = args.text(1)
-  const free = db.type(key) === 'none'
+  const free = db.use(key) === 'none'
   if (free) set(context, key, args.text(2))
   reply.integer(free ? 1 : 0)
 }
@@ -147,10 +148,7 @@ function setForTime(context: CommandContext, form: TimeForm, command: string): v
 const MGET: Handler = ({ args, db, reply }) => {
   reply.array(args.count - 1)
   for (let i = 1; i < args.count; i++) {
-    const key = args.text(i)
-    const value = db.type(key) === 'string' ? db.string(key) : undefined
-    if (value === undefined) reply.null()
-    else reply.bulk(value)
+    if (!db.replyWithString(args.bytes, args.start(i), args.end(i), reply)) reply.null()
   }
 }
 
@@ -164,7 +162,7 @@ const MSETNX: Handler = (context) => {
   needPairs(context, 'MSETNX')
   const { args, db, reply } = context
   for (let i = 1; i < args.count; i += 2) {
-    if (db.type(args.text(i)) !== 'none') return reply.integer(0)
+    if (db.use(args.text(i)) !== 'none') return reply.integer(0)
   }
   setPairs(context)
   reply.integer(1)

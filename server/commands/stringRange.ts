@@ -79,7 +79,7 @@ export const LCS: Handler = (context) => {
 /** undefined: another type. No key is an empty string. */
 function textAt({ args, db }: CommandContext, i: number): string | undefined {
   const key = args.text(i)
-  const type = db.type(key)
+  const type = db.use(key)
   if (type === 'none') return ''
   return type === 'string' ? db.string(key) : undefined
 }

@@ -226,21 +226,28 @@ export class Keyspace extends SlotParts {
     return registers === undefined ? tables.state(ref)?.string?.shown() : registers.text
   }
 
-  /** Writes the value of the key named by [start, end) of `bytes` as a bulk string, or null. */
-  replyWithString(bytes: Uint8Array, start: number, end: number, reply: ReplyWriter): void {
+  /**
+   * Writes the value of the key named by [start, end) of `bytes` as a bulk string, or null. False: nothing is written, the key
+   * has another type.
+   */
+  replyWithString(bytes: Uint8Array, start: number, end: number, reply: ReplyWriter): boolean {
     const { tables } = this
     tables.aimAt(bytes, start, end)
     const ref = this.#aimed()
     if (ref === 0) {
       if (this.events.tellsMisses) this.#sought(latin1(bytes, start, end))
       reply.null()
-      return
+      return true
     }
     if (this.touching) tables.touch(ref)
     if (tables.holdsText(ref)) {
       tables.readText(ref)
       reply.bulkBytes(tables.textBytes, tables.textStart, tables.textEnd)
-    } else reply.bulk(this.#stringAt(ref) ?? '')
+    } else {
+      if (this.#shownType(ref) !== 'string') return false
+      reply.bulk(this.#stringAt(ref) ?? '')
+    }
+    return true
   }
 
   #requireType(ref: Ref, type: VisibleType): void {
@@ -329,9 +336,10 @@ export class Keyspace extends SlotParts {
     return Math.min(tables.expireAt(ref), tables.state(ref)?.soonestFieldExpiryMs ?? Number.POSITIVE_INFINITY)
   }
 
-  /** For who has found a key and leaves it as it is. What gives or writes a value counts by itself. */
-  countAccess(name: string): void {
-    this.#read(name)
+  /** As `type`, and counts as an access; what gives or writes a value counts by itself. */
+  use(name: string): VisibleType {
+    const ref = this.#read(name)
+    return ref === 0 ? 'none' : this.#shownType(ref)
   }
 
   /** Counts as an access, `touching` or not; false: no such key. */
