@@ -1,4 +1,5 @@
 /** Where Antipode answers differently on purpose. The same reasons stand in docs/commands. */
+import { errors } from '#protocol/resp/errors.ts'
 import { isError, type Reply } from './reply.ts'
 import { nameOf, type Request } from './side.ts'
 
@@ -43,6 +44,12 @@ export const knownDifferences: readonly KnownDifference[] = [
     reason: 'what a key takes is what it takes here',
     commands: ['MEMORY|USAGE'],
     applies: (own, redis) => own.mark === ':' && redis.mark === ':' && Number(own.text) > 0,
+  },
+  {
+    reason:
+      'another cluster may have given the ids below the last one; those below the greatest deleted one are refused since 7.2',
+    commands: ['XSETID'],
+    applies: (own) => own.text === errors.setIdBelowTop || own.text === errors.setIdBelowDeleted,
   },
   {
     reason: 'times end at 2^49 ms, as in Redis Enterprise',

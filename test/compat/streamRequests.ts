@@ -3,6 +3,7 @@
  * is either nothing or very long.
  */
 import type { Make } from './generator.ts'
+import { deletedAfterDifference } from './randomSteps.ts'
 import type { Request } from './side.ts'
 import { plain, type Step } from './step.ts'
 import type { Vocabulary } from './vocabulary.ts'
@@ -311,7 +312,7 @@ function pendingOf(v: Vocabulary): Request {
   return ['XPENDING', key, group(v), ...words, ...v.maybe(0.02, v.oddText())]
 }
 
-/** Not below the last id: there is no going back. */
+/** Mostly above all ids; else below the last one, as Redis allows where no entry is above. */
 function setId(v: Vocabulary): Step {
   const key = v.streamKey()
   ids(v).ms += 2
@@ -324,8 +325,10 @@ function setId(v: Vocabulary): Step {
     ),
     v.maybe(0.02, v.oddText()),
   ])
-  const id = v.chance(0.95) ? String(ids(v).ms) : v.pick(['x', '-', '-1', '', '*', '1-*'])
-  return plain(['XSETID', key, id, ...marks])
+  const emptied: Request[] = v.chance(0.1) ? [['XTRIM', key, 'MAXLEN', '0']] : []
+  const above = v.chance(0.95) ? String(ids(v).ms) : v.pick(['x', '-', '-1', '', '*', '1-*'])
+  const id = emptied.length > 0 || v.chance(0.1) ? knownId(v, key) : above
+  return deletedAfterDifference(plain(...emptied, ['XSETID', key, id, ...marks]), key)
 }
 
 function life(v: Vocabulary): Request {

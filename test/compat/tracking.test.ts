@@ -27,8 +27,16 @@ interface Pair {
   /** At each side. */
   ids: readonly [own: number, real: number]
   isQueueing: boolean
+  /** Members of a set are among what it has queued. */
+  queuesSet: boolean
   /** In RESP2, where it may ask little. */
   subscribes: boolean
+}
+
+interface Answered {
+  asked: string
+  /** Members of a set are among the replies. */
+  hasSets: boolean
 }
 
 const isInvalidation = (reply: Reply): boolean =>
@@ -36,8 +44,14 @@ const isInvalidation = (reply: Reply): boolean =>
 const isNullInvalidation = (reply: Reply): boolean =>
   isInvalidation(reply) && reply.items.at(-1)?.isNull === true
 
-/** Sets have no order, and ids are those of each server: they become places in the list of clients. */
-function shown(received: string, ids: readonly number[], asked: string): string[] {
+/** Members of sets come in any order, and RESP2 doesn't tell them from lists: all are sorted. */
+const sorted = (reply: Reply): Reply => ({
+  ...reply,
+  items: reply.items.map(sorted).sort((a, b) => (show(a) < show(b) ? -1 : 1)),
+})
+
+/** Ids are those of each server: they become places in the list of clients. */
+function shown(received: string, ids: readonly number[], { asked, hasSets }: Answered): string[] {
   const bytes = bytesOf(received)
   const replies: string[] = []
   const isOfClient = ({ mark, items }: Reply): boolean =>
@@ -50,7 +64,7 @@ function shown(received: string, ids: readonly number[], asked: string): string[
     at = end
     // Server facts of HELLO are those of each server.
     if (reply.items[0]?.text === 'server') continue
-    let text = show(reply)
+    let text = show(hasSets ? sorted(reply) : reply)
     if (isOfClient(reply))
       text = text.replace(/:"(\d+)"/g, (whole, id) =>
         ids.includes(Number(id)) ? `:"#${ids.indexOf(Number(id))}"` : whole,
@@ -84,7 +98,7 @@ function apart(replies: readonly string[]): string[] {
   const isMessage = (reply: string): boolean => reply.includes('invalidate"') || isBroken(reply)
   const concernsAll = (reply: string): boolean => reply.includes('_null') || isBroken(reply)
   return [
-    ...replies.filter((reply) => !isMessage(reply)).map((reply) => [...reply].sort().join('')),
+    ...replies.filter((reply) => !isMessage(reply)),
     // One for all shards, as `shown` has it of those that come together.
     ...replies
       .filter(isMessage)
@@ -113,7 +127,14 @@ async function compare(shardCount: number): Promise<number> {
     real.received = ''
     allIds[0].push(Number(ownId))
     allIds[1].push(Number(realId))
-    return { own, real, ids: [Number(ownId), Number(realId)], isQueueing: false, subscribes: false }
+    return {
+      own,
+      real,
+      ids: [Number(ownId), Number(realId)],
+      isQueueing: false,
+      queuesSet: false,
+      subscribes: false,
+    }
   }
   const pairs: Pair[] = []
   // Those of a test that failed would be counted in the next.
@@ -156,15 +177,13 @@ async function compare(shardCount: number): Promise<number> {
       const place = request[i - 1] === 'REDIRECT' ? allIds[0].indexOf(Number(word)) : -1
       return place < 0 ? word : String(allIds[1][place])
     })
-  const check = (step: number): void => {
-    const asked = history.at(-1) ?? ''
+  const check = (step: number, hasSets: boolean): void => {
+    const answered = { asked: history.at(-1) ?? '', hasSets }
     for (const [i, { own, real }] of pairs.entries()) {
-      // Members of sets come in any order.
-      const isOrdered = i < 4 && !asked.includes('SINTER ')
-      const compared = (replies: string[]) => (isOrdered ? brokenLast(replies) : apart(replies))
-      const replies = shown(own.read(), allIds[0], asked)
+      const compared = (replies: string[]) => (i < 4 ? brokenLast(replies) : apart(replies))
+      const replies = shown(own.read(), allIds[0], answered)
       expect(compared(replies), `step ${step}, client ${i}, after\n${history.slice(-25).join('\n')}`).toEqual(
-        compared(shown(real.received, allIds[1], asked)),
+        compared(shown(real.received, allIds[1], answered)),
       )
       invalidations += replies.filter((reply) => reply.includes('invalidate')).length
       real.received = ''
@@ -179,15 +198,17 @@ async function compare(shardCount: number): Promise<number> {
       pair.own.connection.close()
       world.world.settle()
       await pair.real.close(control)
-      check(step)
+      check(step, false)
       pairs[place] = await connect(place)
     }
     const place = random.below(clientCount)
     const pair = pairs[place] as Pair
     const asked = next(pair)
+    const hasSets = asked.some(([name]) => name === 'SINTER' || (name === 'EXEC' && pair.queuesSet))
     for (const [name] of asked) {
       if (name === 'MULTI') pair.isQueueing = true
       if (name === 'EXEC' || name === 'DISCARD' || name === 'RESET') pair.isQueueing = false
+      pair.queuesSet = pair.isQueueing && (pair.queuesSet || name === 'SINTER')
       if (name === 'SUBSCRIBE') pair.subscribes = true
       if (name === 'UNSUBSCRIBE' || name === 'RESET') pair.subscribes = false
     }
@@ -195,7 +216,7 @@ async function compare(shardCount: number): Promise<number> {
     pair.own.write(asked.map(encode).join(''))
     world.world.settle()
     await pair.real.send(asked.map(atReal), control)
-    check(step)
+    check(step, hasSets)
     if (step % 20 === 0) {
       const own = figures(observer.call('INFO'))
       expect(own).toHaveLength(4)
