@@ -304,7 +304,7 @@ export const keyCommands = {
     geoNote:
       'Every cluster gets the value as new writes: with REPLACE they remove what this cluster had seen, and join what others add meanwhile.',
     difference:
-      'Values of modules are refused as bad data; so are the form that hashes with expiring fields had before 7.4.0, and a value that reaches into the checksum behind it. The latest expiry is 2^49 ms since 1970 (about the year 19800).',
+      'Values of modules are refused as bad data; so are the form that hashes with expiring fields had before 7.4.0, and a value that reaches into the checksum behind it. An IDLETIME beyond 194 days counts as 194; Redis takes it modulo its clock. The latest expiry is 2^49 ms since 1970 (about the year 19800).',
     since: '2.6.0',
     history: [
       ['3.0.0', 'Added the `REPLACE` modifier.'],

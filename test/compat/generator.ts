@@ -58,9 +58,16 @@ const weights: Readonly<Record<string, number>> = {
   FLUSHDB: 0.3,
 }
 
-const lottery: readonly Make[] = Object.entries(makes).flatMap(([name, make]) =>
-  Array.from({ length: Math.ceil((weights[name] ?? 1) * 3) }, () => make),
-)
+const wholeDatabase = new Set(['KEYS', 'DBSIZE', 'FLUSHALL', 'FLUSHDB', 'PFSELFTEST'])
+
+function lotteryOf(names: readonly string[]): readonly Make[] {
+  return names.flatMap((name) =>
+    Array.from({ length: Math.ceil((weights[name] ?? 1) * 3) }, () => makes[name] as Make),
+  )
+}
+
+const lottery = lotteryOf(Object.keys(makes))
+const slotLottery = lotteryOf(Object.keys(makes).filter((name) => !wholeDatabase.has(name)))
 
 const isRequest = (made: Request | Step): made is Request => Array.isArray(made)
 
@@ -90,14 +97,11 @@ export function nextStep(v: Vocabulary, choice: StepChoice): Step {
 /** With another argument at the end it would wait for long, or have a time for a key. */
 const isTimed = (request: Request): boolean => blockingNames.has(nameOf(request))
 
-const wholeDatabase = new Set(['KEYS', 'DBSIZE', 'FLUSHALL', 'FLUSHDB', 'PFSELFTEST'])
-
 /** Requests whose replies can be told. */
 function plainRequest(v: Vocabulary): Request {
   for (;;) {
-    const made = v.pick(lottery)(v)
-    if (isRequest(made) && !(v.oneSlot && wholeDatabase.has(nameOf(made))))
-      return v.chance(0.05) && !isTimed(made) ? spoiled(v, made) : made
+    const made = v.pick(v.oneSlot ? slotLottery : lottery)(v)
+    if (isRequest(made)) return v.chance(0.05) && !isTimed(made) ? spoiled(v, made) : made
   }
 }
 

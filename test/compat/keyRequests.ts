@@ -84,7 +84,8 @@ function restore(v: Vocabulary): Request {
   const options = v.shuffled([
     v.maybe(0.6, v.cased('REPLACE')),
     v.maybe(0.2, v.cased('ABSTTL')),
-    v.maybe(0.1, v.cased('IDLETIME'), v.integerArgument()),
+    // Redis keeps 24 bits of it, and what of larger ones these are has no meaning.
+    v.maybe(0.1, v.cased('IDLETIME'), v.pick(['0', '7', '1000', '16000000', '-1', v.oddText()])),
     v.maybe(0.1, v.cased('FREQ'), v.pick(['0', '5', '255', '256', '-1', 'x'])),
     v.maybe(0.02, v.oddText()),
   ])
