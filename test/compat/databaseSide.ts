@@ -103,10 +103,12 @@ export class DatabaseSide implements Side {
       const replies = this.#replies()
       if (replies.length === requests.length) return replies
       this.#world.advance(1)
+      this.#setClock()
     }
     throw new Error(`no reply to ${JSON.stringify(requests)}`)
   }
 
+  /** That of the other side: timers have run ahead when replies were waited for. */
   #setClock(): void {
     this.#world.wallOffsetMs = Date.now() - this.#world.monotonicMs()
   }
