@@ -200,6 +200,24 @@ describe('OBJECT', () => {
       expect(db.ask('OBJECT IDLETIME k')).toBe(0)
     },
   )
+
+  it('counts what reads and writes as several uses, and a value of another type as a new key', () => {
+    const db = new TestDatabase()
+    db.database.keyspace.accessClock.byFrequency = true
+    db.ask('SET k 12')
+    const ofNew = db.ask('OBJECT FREQ k')
+    db.database.keyspace.setFrequency('k', 0)
+    db.ask('GET k')
+    expect(db.ask('OBJECT FREQ k')).toBe(1)
+    db.database.keyspace.setFrequency('k', 0)
+    db.ask('SETRANGE k 0 x')
+    expect(db.ask('OBJECT FREQ k')).toBeGreaterThan(1)
+    db.ask('DEL k')
+    db.ask('SADD k m')
+    db.database.keyspace.setFrequency('k', 100)
+    db.ask('SET k 12')
+    expect(db.ask('OBJECT FREQ k')).toBe(ofNew)
+  })
 })
 
 describe('DEL', () => {

@@ -225,6 +225,9 @@ describe('options', () => {
   it('IDLETIME and FREQ, each where accesses are recorded so', () => {
     db.run('RESTORE', 'k', '0', payload, 'REPLACE', 'IDLETIME', '1000')
     expect(db.run('OBJECT', 'IDLETIME', 'k')).toBe(1000)
+    // More than the clock of accesses can say: 194 days.
+    db.run('RESTORE', 'k', '0', payload, 'REPLACE', 'IDLETIME', String(2 ** 31))
+    expect(Math.floor(Number(db.run('OBJECT', 'IDLETIME', 'k')) / 86_400)).toBe(194)
     db.run('RESTORE', 'k', '0', payload, 'REPLACE', 'FREQ', '77')
     expect(db.run('OBJECT', 'IDLETIME', 'k')).toBe(0)
     const clock = db.database.keyspace.accessClock
