@@ -5,6 +5,7 @@
 import { expect, it } from 'vitest'
 import { commandNamed } from '#protocol/commands/index.ts'
 import { keyPositions } from '#protocol/commands/keys.ts'
+import { expireAtMsMax } from '#server/commands/expiry.ts'
 import { HandlerDatabase } from '#test/commands/handlerDatabase.ts'
 import { SeededRandom, seedFromEnv } from '#test/seed.ts'
 import { nextStep } from './generator.ts'
@@ -17,8 +18,6 @@ import { Vocabulary } from './vocabulary.ts'
 
 const requests = Number(process.env['REQUESTS'] ?? 10_000)
 const longSeconds = 10_000
-/** Beyond it the two sides have different times (`knownDifferences.ts`). */
-const latestMs = 2 ** 49 - 1
 
 const redis = redisForTests()
 
@@ -43,7 +42,7 @@ async function age({ own, redis: oracle }: Sides, keys: readonly string[]): Prom
   const restored = keys.map((key, i): Request => {
     const [expireAt, payload] = found.slice(2 * i) as [Reply, Reply]
     if (payload.isNull) return ['DEL', key]
-    const atMs = Math.min(Math.max(0, Number(expireAt.text)), latestMs)
+    const atMs = Math.min(Math.max(0, Number(expireAt.text)), expireAtMsMax)
     const words = ['REPLACE', 'ABSTTL', 'IDLETIME', String(longSeconds)]
     return ['RESTORE', key, String(atMs), payload.text, ...words]
   })

@@ -13,7 +13,7 @@ import { encode, type TestClient } from '#test/proxy/proxyWorld.ts'
 import { SeededRandom, seedFromEnv } from '#test/seed.ts'
 import { RealClient } from './realClient.ts'
 import { redisForTests } from './redisSide.ts'
-import { decodeReply, type Reply, show } from './reply.ts'
+import { decodeReply, isAggregate, type Reply, show } from './reply.ts'
 import type { Request } from './side.ts'
 import { TrackingRequests } from './trackingRequests.ts'
 
@@ -44,11 +44,12 @@ const isInvalidation = (reply: Reply): boolean =>
 const isNullInvalidation = (reply: Reply): boolean =>
   isInvalidation(reply) && reply.items.at(-1)?.isNull === true
 
-/** Members of sets come in any order, and RESP2 doesn't tell them from lists: all are sorted. */
-const sorted = (reply: Reply): Reply => ({
-  ...reply,
-  items: reply.items.map(sorted).sort((a, b) => (show(a) < show(b) ? -1 : 1)),
-})
+/** Members of sets come in any order, and RESP2 doesn't tell them from lists: all that could be some are sorted. */
+function sorted(reply: Reply): Reply {
+  const { items } = reply
+  if (items.some(isAggregate)) return { ...reply, items: items.map(sorted) }
+  return { ...reply, items: items.toSorted((a, b) => (show(a) < show(b) ? -1 : 1)) }
+}
 
 /** Ids are those of each server: they become places in the list of clients. */
 function shown(received: string, ids: readonly number[], { asked, hasSets }: Answered): string[] {
@@ -64,7 +65,7 @@ function shown(received: string, ids: readonly number[], { asked, hasSets }: Ans
     at = end
     // Server facts of HELLO are those of each server.
     if (reply.items[0]?.text === 'server') continue
-    let text = show(hasSets ? sorted(reply) : reply)
+    let text = show(hasSets && !isInvalidation(reply) ? sorted(reply) : reply)
     if (isOfClient(reply))
       text = text.replace(/:"(\d+)"/g, (whole, id) =>
         ids.includes(Number(id)) ? `:"#${ids.indexOf(Number(id))}"` : whole,
